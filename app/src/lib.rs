@@ -1,0 +1,1 @@
+//! The Empathic Credit System: one binary that runs any set of roles.

@@ -1,0 +1,1 @@
+//! One test per behaviour of the bus contract, stamped over every transport.

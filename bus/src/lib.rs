@@ -1,0 +1,1 @@
+//! The contract of the event bus, its subjects and its payloads.

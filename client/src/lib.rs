@@ -1,0 +1,1 @@
+//! The platform seen from outside: HTTP client, simulator, importer, journal.

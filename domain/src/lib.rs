@@ -1,0 +1,30 @@
+//! The words of the platform: ids, money, emotion events, transactions, features, the scorecard,
+//! credit policy, offers, decisions, consent and permissions.
+//!
+//! Everything here is pure: no I/O, no async, no clock and no randomness of its own. The time and
+//! new ids are passed in, so nothing here can fail for a reason that its arguments don't show.
+//! Only values with one canonical text (ids, money, rates) know serde; events, offers and decisions
+//! are turned into wire formats at the edges that speak them.
+
+pub mod clock;
+pub mod consent;
+pub mod decision;
+pub mod email;
+pub mod emotion;
+pub mod features;
+pub mod ids;
+pub mod money;
+pub mod notification;
+pub mod offer;
+pub mod permission;
+pub mod policy;
+pub mod scorecard;
+pub mod transaction;
+pub mod user;
+pub mod violation;
+
+pub use clock::{Clock, Day, Timestamp, utc_day};
+pub use email::Email;
+pub use ids::{DecisionId, EventId, NotificationId, OfferId, TransactionId, UserId};
+pub use money::{Money, Rate};
+pub use violation::{Violation, Violations};

@@ -1,0 +1,1 @@
+//! The edge: authentication before the body, then the role that owns the route.

@@ -1,0 +1,1 @@
+//! Scores a feature vector with a documented, versioned scorecard.

@@ -1,0 +1,1 @@
+//! Activates accepted offers, each once.

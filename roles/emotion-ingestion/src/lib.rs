@@ -1,0 +1,1 @@
+//! Accepts emotion events over HTTP and makes them durable on the bus.

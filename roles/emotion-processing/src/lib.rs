@@ -1,0 +1,1 @@
+//! Folds emotion events into per-user daily aggregates, each exactly once.

@@ -1,0 +1,1 @@
+//! Keeps a customer's notifications and serves them.

@@ -1,0 +1,1 @@
+//! Accepts transactions over HTTP and makes them durable on the bus.

@@ -1,0 +1,1 @@
+//! Accounts, log-in, consents, credit decisions and offers.

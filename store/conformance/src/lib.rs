@@ -1,0 +1,1 @@
+//! One test per behaviour of the store contract, stamped over every engine.

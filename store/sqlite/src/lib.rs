@@ -1,0 +1,1 @@
+//! The embedded engine of the store: SQLite in WAL mode, synchronous=FULL.

@@ -1,0 +1,1 @@
+//! What worker roles share: supervised tasks, the consumer loop, the outbox relay, the books.
