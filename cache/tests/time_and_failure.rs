@@ -1,0 +1,90 @@
+//! What time and a failing backend do to a cache.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use ecs_cache::{Backend, BackendError, Cache, Key, Options, Scope};
+use ecs_domain::UserId;
+use uuid::Uuid;
+
+const TTL: Duration = Duration::from_secs(100);
+
+fn key() -> Key {
+    Key { scope: Scope::User(UserId::new(Uuid::from_u128(1))), name: "one" }
+}
+
+async fn read(cache: &Cache, loads: &AtomicU32) -> u32 {
+    let load = || async { Ok::<_, Infallible>(loads.fetch_add(1, Ordering::SeqCst) + 1) };
+    cache.get_or_load(key(), TTL, load).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_lives_for_its_time_give_or_take_a_tenth() {
+    let (cache, loads) = (Cache::in_process(Options::default()), AtomicU32::new(0));
+    assert_eq!(read(&cache, &loads).await, 1);
+    tokio::time::advance(TTL.mul_f64(0.89)).await;
+    assert_eq!(read(&cache, &loads).await, 1, "it lives for nine tenths of its time at least");
+    tokio::time::advance(TTL.mul_f64(0.22)).await;
+    assert_eq!(read(&cache, &loads).await, 2, "and for eleven tenths at most");
+}
+
+/// A backend that is down.
+struct Down;
+
+fn down<T>() -> Result<T, BackendError> {
+    Err(BackendError("connection refused".to_owned()))
+}
+
+#[async_trait]
+impl Backend for Down {
+    async fn get(&self, _: &str) -> Result<Option<Bytes>, BackendError> {
+        down()
+    }
+    async fn put(&self, _: &str, _: Bytes, _: Duration) -> Result<(), BackendError> {
+        down()
+    }
+    async fn put_if_absent(&self, _: &str, _: Bytes, _: Duration) -> Result<Bytes, BackendError> {
+        down()
+    }
+    async fn remove(&self, _: &[String]) -> Result<(), BackendError> {
+        down()
+    }
+}
+
+#[tokio::test]
+async fn without_its_backend_a_cache_still_answers() {
+    let (cache, loads) = (Cache::over(Arc::new(Down)), AtomicU32::new(0));
+    assert_eq!(read(&cache, &loads).await, 1);
+    cache.invalidate([key().scope]).await;
+    assert_eq!(read(&cache, &loads).await, 2);
+}
+
+/// A backend that keeps generations, and nothing else.
+struct GenerationsOnly;
+
+#[async_trait]
+impl Backend for GenerationsOnly {
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, BackendError> {
+        if key.ends_with(":generation") { Ok(Some(Bytes::from_static(b"0123456789abcdef"))) } else { down() }
+    }
+    async fn put(&self, _: &str, _: Bytes, _: Duration) -> Result<(), BackendError> {
+        down()
+    }
+    async fn put_if_absent(&self, _: &str, value: Bytes, _: Duration) -> Result<Bytes, BackendError> {
+        Ok(value)
+    }
+    async fn remove(&self, _: &[String]) -> Result<(), BackendError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_backend_that_fails_half_way_costs_loads_and_no_answers() {
+    let (cache, loads) = (Cache::over(Arc::new(GenerationsOnly)), AtomicU32::new(0));
+    assert_eq!(read(&cache, &loads).await, 1);
+    assert_eq!(read(&cache, &loads).await, 2);
+}
