@@ -1,1 +1,29 @@
-//! What worker roles share: supervised tasks, the consumer loop, the outbox relay, the books.
+//! What worker roles share: supervised tasks, the consumer loop, the outbox relay, housekeeping and the books.
+//!
+//! - [`Supervisor`] owns every long-running task of the process and drains them in order.
+//! - [`consume::run`] is the one loop over a subscription: next, handle, settle, reconnect.
+//! - [`relay::Relay`] publishes what the store's outbox holds; a [`Wake`] tells it that something is there.
+//! - [`books::balance`] compares what the bus accepted with what the store made of it.
+
+pub mod back_off;
+pub mod books;
+pub mod consume;
+pub mod decoded;
+mod isolate;
+pub mod outbox;
+pub mod periodic;
+pub mod relay;
+pub mod retention;
+pub mod sink;
+pub mod supervisor;
+pub mod wake;
+
+pub use back_off::BackOff;
+pub use consume::{ConsumeDeps, Failure, Handler};
+pub use decoded::Decoded;
+pub use outbox::outbox_message;
+pub use periodic::periodic;
+pub use relay::{Relay, RelayDeps};
+pub use sink::StoreSink;
+pub use supervisor::{Drained, OnFailure, OnStop, Supervisor, TaskFailure};
+pub use wake::Wake;

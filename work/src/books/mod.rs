@@ -1,0 +1,1 @@
+//! The books: what was accepted, and what became of it.

@@ -1,0 +1,54 @@
+//! A batch of which some members may be malformed.
+
+use ecs_bus::payload::PayloadError;
+use ecs_bus::{Delivery, Event, Outcome};
+
+/// A batch, split into what could be understood and what never will be.
+#[derive(Debug)]
+pub struct Decoded<T> {
+    items: Vec<T>,
+    /// One per delivery: the outcome of those that can't be understood.
+    settled: Vec<Option<Outcome>>,
+}
+
+impl<T> Decoded<T> {
+    /// Decodes each member of a batch.
+    #[must_use]
+    pub fn of(batch: &[Delivery], decode: impl Fn(&Event) -> Result<T, PayloadError>) -> Self {
+        let mut items = Vec::with_capacity(batch.len());
+        let settled = batch
+            .iter()
+            .map(|delivery| match decode(&delivery.event) {
+                Ok(item) => {
+                    items.push(item);
+                    None
+                }
+                Err(error) => Some(Outcome::DeadLetter { reason: error.to_string() }),
+            })
+            .collect();
+        Self { items, settled }
+    }
+
+    /// What could be understood, in the order of the batch.
+    #[must_use]
+    pub fn items(&self) -> &[T] {
+        &self.items
+    }
+
+    /// The outcomes of the whole batch, given those of [`Self::items`]. An item without one is acknowledged by nobody:
+    /// the result is then shorter than the batch, which the consumer loop takes for a failure.
+    #[must_use]
+    pub fn outcomes(self, of_items: impl IntoIterator<Item = Outcome>) -> Vec<Outcome> {
+        let mut of_items = of_items.into_iter();
+        self.settled.into_iter().map_while(|settled| settled.or_else(|| of_items.next())).collect()
+    }
+}
+
+/// The reason of a dead letter whose user has no account.
+pub const UNKNOWN_USER: &str = "unknown user";
+
+/// The outcome for an event whose user has no account.
+#[must_use]
+pub fn unknown_user() -> Outcome {
+    Outcome::DeadLetter { reason: UNKNOWN_USER.to_owned() }
+}

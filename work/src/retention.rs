@@ -1,0 +1,80 @@
+//! What is kept for how long, and the periodic work that forgets the rest.
+
+use std::time::Duration;
+
+use ecs_bus::{Bus, BusError, Subject};
+use ecs_domain::{Day, Timestamp, utc_day};
+use ecs_store::{Maintenance, Retention, StoreError};
+use jiff::{SignedDuration, Span};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long the bus keeps emotion events, unless configured otherwise.
+pub const EMOTIONS_ON_BUS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long the bus keeps events of the other subjects, unless configured otherwise.
+pub const OTHERS_ON_BUS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How many days of raw emotion rows the store keeps, unless configured otherwise.
+pub const RAW_DAYS: u16 = 30;
+/// How often what is past its time is looked for.
+pub const SWEEP: Duration = Duration::from_secs(60 * 60);
+
+/// The first day whose raw emotion rows are kept.
+#[must_use]
+pub fn raw_floor(now: Timestamp, raw_days: u16) -> Day {
+    utc_day(now).saturating_sub(Span::new().days(i64::from(raw_days)))
+}
+
+/// `now` less a duration, or the beginning of time.
+#[must_use]
+pub fn before(now: Timestamp, age: Duration) -> Timestamp {
+    let Ok(age) = SignedDuration::try_from(age) else { return Timestamp::MIN };
+    now.checked_sub(age).unwrap_or(Timestamp::MIN)
+}
+
+/// What the store keeps of emotion events. Ids outlive the bus's copy of their events by a day, so that even the last
+/// possible redelivery finds the id of its first delivery.
+#[must_use]
+pub fn of_emotions(now: Timestamp, raw_days: u16, on_bus: Duration) -> Retention {
+    Retention { raw_floor: raw_floor(now, raw_days), ids_since: before(now, on_bus.saturating_add(DAY)) }
+}
+
+/// Drops from the store what is past its retention, piece by piece.
+pub async fn sweep_store(store: &dyn Maintenance, retention: Retention) -> Result<(), StoreError> {
+    loop {
+        let dropped = store.retain(retention).await?;
+        if dropped.raw_rows + dropped.ids > 0 {
+            tracing::info!(raw_rows = dropped.raw_rows, ids = dropped.ids, "rows past their retention went");
+        }
+        if !dropped.more {
+            return Ok(());
+        }
+    }
+}
+
+/// Drops from the bus what is past its retention, piece by piece.
+pub async fn sweep_bus(bus: &dyn Bus, subject: Subject, before: Timestamp) -> Result<(), BusError> {
+    loop {
+        match bus.prune(subject, before).await? {
+            0 => return Ok(()),
+            events => tracing::info!(%subject, events, "events past their retention went"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_outlive_the_bus_by_a_day() {
+        let now = "2026-11-21T10:00:00Z".parse().unwrap();
+        let retention = of_emotions(now, 30, EMOTIONS_ON_BUS);
+        assert_eq!(retention.raw_floor, jiff::civil::date(2026, 10, 22));
+        assert_eq!(retention.ids_since, "2026-11-13T10:00:00Z".parse().unwrap());
+    }
+
+    #[test]
+    fn an_absurd_retention_keeps_everything() {
+        assert_eq!(before(Timestamp::UNIX_EPOCH, Duration::MAX), Timestamp::MIN);
+    }
+}

@@ -1,0 +1,56 @@
+//! Dead letters go to the store.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ecs_bus::{DeadLetter, DeadLetterSink, SinkError};
+use ecs_store::{DeadLetterRow, DeadLetters};
+
+/// Keeps dead letters in the store's table.
+pub struct StoreSink(Arc<dyn DeadLetters>);
+
+impl StoreSink {
+    /// A sink into `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn DeadLetters>) -> Self {
+        Self(store)
+    }
+}
+
+#[async_trait]
+impl DeadLetterSink for StoreSink {
+    async fn keep(&self, letters: Vec<DeadLetter>) -> Result<(), SinkError> {
+        for letter in &letters {
+            // The one line an operator looks for: which event was given up, and why.
+            tracing::warn!(
+                subject = %letter.event.subject,
+                group = %letter.group,
+                event_id = %letter.event.id,
+                user_id = %letter.event.key,
+                request_id = letter.event.headers.request_id.as_deref(),
+                attempts = letter.history.len(),
+                reason = %letter.reason,
+                "an event becomes a dead letter"
+            );
+        }
+        let rows: Vec<DeadLetterRow> = letters.into_iter().map(row).collect();
+        self.0.add_dead_letters(&rows).await.map_err(|error| SinkError(error.to_string()))
+    }
+}
+
+fn row(letter: DeadLetter) -> DeadLetterRow {
+    let DeadLetter { event, group, reason, history, at } = letter;
+    DeadLetterRow {
+        subject: event.subject.as_str().to_owned(),
+        group: group.to_string(),
+        id: event.id,
+        key: event.key,
+        reason,
+        history: history.into_iter().map(|attempt| (attempt.at, attempt.reason)).collect(),
+        payload: event.payload,
+        schema_version: event.headers.schema_version,
+        request_id: event.headers.request_id,
+        traceparent: event.headers.traceparent,
+        at,
+    }
+}
