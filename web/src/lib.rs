@@ -1,1 +1,24 @@
 //! What HTTP roles share: problem responses, auth extractors, request ids, limits, server, handles to other roles.
+//!
+//! A handler's signature is its access policy: [`auth::Identity`] or [`auth::InternalKey`] stands before the body, and
+//! extractors run from left to right, so nobody's body is read before it is known who they are. What goes wrong is a
+//! [`problem::Problem`]; nothing else makes an answer of 400 or above.
+
+pub mod auth;
+pub mod body;
+pub mod context;
+pub mod handles;
+pub mod health;
+pub mod layers;
+pub mod limits;
+pub mod params;
+pub mod problem;
+pub mod secret;
+pub mod server;
+
+pub use auth::{Auth, Identity, InternalKey};
+pub use body::JsonBody;
+pub use context::RequestContext;
+pub use limits::Limits;
+pub use problem::Problem;
+pub use secret::Secret;

@@ -1,0 +1,73 @@
+//! JSON bodies: 415 for another content type, 413 over the limit, 400 for what is not JSON, 422 with the field's path
+//! for what is JSON of the wrong shape. Values are never echoed.
+//!
+//! Shapes have `Option` fields and say with [`ecs_domain::Violations::require`] which are needed, so that a client
+//! hears of all missing fields at once. Unknown fields are ignored.
+
+mod json;
+mod read;
+
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use serde::de::DeserializeOwned;
+
+pub use json::{JsonError, parse};
+pub use read::{NextFrame, collect, next_frame};
+
+use crate::Problem;
+
+/// The largest JSON body.
+pub const MAX_JSON_BYTES: usize = 64 * 1024;
+/// The content type of JSON bodies.
+pub const JSON: &str = "application/json";
+/// The content type of JSON lines.
+pub const NDJSON: &str = "application/x-ndjson";
+
+/// A JSON body as a value. Stands last among a handler's arguments, after [`crate::Identity`] or
+/// [`crate::InternalKey`].
+#[derive(Debug, Clone, Copy)]
+pub struct JsonBody<T>(pub T);
+
+impl<T, S> FromRequest<S> for JsonBody<T>
+where
+    T: DeserializeOwned,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let bytes = read_json(request).await?;
+        Ok(Self(parse(&bytes)?))
+    }
+}
+
+/// A JSON body as its bytes, for handlers that borrow from it: [`parse`] does the rest.
+#[derive(Debug, Clone)]
+pub struct JsonBytes(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for JsonBytes {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        read_json(request).await.map(Self)
+    }
+}
+
+async fn read_json(request: Request) -> Result<Bytes, Problem> {
+    if !has_media_type(request.headers(), JSON) {
+        return Err(Problem::unsupported_media_type("the content type must be application/json"));
+    }
+    collect(request.into_body(), MAX_JSON_BYTES).await
+}
+
+/// Whether the body's content type is this one, whatever its parameters.
+#[must_use]
+pub fn has_media_type(headers: &HeaderMap, expected: &str) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let essence = value.split_once(';').map_or(value, |(essence, _)| essence);
+    essence.trim().eq_ignore_ascii_case(expected)
+}

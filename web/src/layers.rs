@@ -1,0 +1,173 @@
+//! What happens around every request, once per listener: context, span, panics, timeout, problems, access log.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Method, StatusCode, Uri};
+use tower::{Layer, Service};
+use tracing::{Instrument as _, Span};
+
+use crate::body::{NDJSON, has_media_type};
+use crate::context::{REQUEST_ID, RequestContext};
+use crate::{Limits, Problem};
+
+/// Puts the standard layers around the routes of a listener. `role` is who answers, unless the request is forwarded.
+///
+/// It is one layer rather than six: the hot path pays for one boxed future. From outside in: the context is taken or
+/// made, the span opens, the timeout starts, a panic is caught; then empty 404 and 405 answers become problems,
+/// problems get the request's id, the id is echoed, and one line goes to the access log.
+pub fn standard(router: Router, role: &'static str, limits: Limits) -> Router {
+    router.layer(StandardLayer { role, limits })
+}
+
+#[derive(Clone, Copy)]
+struct StandardLayer {
+    role: &'static str,
+    limits: Limits,
+}
+
+impl<S> Layer<S> for StandardLayer {
+    type Service = Standard<S>;
+
+    fn layer(&self, inner: S) -> Standard<S> {
+        Standard { inner, role: self.role, limits: self.limits }
+    }
+}
+
+#[derive(Clone)]
+struct Standard<S> {
+    inner: S,
+    role: &'static str,
+    limits: Limits,
+}
+
+impl<S> Service<Request> for Standard<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let seen = Seen::of(&request);
+        let context = RequestContext::from_headers(request.headers());
+        request.extensions_mut().insert(context.clone());
+        let span = seen.span(&context, self.role);
+        let timeout = if has_media_type(request.headers(), NDJSON) {
+            self.limits.stream_timeout
+        } else {
+            self.limits.request_timeout
+        };
+        // Routing and extractors may run right here, so this belongs into the span, too.
+        let answer = span.in_scope(|| self.inner.call(request));
+        Box::pin(async move {
+            let response = guard(answer, timeout).instrument(span.clone()).await;
+            let response = finish(response, &context);
+            seen.log(&span, &context, response.status());
+            Ok(response)
+        })
+    }
+}
+
+/// What the access log needs of a request that has been handed on.
+struct Seen {
+    method: Method,
+    uri: Uri,
+    started: Instant,
+    /// One of the two routes whose accepted events would drown the log.
+    hot: bool,
+}
+
+impl Seen {
+    fn of(request: &Request) -> Self {
+        let hot = matches!(request.uri().path(), "/v1/emotions/stream" | "/v1/transactions");
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        Self { method, uri, started: Instant::now(), hot }
+    }
+
+    /// The hot routes have a span only when somebody listens at debug.
+    fn span(&self, context: &RequestContext, role: &'static str) -> Span {
+        let (request_id, trace_id) = (context.request_id(), context.trace_id());
+        let empty = tracing::field::Empty;
+        if self.hot {
+            tracing::debug_span!("request", request_id, trace_id, role, user_id = empty)
+        } else {
+            tracing::info_span!("request", request_id, trace_id, role, user_id = empty)
+        }
+    }
+
+    fn log(&self, span: &Span, context: &RequestContext, status: StatusCode) {
+        let (method, path, status) = (self.method.as_str(), self.uri.path(), status.as_u16());
+        let quiet = (self.hot && status == 202) || matches!(path, "/healthz" | "/readyz");
+        if quiet && !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let duration_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        if quiet {
+            span.in_scope(|| tracing::debug!(method, path, status, duration_us, "answered"));
+        } else if span.is_disabled() {
+            let (request_id, trace_id) = (context.request_id(), context.trace_id());
+            tracing::info!(method, path, status, duration_us, request_id, trace_id, "answered");
+        } else {
+            span.in_scope(|| tracing::info!(method, path, status, duration_us, "answered"));
+        }
+    }
+}
+
+/// The answer, or a problem when it panics or takes too long.
+async fn guard(answer: impl Future<Output = Result<Response, Infallible>>, timeout: Duration) -> Response {
+    let answer = AssertUnwindSafe(answer).catch_unwind();
+    match tokio::time::timeout(timeout, answer).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(never))) => match never {},
+        Ok(Err(panic)) => after_panic(panic).into_response(),
+        Err(_) => Problem::timeout().into_response(),
+    }
+}
+
+/// The panic's text may hold values and has been printed by the panic hook, so it isn't looked at.
+fn after_panic(panic: Box<dyn Any + Send>) -> Problem {
+    drop(panic);
+    Problem::panicked()
+}
+
+fn finish(mut response: Response, context: &RequestContext) -> Response {
+    if response.status().is_client_error() || response.status().is_server_error() {
+        response = complete_problem(response, context);
+    }
+    response.headers_mut().insert(REQUEST_ID, context.header_value());
+    response
+}
+
+/// Gives a problem the request's id, and turns the router's empty 404 and 405 into problems.
+#[cold]
+fn complete_problem(mut response: Response, context: &RequestContext) -> Response {
+    let bare = !response.headers().contains_key(CONTENT_TYPE);
+    let problem = match (response.extensions_mut().remove::<Problem>(), response.status()) {
+        (Some(problem), _) => problem,
+        (None, StatusCode::NOT_FOUND) if bare => Problem::not_found("there is no such path"),
+        (None, StatusCode::METHOD_NOT_ALLOWED) if bare => Problem::method_not_allowed(),
+        (None, _) => return response,
+    };
+    let (mut head, _) = response.into_parts();
+    // The body is about to change its length.
+    head.headers.remove(CONTENT_LENGTH);
+    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static(crate::problem::CONTENT_TYPE_PROBLEM));
+    Response::from_parts(head, Body::from(problem.render(Some(context.request_id()))))
+}

@@ -1,0 +1,132 @@
+//! The listener's loop: one task per connection, a cap on connections, a bounded drain.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::Limits;
+
+/// After an error of the process rather than the connection, such as too many open files, a pause lets some close.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
+
+/// Serves `router` until `shutdown`, then lets requests in flight finish within the drain timeout.
+///
+/// The listener closes as soon as the drain begins, so new connections are refused; kept-alive ones end after the
+/// answer they are waiting for. An error means that the listener itself is broken.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let connections = Connections {
+        router,
+        limits,
+        shutdown: shutdown.clone(),
+        cut: CancellationToken::new(),
+        tasks: TaskTracker::new(),
+    };
+    let slots = Arc::new(Semaphore::new(limits.max_connections));
+    let accepting = async {
+        loop {
+            // The slot comes first: at the cap, further connections wait in the kernel's queue.
+            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+            connections.spawn(accept(&listener).await, slot);
+        }
+    };
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = accepting => {}
+    }
+    drop(listener);
+    connections.drain().await;
+    Ok(())
+}
+
+/// The next connection. One that failed before it was accepted is its client's affair.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "connections can't be accepted");
+                tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+struct Connections {
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+    /// Ends what the drain didn't.
+    cut: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Connections {
+    fn spawn(&self, stream: TcpStream, slot: OwnedSemaphorePermit) {
+        let (router, timeout) = (self.router.clone(), self.limits.header_read_timeout);
+        let (shutdown, cut) = (self.shutdown.clone(), self.cut.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = connection(stream, router, timeout, shutdown) => {}
+                () = cut.cancelled() => {}
+            }
+            drop(slot);
+        });
+    }
+
+    async fn drain(self) {
+        self.tasks.close();
+        if tokio::time::timeout(self.limits.drain_timeout, self.tasks.wait()).await.is_err() {
+            tracing::warn!(connections = self.tasks.len(), "requests were cut off at the end of the drain");
+            self.cut.cancel();
+            self.tasks.wait().await;
+        }
+    }
+}
+
+/// Serves one connection until its client closes it or the shutdown has been honoured.
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    header_timeout: Duration,
+    shutdown: CancellationToken,
+) {
+    // Answers are small and complete: there is nothing to wait for. A failure only means that they are slower.
+    let _ = stream.set_nodelay(true);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        // Clients that vanish or never were HTTP are everyday life.
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
