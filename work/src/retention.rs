@@ -1,11 +1,15 @@
 //! What is kept for how long, and the periodic work that forgets the rest.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_bus::{Bus, BusError, Subject};
-use ecs_domain::{Day, Timestamp, utc_day};
+use ecs_domain::{Clock, Day, Timestamp, utc_day};
 use ecs_store::{Maintenance, Retention, StoreError};
 use jiff::{SignedDuration, Span};
+
+use crate::{OnFailure, OnStop, Supervisor, periodic};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -59,6 +63,23 @@ pub async fn sweep_bus(bus: &dyn Bus, subject: Subject, before: Timestamp) -> Re
             events => tracing::info!(%subject, events, "events past their retention went"),
         }
     }
+}
+
+/// Starts the periodic sweep of one subject of the bus. Each subject is swept by the role that works on it.
+pub fn start_bus_sweep(
+    supervisor: &Supervisor,
+    bus: Arc<dyn Bus>,
+    clock: Arc<dyn Clock>,
+    subject: Subject,
+    keep: Duration,
+) {
+    let token = supervisor.token();
+    let name = format!("{}/upkeep", subject.group());
+    supervisor.spawn(name, OnFailure::Log, OnStop::Abort, async move {
+        let sweep = || sweep_bus(bus.as_ref(), subject, before(clock.now(), keep));
+        periodic("bus upkeep", SWEEP, token, sweep).await;
+        Ok::<(), Infallible>(())
+    });
 }
 
 #[cfg(test)]

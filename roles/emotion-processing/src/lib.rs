@@ -1,1 +1,83 @@
 //! Folds emotion events into per-user daily aggregates, each exactly once.
+//!
+//! An event of a user without an account becomes a dead letter; one of a user without consent leaves its id and nothing
+//! else. The role also forgets: raw rows and ids past their retention, and the bus's own copies of emotion events.
+
+mod fold;
+mod upkeep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_bus::{Bus, Subject};
+use ecs_cache::Cache;
+use ecs_domain::Clock;
+use ecs_domain::consent::ConsentRule;
+use ecs_domain::emotion::StressThreshold;
+use ecs_store::Store;
+use ecs_work::{ConsumeDeps, Handler, OnFailure, OnStop, Supervisor, consume, periodic, retention};
+
+/// What the role needs.
+#[derive(Clone)]
+pub struct Deps {
+    /// Where emotion events come from.
+    pub bus: Arc<dyn Bus>,
+    /// Where aggregates, ids and dead letters are kept.
+    pub store: Arc<dyn Store>,
+    /// What was cached about a user goes when an emotion of theirs is counted.
+    pub cache: Cache,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What holds while emotions are folded.
+    pub rules: Rules,
+    /// How many days of raw rows are kept; [`retention::RAW_DAYS`] unless configured otherwise.
+    pub raw_retention_days: u16,
+    /// How long the bus keeps emotion events; [`retention::EMOTIONS_ON_BUS`] unless configured otherwise.
+    pub bus_retention: Duration,
+    /// How often an event may fail before it is a dead letter.
+    pub delivery_limit: u32,
+}
+
+/// What holds while emotions are folded.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// What silence about consent means.
+    pub consent: ConsentRule,
+    /// What counts as a stress event.
+    pub stress: StressThreshold,
+}
+
+/// The role.
+#[derive(Clone)]
+pub struct EmotionProcessing {
+    deps: Deps,
+}
+
+impl EmotionProcessing {
+    /// A role that doesn't run yet.
+    #[must_use]
+    pub fn create(deps: Deps) -> Self {
+        Self { deps }
+    }
+
+    /// The role's work on a batch, for those who bring their own loop.
+    #[must_use]
+    pub fn handler(&self) -> Arc<dyn Handler> {
+        Arc::new(fold::Fold::new(&self.deps))
+    }
+
+    /// Starts consuming and forgetting.
+    pub fn start(&self, supervisor: &Supervisor) {
+        let Deps { bus, store, clock, delivery_limit, .. } = self.deps.clone();
+        let deps = ConsumeDeps { bus, store, clock, delivery_limit };
+        let (handler, token) = (self.handler(), supervisor.token());
+        let consumer = consume::run(deps, Subject::Emotions, consume::Options::default(), handler, token);
+        supervisor.spawn("emotion-processing", OnFailure::StopProcess, OnStop::Wait, consumer);
+
+        let (deps, token) = (self.deps.clone(), supervisor.token());
+        supervisor.spawn("emotion-processing/upkeep", OnFailure::Log, OnStop::Abort, async move {
+            periodic("emotion-processing/upkeep", retention::SWEEP, token, || upkeep::sweep(&deps)).await;
+            Ok::<(), std::convert::Infallible>(())
+        });
+    }
+}
