@@ -1,0 +1,20 @@
+# `make run` shows the platform; `make test` runs everything that must hold.
+.PHONY: run test check soak bench
+
+run:
+	cargo run --release --quiet -- demo
+
+test:
+	cargo test --workspace --locked
+
+# What CI runs beside the tests: format, lints, documentation.
+check:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
+
+bench:
+	cargo run --release --locked -p ecs-bench
+
+soak:
+	scripts/soak.sh

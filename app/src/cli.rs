@@ -1,0 +1,226 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::role::Role;
+use crate::settings::Flags;
+
+/// The Empathic Credit System: emotion events and transactions in, credit decisions out.
+#[derive(Debug, Parser)]
+#[command(name = "ecs", version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    /// Settings that hold for every command.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Settings on the command line; they come before the environment and the file.
+#[derive(Debug, Args)]
+pub struct SettingsArgs {
+    /// A TOML file with settings, keys in lower case
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
+    pub config: Option<PathBuf>,
+    /// Any setting by its name; `ecs config` lists them
+    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = pair, help_heading = "Settings")]
+    pub set: Vec<(String, String)>,
+    /// The folder of the embedded store, bus and secrets
+    #[arg(long, global = true, value_name = "FOLDER", help_heading = "Settings")]
+    pub data_dir: Option<PathBuf>,
+    /// Where commands find the platform, such as http://127.0.0.1:9999
+    #[arg(long, global = true, value_name = "URL", help_heading = "Settings")]
+    pub url: Option<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the platform: all roles, or those that are named
+    Serve(ServeArgs),
+    /// Show the platform: all roles, demo users and a simulator, with log-ins and cURL lines to try
+    Demo(DemoArgs),
+    /// Send events like a crowd of phones, over HTTP, and say how it went
+    Simulate(SimulateArgs),
+    /// Bring existing data in, over the normal path
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Bring the store's tables up to this version; `serve` does so by itself over embedded storage
+    Migrate,
+    /// Balance the books of a running or stopped platform; exits with 1 when something is off
+    Verify(VerifyArgs),
+    /// Ask a running platform whether it is ready; exits with 1 when it isn't
+    Healthcheck,
+    /// Show the settings in force, where each comes from, secrets hidden
+    Config(ConfigArgs),
+}
+
+/// `ecs serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// A role to run; repeat it for several, leave it out for all
+    #[arg(long = "role", value_name = "NAME")]
+    pub roles: Vec<Role>,
+    /// Address and port to serve HTTP on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+}
+
+/// `ecs demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Address and port to serve HTTP on
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Simulated events per second
+    #[arg(long, default_value_t = 40.0)]
+    pub rate: f64,
+    /// Stop by itself after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub seconds: Option<u64>,
+}
+
+/// `ecs simulate`
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// How many users there are
+    #[arg(long, default_value_t = 100)]
+    pub users: u32,
+    /// Events per second
+    #[arg(long, default_value_t = 100.0)]
+    pub rate: f64,
+    /// For how many seconds
+    #[arg(long, default_value_t = 30, conflicts_with = "count")]
+    pub seconds: u64,
+    /// How many events, instead of for how long
+    #[arg(long)]
+    pub count: Option<u64>,
+    /// The same seed meets the same users and sends the same kinds of events
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Of 100 events, how many are emotions; the rest are transactions
+    #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub emotions: u8,
+    /// Users who apply for credit while it runs, and accept what they are offered
+    #[arg(long, default_value_t = 0)]
+    pub journeys: u32,
+    /// Write what was sent and accepted to this file, for `ecs verify --journal`
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+}
+
+/// `ecs import`
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// Purchases or sales, one row each; running it again sends only what is missing
+    Transactions(ImportArgs),
+}
+
+/// `ecs import transactions`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The file to read
+    pub file: PathBuf,
+    /// A known layout
+    #[arg(long, value_parser = ["cdnow"], conflicts_with_all = ["user", "date", "amount"])]
+    pub preset: Option<String>,
+    /// Column of the customer's id: its name in the header, or its number from 1
+    #[arg(long, value_name = "COLUMN", required_unless_present = "preset")]
+    pub user: Option<String>,
+    /// Column of the day or instant
+    #[arg(long, value_name = "COLUMN", required_unless_present = "preset")]
+    pub date: Option<String>,
+    /// Column of the amount
+    #[arg(long, value_name = "COLUMN", required_unless_present = "preset")]
+    pub amount: Option<String>,
+    /// How dates are written, as in strftime; unset: ISO 8601
+    #[arg(long, value_name = "FORMAT")]
+    pub date_format: Option<String>,
+    /// What stands between columns: a character, or `space` for any run of spaces
+    #[arg(long, default_value = ",")]
+    pub delimiter: String,
+    /// The first line is data, not a header
+    #[arg(long)]
+    pub no_header: bool,
+    /// Where progress is kept; unset: beside the file's digest in the data folder
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Print every refused row, not just the first ones
+    #[arg(long)]
+    pub all_refusals: bool,
+}
+
+/// `ecs verify`
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// A sender's journal: each id that got its 202 must be in the books
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// Wait up to this many seconds for what is pending
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub wait: u64,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ecs config`
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// Print an annotated example of all settings instead
+    #[arg(long)]
+    pub example: bool,
+}
+
+impl Cli {
+    /// What the command line says about settings.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        let mut set = self.settings.set.clone();
+        let mut flag = |name: &str, value: Option<String>| set.extend(value.map(|value| (name.to_owned(), value)));
+        flag("ECS_DATA_DIR", self.settings.data_dir.as_ref().map(|path| path.display().to_string()));
+        flag("ECS_URL", self.settings.url.clone());
+        match &self.command {
+            Command::Serve(args) => {
+                let roles: Vec<_> = args.roles.iter().map(|role| role.as_str()).collect();
+                flag("ECS_ROLES", (!roles.is_empty()).then(|| roles.join(",")));
+                flag("ECS_LISTEN", args.listen.clone());
+            }
+            Command::Demo(args) => flag("ECS_LISTEN", args.listen.clone()),
+            Command::Simulate(_)
+            | Command::Import(_)
+            | Command::Migrate
+            | Command::Verify(_)
+            | Command::Healthcheck
+            | Command::Config(_) => {}
+        }
+        Flags { config: self.settings.config.clone(), set }
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn roles_are_taken_by_name() {
+        let cli = Cli::try_parse_from(["ecs", "serve", "--role", "credit-analysis", "--role", "notification"]).unwrap();
+        assert_eq!(cli.flags().set, [("ECS_ROLES".to_owned(), "credit-analysis,notification".to_owned())]);
+        let error = Cli::try_parse_from(["ecs", "serve", "--role", "gateway"]).unwrap_err().to_string();
+        assert!(error.contains("api-gateway"), "{error}");
+    }
+}

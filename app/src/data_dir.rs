@@ -1,0 +1,189 @@
+//! The data folder: one process at a time, with the secrets that embedded mode makes for itself.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use ecs_web::secret::Secret;
+use serde::{Deserialize, Serialize};
+
+/// The data folder of one deployment.
+#[derive(Debug, Clone)]
+pub struct DataDir(PathBuf);
+
+/// Held while a process uses the folder; the operating system lets go of it when the process dies, however it dies.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held for its lock, which ends when the file closes")] File);
+
+/// Why the folder can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// Another process holds it.
+    #[error("the data folder {0} is in use by another process: stop that one, or choose another with ECS_DATA_DIR")]
+    InUse(PathBuf),
+    /// The folder or a file in it can't be read or written.
+    #[error("the data folder: {path}: {error}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The secrets aren't what this program wrote.
+    #[error("{0} is damaged; restore it from a backup (new secrets would end every session)")]
+    Damaged(PathBuf),
+}
+
+/// What embedded mode keeps for itself.
+#[derive(Clone, Serialize, Deserialize)]
+struct KeptSecrets {
+    secret_key: String,
+    internal_key: String,
+    demo_password: String,
+}
+
+/// The secrets of this folder.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    /// Signs tokens.
+    pub secret_key: Secret,
+    /// The internal key.
+    pub internal_key: Secret,
+    /// The password of the demo's users.
+    pub demo_password: Secret,
+}
+
+impl DataDir {
+    /// Names the folder; nothing is made yet.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// Makes the folder if it isn't there, and takes it for this process.
+    pub fn lock(&self) -> Result<Lock, DataDirError> {
+        std::fs::create_dir_all(&self.0).map_err(|error| self.io(&self.0, error))?;
+        let path = self.0.join("lock");
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|error| self.io(&path, error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock(file)),
+            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(self.0.clone())),
+            Err(TryLockError::Error(error)) => Err(self.io(&path, error)),
+        }
+    }
+
+    /// The store's file.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.0.join("store.sqlite")
+    }
+
+    /// The bus's file.
+    #[must_use]
+    pub fn bus(&self) -> PathBuf {
+        self.0.join("bus.sqlite")
+    }
+
+    /// The secrets kept here, made on the first call.
+    pub fn secrets(&self) -> Result<Secrets, DataDirError> {
+        let path = self.0.join("secrets.json");
+        if let Some(secrets) = self.read_secrets(&path)? {
+            return Ok(secrets);
+        }
+        std::fs::create_dir_all(&self.0).map_err(|error| self.io(&self.0, error))?;
+        let kept = KeptSecrets {
+            secret_key: random_text(48).map_err(|error| self.io(&path, error))?,
+            internal_key: random_text(24).map_err(|error| self.io(&path, error))?,
+            demo_password: random_text(12).map_err(|error| self.io(&path, error))?,
+        };
+        write_private(&path, &kept).map_err(|error| self.io(&path, error))?;
+        self.read_secrets(&path)?.ok_or(DataDirError::Damaged(path))
+    }
+
+    fn read_secrets(&self, path: &Path) -> Result<Option<Secrets>, DataDirError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.io(path, error)),
+        };
+        let kept: KeptSecrets =
+            serde_json::from_str(&text).map_err(|_| DataDirError::Damaged(path.to_owned()))?;
+        Ok(Some(Secrets {
+            secret_key: Secret::new(kept.secret_key),
+            internal_key: Secret::new(kept.internal_key),
+            demo_password: Secret::new(kept.demo_password),
+        }))
+    }
+
+    /// Notes where the process that holds the lock listens, for the commands of the same folder.
+    pub fn announce(&self, address: &str) -> Result<(), DataDirError> {
+        let path = self.0.join("address");
+        std::fs::write(&path, address).map_err(|error| self.io(&path, error))
+    }
+
+    /// Where the process that holds the folder listens; `None` when none does.
+    pub fn running_at(&self) -> Result<Option<String>, DataDirError> {
+        if !self.0.exists() {
+            return Ok(None);
+        }
+        match self.lock() {
+            Ok(_) => Ok(None),
+            Err(DataDirError::InUse(_)) => Ok(std::fs::read_to_string(self.0.join("address")).ok()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn io(&self, path: &Path, error: io::Error) -> DataDirError {
+        DataDirError::Io { path: path.to_owned(), error }
+    }
+}
+
+/// Written beside its place and renamed, so that a crash leaves the old file or the new one, and readable by its owner only.
+fn write_private(path: &Path, kept: &KeptSecrets) -> io::Result<()> {
+    let draft = path.with_extension("new");
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&draft)?;
+    file.write_all(serde_json::to_string_pretty(kept)?.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&draft, path)
+}
+
+/// `bytes` random bytes as hexadecimal digits.
+fn random_text(bytes: usize) -> io::Result<String> {
+    let mut random = vec![0; bytes];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn one_process_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::new(&folder.path().join("data"));
+        let lock = data.lock().unwrap();
+        assert!(matches!(data.lock(), Err(DataDirError::InUse(_))));
+        data.announce("127.0.0.1:1").unwrap();
+        assert_eq!(data.running_at().unwrap().as_deref(), Some("127.0.0.1:1"));
+        drop(lock);
+        assert_eq!(data.running_at().unwrap(), None);
+        data.lock().unwrap();
+    }
+
+    #[test]
+    fn secrets_are_made_once_and_for_their_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::new(folder.path());
+        let first = data.secrets().unwrap();
+        assert_eq!(first.secret_key.expose(), data.secrets().unwrap().secret_key.expose());
+        assert_eq!(first.secret_key.expose().len(), 96);
+        let file = folder.path().join("secrets.json");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::write(&file, "{").unwrap();
+        assert!(matches!(data.secrets(), Err(DataDirError::Damaged(_))));
+    }
+}

@@ -1,0 +1,173 @@
+//! The roles that a process can run, by their stable names.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+/// A role: one service, which runs here or somewhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// The edge.
+    ApiGateway,
+    /// Takes emotion events in.
+    EmotionIngestion,
+    /// Takes transactions in.
+    TransactionIngestion,
+    /// Folds emotion events.
+    EmotionProcessing,
+    /// Folds transactions.
+    TransactionProcessing,
+    /// Accounts, decisions, offers.
+    UserAndCredit,
+    /// The model.
+    CreditAnalysis,
+    /// Activates accepted offers.
+    CreditApplication,
+    /// Tells customers.
+    Notification,
+    /// Answers operators.
+    Operations,
+}
+
+impl Role {
+    /// Every role there is.
+    pub const ALL: [Self; 10] = [
+        Self::ApiGateway,
+        Self::EmotionIngestion,
+        Self::TransactionIngestion,
+        Self::EmotionProcessing,
+        Self::TransactionProcessing,
+        Self::UserAndCredit,
+        Self::CreditAnalysis,
+        Self::CreditApplication,
+        Self::Notification,
+        Self::Operations,
+    ];
+
+    /// The name on the command line, in logs and in deployments.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ApiGateway => "api-gateway",
+            Self::EmotionIngestion => "emotion-ingestion",
+            Self::TransactionIngestion => "transaction-ingestion",
+            Self::EmotionProcessing => "emotion-processing",
+            Self::TransactionProcessing => "transaction-processing",
+            Self::UserAndCredit => "user-and-credit",
+            Self::CreditAnalysis => "credit-analysis",
+            Self::CreditApplication => "credit-application",
+            Self::Notification => "notification",
+            Self::Operations => "operations",
+        }
+    }
+
+    /// The roles whose handles this one holds: they run in the same process, or are reached over HTTP.
+    #[must_use]
+    pub fn calls(self) -> &'static [Self] {
+        match self {
+            Self::ApiGateway => &[
+                Self::EmotionIngestion,
+                Self::TransactionIngestion,
+                Self::UserAndCredit,
+                Self::CreditAnalysis,
+                Self::Notification,
+                Self::Operations,
+            ],
+            Self::UserAndCredit => &[Self::CreditAnalysis],
+            Self::EmotionIngestion
+            | Self::TransactionIngestion
+            | Self::EmotionProcessing
+            | Self::TransactionProcessing
+            | Self::CreditAnalysis
+            | Self::CreditApplication
+            | Self::Notification
+            | Self::Operations => &[],
+        }
+    }
+
+    /// Whether the role writes rows to the outbox, so that its process must run the relay.
+    #[must_use]
+    pub fn writes_outbox(self) -> bool {
+        matches!(self, Self::UserAndCredit | Self::CreditApplication)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name).ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|role| role.as_str()).collect();
+            format!("there is no such role; the roles are {}", names.join(", "))
+        })
+    }
+}
+
+/// The roles of one process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roles(BTreeSet<Role>);
+
+impl Roles {
+    /// These, or all of them when none is named.
+    #[must_use]
+    pub fn chosen(named: &[Role]) -> Self {
+        if named.is_empty() { Self(Role::ALL.into()) } else { Self(named.iter().copied().collect()) }
+    }
+
+    /// Whether the role is among them.
+    #[must_use]
+    pub fn contains(&self, role: Role) -> bool {
+        self.0.contains(&role)
+    }
+
+    /// The roles, in the order of the enumeration.
+    pub fn iter(&self) -> impl Iterator<Item = Role> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// Over embedded storage nothing outside this process can be called, since the data belongs to one process.
+    pub fn check_embedded(&self) -> Result<(), String> {
+        for role in self.iter() {
+            if let Some(missing) = role.calls().iter().find(|called| !self.contains(**called)) {
+                return Err(format!(
+                    "role {role} calls {missing}, which is not among the chosen roles; over embedded storage all \
+                     roles run in one process, so add `--role {missing}` or choose none to run all"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        for role in Role::ALL {
+            assert_eq!(role.as_str().parse(), Ok(role));
+        }
+        assert!("gateway".parse::<Role>().unwrap_err().contains("api-gateway"));
+    }
+
+    #[test]
+    fn a_subset_over_embedded_storage_names_what_it_lacks() {
+        let check = |roles: &[Role], expect: Option<&str>| {
+            let refusal = Roles::chosen(roles).check_embedded().err();
+            assert_eq!(refusal.is_some(), expect.is_some(), "{roles:?}");
+            assert!(refusal.unwrap_or_default().contains(expect.unwrap_or_default()), "{roles:?}");
+        };
+        check(&[], None);
+        check(&[Role::EmotionIngestion, Role::EmotionProcessing], None);
+        check(&[Role::UserAndCredit], Some("user-and-credit calls credit-analysis"));
+        check(&[Role::UserAndCredit, Role::CreditAnalysis], None);
+        check(&[Role::ApiGateway, Role::EmotionIngestion], Some("api-gateway calls transaction-ingestion"));
+    }
+}

@@ -1,0 +1,151 @@
+//! The rules that ARCHITECTURE.md states, kept: which crate may use which, and how large a piece may grow.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::MetadataCommand;
+use syn::spanned::Spanned;
+use syn::visit::Visit;
+
+const MAX_FUNCTION_LINES: usize = 60;
+const MAX_FILE_LINES: usize = 400;
+
+/// What kind of crate stands in a folder, and which kinds it may use besides libraries of others.
+fn layer(folder: &str) -> (&'static str, &'static [&'static str]) {
+    match folder {
+        "domain" => ("domain", &[]),
+        "bus" | "store" => ("contract", &["domain"]),
+        "cache" | "web" => ("shared", &["domain"]),
+        "work" => ("shared", &["contract", "domain"]),
+        "client" => ("client", &["domain"]),
+        "bench" => ("bench", &["engine", "contract", "shared", "role", "client", "domain", "app"]),
+        "app" => ("app", &["role", "engine", "shared", "contract", "client", "domain"]),
+        role if role.starts_with("roles/") => ("role", &["shared", "contract", "domain"]),
+        kit if kit.ends_with("/conformance") => ("kit", &["contract", "domain"]),
+        engine if engine.starts_with("bus/") || engine.starts_with("store/") => ("engine", &["contract", "domain"]),
+        other => panic!("{other} has no place in the architecture: name its layer here and in ARCHITECTURE.md"),
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+#[test]
+fn arrows_point_inwards_and_roles_never_meet() {
+    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap();
+    let folders: BTreeMap<String, String> = metadata
+        .packages
+        .iter()
+        .map(|package| {
+            let folder = package.manifest_path.parent().unwrap().strip_prefix(&metadata.workspace_root).unwrap();
+            (package.name.to_string(), folder.to_string())
+        })
+        .collect();
+    let mut offences = Vec::new();
+    for package in &metadata.packages {
+        let (_, allowed) = layer(&folders[package.name.as_str()]);
+        let normal = package.dependencies.iter().filter(|used| used.kind != cargo_metadata::DependencyKind::Development);
+        for used in normal.filter_map(|used| folders.get(&used.name).map(|folder| (used, folder))) {
+            let (kind, _) = layer(used.1);
+            if !allowed.contains(&kind) {
+                offences.push(format!("{} must not use {}", package.name, used.0.name));
+            }
+        }
+    }
+    assert!(folders.len() > 15, "only {} crates were looked at", folders.len());
+    assert!(offences.is_empty(), "{offences:#?}");
+}
+
+#[test]
+fn every_crate_obeys_the_lints_of_the_workspace() {
+    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap();
+    for package in &metadata.packages {
+        let manifest = std::fs::read_to_string(&package.manifest_path).unwrap();
+        assert!(manifest.contains("[lints]\nworkspace = true"), "{} has lints of its own", package.name);
+    }
+}
+
+#[test]
+fn no_function_is_longer_than_a_page_and_no_file_than_a_chapter() {
+    let mut seen = 0;
+    let mut offences = Vec::new();
+    for path in sources(&root()) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let tests = file.items.iter().filter(|item| is_test_module(item));
+        let test_lines: usize = tests.map(|item| lines(item.span())).sum();
+        let own_lines = text.lines().count() - test_lines;
+        if own_lines > MAX_FILE_LINES && !path.components().any(|part| part.as_os_str() == "tests") {
+            offences.push(format!("{} has {own_lines} lines without its tests", path.display()));
+        }
+        let mut functions = Functions { path: &path, seen: 0, offences: Vec::new() };
+        functions.visit_file(&file);
+        seen += functions.seen;
+        offences.extend(functions.offences);
+    }
+    assert!(seen > 300, "only {seen} functions were looked at");
+    assert!(offences.is_empty(), "{offences:#?}");
+}
+
+#[test]
+fn the_readme_names_both_commands_and_links_what_exists() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.contains("make run") && readme.contains("make test"));
+    for target in readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let file = target.split('#').next().unwrap_or_default();
+        let elsewhere = target.starts_with("http") || file.is_empty();
+        assert!(elsewhere || root().join(file).exists(), "README.md links {target}, which isn't there");
+    }
+}
+
+struct Functions<'a> {
+    path: &'a Path,
+    seen: usize,
+    offences: Vec<String>,
+}
+
+impl Functions<'_> {
+    fn check(&mut self, name: &syn::Ident, span: proc_macro2::Span) {
+        self.seen += 1;
+        let lines = lines(span);
+        if lines > MAX_FUNCTION_LINES {
+            self.offences.push(format!("{}: fn {name} has {lines} lines", self.path.display()));
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Functions<'_> {
+    fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
+        self.check(&item.sig.ident, item.block.span().join(item.sig.span()).unwrap_or_else(|| item.block.span()));
+        syn::visit::visit_item_fn(self, item);
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
+        self.check(&item.sig.ident, item.block.span());
+        syn::visit::visit_impl_item_fn(self, item);
+    }
+}
+
+fn is_test_module(item: &syn::Item) -> bool {
+    matches!(item, syn::Item::Mod(module) if module.attrs.iter().any(|attribute| attribute.path().is_ident("cfg")))
+}
+
+fn lines(span: proc_macro2::Span) -> usize {
+    span.end().line + 1 - span.start().line
+}
+
+/// Every Rust file of the project.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && name != "node_modules" && !name.starts_with('.') {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
