@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod body;
 pub mod context;
+pub mod fields;
 pub mod handles;
 pub mod health;
 pub mod layers;

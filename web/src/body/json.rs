@@ -1,6 +1,7 @@
 //! From bytes to values, and from serde's errors to what a client may hear.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
 use ecs_domain::{Violation, Violations};
 use serde::Deserialize;
@@ -12,7 +13,12 @@ use crate::Problem;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JsonError {
     /// They are not JSON: where, never what.
-    Malformed(String),
+    Malformed {
+        /// From 1.
+        line: usize,
+        /// From 1; 0 at the end of a line.
+        column: usize,
+    },
     /// They are JSON of another shape.
     Invalid(Violations),
 }
@@ -20,7 +26,9 @@ pub enum JsonError {
 impl From<JsonError> for Problem {
     fn from(error: JsonError) -> Self {
         match error {
-            JsonError::Malformed(detail) => Self::malformed(detail),
+            JsonError::Malformed { line, column } => {
+                Self::malformed(format!("the body is not valid JSON: see line {line}, column {column}"))
+            }
             JsonError::Invalid(violations) => Self::invalid(violations),
         }
     }
@@ -31,32 +39,41 @@ pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, JsonError> {
     serde_json::from_slice(bytes).map_err(|error| explain::<T>(bytes, &error))
 }
 
-#[cold]
-fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8], error: &serde_json::Error) -> JsonError {
-    match error.classify() {
-        Category::Data => invalid::<T>(bytes),
-        // It is valid JSON, only no number that a machine holds: that is a matter of the field's value.
-        Category::Syntax if error.to_string().starts_with(OUT_OF_RANGE) => invalid::<T>(bytes),
-        Category::Syntax | Category::Eof | Category::Io => JsonError::Malformed(format!(
-            "the body is not valid JSON: see line {}, column {}",
-            error.line(),
-            error.column()
-        )),
+/// Text that is borrowed from the body unless it holds escapes. In an `Option`, serde's own `Cow` would always copy.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
     }
 }
 
-fn invalid<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> JsonError {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    match serde_path_to_error::deserialize::<_, T>(&mut json) {
-        Ok(_) => JsonError::Malformed("the body holds more than one value".to_owned()),
-        Err(error) => {
-            let path = error.path().to_string();
-            // serde calls the document itself ".".
-            let field = if path == "." { "body".to_owned() } else { path };
-            let message = message(&error.inner().to_string());
-            JsonError::Invalid(Violation::new(field, message).into())
+#[cold]
+fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8], error: &serde_json::Error) -> JsonError {
+    let place = JsonError::Malformed { line: error.line(), column: error.column() };
+    match error.classify() {
+        Category::Data => violation_of::<T>(bytes).unwrap_or(place),
+        // It is valid JSON, only no number that a machine holds: that is a matter of the field's value.
+        Category::Syntax if error.to_string().starts_with(OUT_OF_RANGE) => {
+            violation_of::<T>(bytes).unwrap_or(place)
         }
+        Category::Syntax | Category::Eof | Category::Io => place,
     }
+}
+
+/// Reads the bytes once more, now keeping the path. The same bytes fail in the same way.
+fn violation_of<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<JsonError> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let error = serde_path_to_error::deserialize::<_, T>(&mut json).err()?;
+    let path = error.path().to_string();
+    // serde calls the document itself ".".
+    let field = if path == "." { "body".to_owned() } else { path };
+    let message = message(&error.inner().to_string());
+    Some(JsonError::Invalid(Violation::new(field, message).into()))
 }
 
 const OUT_OF_RANGE: &str = "number out of range";

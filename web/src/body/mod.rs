@@ -13,7 +13,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
 
-pub use json::{JsonError, parse};
+pub use json::{JsonError, Text, parse};
 pub use read::{NextFrame, collect, next_frame};
 
 use crate::Problem;
