@@ -1,0 +1,101 @@
+//! `GET /v1/operations/books/counted`: the counted events that are still named one by one, page by page.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use ecs_domain::permission::Permission;
+use ecs_domain::{Day, EventId, Timestamp, UserId, Violations};
+use ecs_store::{EventKey, Ledger};
+use ecs_web::{Identity, Problem};
+use serde::{Deserialize, Serialize};
+
+use crate::{Reading, fates, problem};
+
+const DEFAULT_LIMIT: usize = 1_000;
+const MAX_LIMIT: usize = 10_000;
+
+/// `?ledger=&limit=&after_day=&after_user=&after_id=`; the last three are the last event of the page before.
+#[derive(Deserialize)]
+pub(crate) struct Question {
+    ledger: Option<String>,
+    limit: Option<String>,
+    after_day: Option<String>,
+    after_user: Option<String>,
+    after_id: Option<String>,
+}
+
+/// By rising key; empty at the end.
+#[derive(Serialize)]
+pub(crate) struct Counted {
+    events: Vec<Item>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Item {
+    user_id: UserId,
+    event_id: EventId,
+    day: Day,
+    arrived_at: Timestamp,
+}
+
+struct Request {
+    ledger: Ledger,
+    limit: usize,
+    after: Option<EventKey>,
+}
+
+pub(crate) async fn counted(
+    State(reading): State<Reading>,
+    identity: Identity,
+    Query(question): Query<Question>,
+) -> Result<Json<Counted>, Problem> {
+    identity.require(Permission::OperationsRead)?;
+    let Request { ledger, limit, after } = question.read()?;
+    let page =
+        reading.books().counted(ledger, after, limit).await.map_err(|error| problem::of_store(&error))?;
+    let events = page.events.into_iter().map(item).collect();
+    Ok(Json(Counted { events }))
+}
+
+impl Question {
+    fn read(self) -> Result<Request, Violations> {
+        let mut violations = Violations::none();
+        let ledger = fates::ledger(&mut violations, self.ledger);
+        let limit = self.limit.map_or(Some(DEFAULT_LIMIT), |limit| limit.parse().ok());
+        let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit));
+        let limit = violations.check("limit", limit.ok_or("must be a whole number from 1 to 10000".into()));
+        let day =
+            parsed::<Day>(&mut violations, "after_day", self.after_day, "must be a day such as 2026-11-20");
+        let user = parsed::<UserId>(&mut violations, "after_user", self.after_user, "must be a UUID");
+        let id = parsed::<EventId>(&mut violations, "after_id", self.after_id, "must be a UUID");
+        let after = match (day, user, id) {
+            (Some(day), Some(user), Some(id)) => Some(EventKey { day, user, id }),
+            (None, None, None) => None,
+            _ => {
+                violations.push("after_id", "comes together with after_day and after_user, or not at all");
+                None
+            }
+        };
+        match (ledger, limit) {
+            (Some(ledger), Some(limit)) if violations.is_empty() => Ok(Request { ledger, limit, after }),
+            _ => Err(violations),
+        }
+    }
+}
+
+fn parsed<T: FromStr>(
+    violations: &mut Violations,
+    field: &'static str,
+    text: Option<String>,
+    expected: &'static str,
+) -> Option<T> {
+    violations.check(field, text?.parse().map_err(|_| Cow::Borrowed(expected)))
+}
+
+fn item((key, arrived_at): (EventKey, Timestamp)) -> Item {
+    let EventKey { day, user, id } = key;
+    Item { user_id: user, event_id: id, day, arrived_at }
+}

@@ -1,0 +1,40 @@
+//! Reading a subject's log page by page.
+
+use ecs_bus::{Bus, BusError, LogRecord, Position, Subject};
+use ecs_domain::Timestamp;
+
+/// Enough to make the calls cheap, few enough to hold their payloads in memory.
+const PAGE: usize = 5_000;
+
+/// Walks a log from a position to its end. The end moves while events come in, but reading is faster than publishing.
+pub(super) struct LogReader<'a> {
+    bus: &'a dyn Bus,
+    subject: Subject,
+    after: Option<Position>,
+    at_end: bool,
+    pruned_at: Option<Timestamp>,
+}
+
+impl<'a> LogReader<'a> {
+    pub(super) fn new(bus: &'a dyn Bus, subject: Subject, after: Option<Position>) -> Self {
+        Self { bus, subject, after, at_end: false, pruned_at: None }
+    }
+
+    /// The next page; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<LogRecord>>, BusError> {
+        if self.at_end {
+            return Ok(None);
+        }
+        let page = self.bus.log(self.subject, self.after, PAGE).await?;
+        self.pruned_at = self.pruned_at.max(page.pruned_at);
+        self.after = page.records.last().map(|record| record.position).or(self.after);
+        // A transport may cut a page short, so only an empty one is the end.
+        self.at_end = page.records.is_empty();
+        Ok((!self.at_end).then_some(page.records))
+    }
+
+    /// Until when events were forgotten, as far as the pages read so far tell.
+    pub(super) fn pruned_at(&self) -> Option<Timestamp> {
+        self.pruned_at
+    }
+}
