@@ -60,6 +60,11 @@ impl Identity {
         Err(Problem::forbidden("the user is not the token's"))
     }
 
+    /// Notes the user in the request's span.
+    pub fn record(&self) {
+        tracing::Span::current().record("user_id", tracing::field::display(self.user));
+    }
+
     /// Verifies the bearer token in the headers of a request.
     pub fn verify(headers: &HeaderMap, auth: &Auth) -> Result<Self, Problem> {
         let header =
@@ -90,7 +95,7 @@ where
             return Ok(identity.clone());
         }
         let identity = Self::verify(&parts.headers, &Arc::<Auth>::from_ref(state))?;
-        tracing::Span::current().record("user_id", tracing::field::display(identity.user));
+        identity.record();
         parts.extensions.insert(identity.clone());
         Ok(identity)
     }

@@ -1,0 +1,99 @@
+//! From a request to its row, its credentials' check, and its role.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use ecs_web::{Identity, InternalKey, Problem};
+use futures::future::{BoxFuture, ready};
+use http::header::ALLOW;
+use http::{HeaderValue, Method};
+use tower::Service;
+
+use crate::Deps;
+use crate::table::{Access, ROUTES};
+
+type Answer = BoxFuture<'static, Result<Response, Infallible>>;
+
+/// The gateway as a service over its table.
+#[derive(Clone)]
+pub(crate) struct Dispatch(Arc<Deps>);
+
+impl Dispatch {
+    pub(crate) fn new(deps: Arc<Deps>) -> Self {
+        Self(deps)
+    }
+
+    /// The role's answer to come, or the gateway's own.
+    fn route(&self, mut request: Request) -> Answer {
+        let (method, path) = (request.method(), request.uri().path());
+        let Some(row) = ROUTES.iter().find(|row| row.takes(method) && row.matches(path)) else {
+            return own(unrouted(path));
+        };
+        if let Err(problem) = self.admit(row.access, &mut request) {
+            return own(problem.into_response());
+        }
+        let upstream = row.target.upstream(&self.0).clone();
+        Box::pin(async move { Ok(upstream.forward(request).await) })
+    }
+
+    /// Checks the credentials that the row asks for. A verified identity goes along in the request's extensions, so a
+    /// role in this process need not verify the same signature twice; no header is involved.
+    fn admit(&self, access: Access, request: &mut Request) -> Result<(), Problem> {
+        match access {
+            Access::Public => {}
+            Access::Token => {
+                let identity = Identity::verify(request.headers(), &self.0.auth)?;
+                identity.record();
+                request.extensions_mut().insert(identity);
+            }
+            Access::InternalKey => {
+                InternalKey::verify(request.headers(), &self.0.auth)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn own(response: Response) -> Answer {
+    Box::pin(ready(Ok(response)))
+}
+
+/// 405 where the path takes other methods, else 404.
+fn unrouted(path: &str) -> Response {
+    let allowed = allowed(path);
+    if allowed.is_empty() {
+        return Problem::not_found("there is no such path").into_response();
+    }
+    let mut response = Problem::method_not_allowed().into_response();
+    if let Ok(allow) = HeaderValue::from_str(&allowed.join(",")) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
+}
+
+/// The methods that the path may be called with; none when there is no such path.
+fn allowed(path: &str) -> Vec<&'static str> {
+    let rows = ROUTES.iter().filter(|row| row.matches(path));
+    let mut methods: Vec<&str> = rows.flat_map(|row| row.methods).map(Method::as_str).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods
+}
+
+impl Service<Request> for Dispatch {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        self.route(request)
+    }
+}

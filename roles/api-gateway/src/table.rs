@@ -1,0 +1,149 @@
+//! Which paths there are, who may call them, and which role owns them.
+
+use ecs_web::handles::Upstream;
+use http::Method;
+
+use crate::Deps;
+
+/// A row: methods on a path.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// What it may be called with.
+    pub methods: &'static [Method],
+    /// Segments in braces stand for any one segment.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// Who answers.
+    pub target: Target,
+}
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody.
+    Public,
+    /// The bearer of a token; whether it may do this for that user is the role's to say.
+    Token,
+    /// Who has the service key.
+    InternalKey,
+}
+
+/// The role that owns a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// emotion-ingestion
+    EmotionIngestion,
+    /// transaction-ingestion
+    TransactionIngestion,
+    /// user-and-credit
+    UserAndCredit,
+    /// credit-analysis
+    CreditAnalysis,
+    /// notification
+    Notification,
+    /// operations
+    Operations,
+}
+
+const fn row(methods: &'static [Method], path: &'static str, access: Access, target: Target) -> Route {
+    Route { methods, path, access, target }
+}
+
+const GET: &[Method] = &[Method::GET];
+const POST: &[Method] = &[Method::POST];
+
+/// Every route, the hottest first: rows are tried in order, and no request matches two of them.
+pub const ROUTES: &[Route] = &[
+    row(POST, "/v1/emotions/stream", Access::InternalKey, Target::EmotionIngestion),
+    row(POST, "/v1/transactions", Access::Token, Target::TransactionIngestion),
+    row(POST, "/v1/auth/register", Access::Public, Target::UserAndCredit),
+    row(POST, "/v1/auth/login", Access::Public, Target::UserAndCredit),
+    row(POST, "/v1/users", Access::Token, Target::UserAndCredit),
+    row(GET, "/v1/users/{user_id}", Access::Token, Target::UserAndCredit),
+    row(POST, "/v1/users/{user_id}/credit-analysis", Access::Token, Target::UserAndCredit),
+    row(GET, "/v1/users/{user_id}/offers", Access::Token, Target::UserAndCredit),
+    row(
+        &[Method::GET, Method::PUT, Method::DELETE],
+        "/v1/users/{user_id}/consents/{purpose}",
+        Access::Token,
+        Target::UserAndCredit,
+    ),
+    row(POST, "/v1/credit-offers/{offer_id}/accept", Access::Token, Target::UserAndCredit),
+    row(GET, "/v1/users/{user_id}/notifications", Access::Token, Target::Notification),
+    row(POST, "/v1/predict", Access::InternalKey, Target::CreditAnalysis),
+    row(GET, "/v1/operations/books", Access::Token, Target::Operations),
+    row(POST, "/v1/operations/books/fates", Access::Token, Target::Operations),
+    row(GET, "/v1/operations/books/counted", Access::Token, Target::Operations),
+];
+
+impl Route {
+    /// Whether `path` is one of this row's paths.
+    #[must_use]
+    pub fn matches(&self, path: &str) -> bool {
+        if self.path == path {
+            // A literal brace in a request's path is no parameter's name.
+            return !self.path.contains('{');
+        }
+        let mut given = path.split('/');
+        let fits = self.path.split('/').all(|wanted| match given.next() {
+            Some(segment) if wanted.starts_with('{') => !segment.is_empty(),
+            Some(segment) => segment == wanted,
+            None => false,
+        });
+        fits && given.next().is_none()
+    }
+
+    /// Whether the row takes this method. Who may GET may ask for the HEAD of it.
+    #[must_use]
+    pub fn takes(&self, method: &Method) -> bool {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        self.methods.contains(method)
+    }
+}
+
+impl Target {
+    pub(crate) fn upstream(self, deps: &Deps) -> &Upstream {
+        match self {
+            Self::EmotionIngestion => &deps.emotion_ingestion,
+            Self::TransactionIngestion => &deps.transaction_ingestion,
+            Self::UserAndCredit => &deps.user_and_credit,
+            Self::CreditAnalysis => &deps.credit_analysis,
+            Self::Notification => &deps.notification,
+            Self::Operations => &deps.operations,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_in_braces_is_any_one_segment() {
+        let check = |pattern: &'static str, path: &str, expect: bool| {
+            let route = row(GET, pattern, Access::Public, Target::Operations);
+            assert_eq!(route.matches(path), expect, "{pattern} {path}");
+        };
+        check("/a/b", "/a/b", true);
+        check("/a/b", "/a/b/", false);
+        check("/a/b", "/a", false);
+        check("/a/{id}", "/a/7", true);
+        check("/a/{id}", "/a/{id}", true);
+        check("/a/{id}", "/a/", false);
+        check("/a/{id}", "/a/7/c", false);
+        check("/a/{id}/c", "/a/7/c", true);
+        check("/a/{id}/c", "/b/7/c", false);
+        check("/a/{id}/c", "", false);
+    }
+
+    #[test]
+    fn no_path_and_method_stand_in_two_rows() {
+        for (at, route) in ROUTES.iter().enumerate() {
+            for other in &ROUTES[at + 1..] {
+                let share = route.methods.iter().any(|method| other.takes(method));
+                assert!(!(share && route.path == other.path), "{route:?} {other:?}");
+            }
+        }
+    }
+}

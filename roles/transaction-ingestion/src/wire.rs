@@ -1,0 +1,96 @@
+//! The transaction as senders write it.
+
+use std::borrow::Cow;
+
+use ecs_domain::transaction::{Currency, Transaction};
+use ecs_domain::{EventId, Timestamp, TransactionId, UserId, Violations};
+use ecs_web::body::{self, JsonError, Text};
+use ecs_web::fields;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use uuid::{NoContext, Uuid};
+
+use crate::amount;
+
+/// `{userId, amount, transactionId?, currency?, merchant?, category?, channel?, occurredAt?}`
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireTransaction<'a> {
+    #[serde(borrow)]
+    user_id: Option<Text<'a>>,
+    /// Kept as its digits.
+    #[serde(borrow)]
+    amount: Option<&'a RawValue>,
+    #[serde(borrow)]
+    transaction_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    currency: Option<Text<'a>>,
+    #[serde(borrow)]
+    merchant: Option<Text<'a>>,
+    #[serde(borrow)]
+    category: Option<Text<'a>>,
+    #[serde(borrow)]
+    channel: Option<Text<'a>>,
+    #[serde(borrow)]
+    occurred_at: Option<Text<'a>>,
+}
+
+/// Reads and checks one transaction. All its violations are reported at once, unless a type is wrong.
+pub(crate) fn read(json: &[u8], base: Currency, now: Timestamp) -> Result<Transaction, JsonError> {
+    let wire: WireTransaction<'_> = body::parse(json)?;
+    let mut violations = Violations::none();
+    let user = violations
+        .require("userId", wire.user_id)
+        .and_then(|text| violations.check("userId", fields::id::<UserId>(&text)));
+    let amount = violations
+        .require("amount", wire.amount)
+        .and_then(|json| violations.check("amount", amount::read(json.get())));
+    if let Some(currency) = &wire.currency {
+        violations.check("currency", is_base(currency, base));
+    }
+    let occurred_at = match &wire.occurred_at {
+        None => Some(now),
+        Some(text) => violations.check("occurredAt", fields::occurred_at(text, now)),
+    };
+    let client_id = checked("transactionId", wire.transaction_id, &mut violations);
+    let merchant = checked("merchant", wire.merchant, &mut violations);
+    let category = checked("category", wire.category, &mut violations);
+    let channel = checked("channel", wire.channel, &mut violations);
+    match (user, amount, occurred_at) {
+        (Some(user), Some(amount), Some(occurred_at)) if violations.is_empty() => {
+            let id =
+                client_id.as_deref().map_or_else(|| new_id(now), |name| EventId::derive(user, name).into());
+            Ok(Transaction {
+                id,
+                user,
+                amount,
+                currency: base,
+                occurred_at,
+                merchant,
+                category,
+                channel,
+                client_id,
+            })
+        }
+        _ => Err(JsonError::Invalid(violations)),
+    }
+}
+
+fn is_base(currency: &str, base: Currency) -> Result<(), Cow<'static, str>> {
+    if currency == base.as_str() {
+        return Ok(());
+    }
+    Err(format!("must be {}, the only currency here", base.as_str()).into())
+}
+
+fn checked(field: &'static str, value: Option<Text<'_>>, violations: &mut Violations) -> Option<String> {
+    let value = value?;
+    violations.check(field, fields::text(&value).map(str::to_owned))
+}
+
+/// An id that sorts by time, for a transaction that its sender didn't name.
+fn new_id(now: Timestamp) -> TransactionId {
+    let seconds = u64::try_from(now.as_second()).unwrap_or_default();
+    let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
+    TransactionId::new(Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos)))
+}
