@@ -1,0 +1,165 @@
+//! `POST /v1/predict`: the scorecard over HTTP, for callers with the service key.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::FromRef;
+use ecs_domain::Violations;
+use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features};
+use ecs_domain::scorecard::{Assessment, Input, Scorecard, Transform};
+use ecs_web::auth::{Auth, InternalKey};
+use ecs_web::body::JsonBody;
+use ecs_web::problem::Problem;
+use serde::{Deserialize, Serialize};
+
+/// The largest count that is taken for one.
+const MAX_COUNT: u64 = 1_000_000_000;
+/// The largest number of days, and the largest mean value, that is taken for one.
+const MAX_VALUE: f64 = 1e12;
+
+#[derive(Clone)]
+pub(crate) struct State {
+    pub(crate) auth: Arc<Auth>,
+    pub(crate) scorecard: Arc<Scorecard>,
+}
+
+impl FromRef<State> for Arc<Auth> {
+    fn from_ref(state: &State) -> Self {
+        Self::clone(&state.auth)
+    }
+}
+
+/// The body. The two transaction features are required; what else is missing or null stands at its neutral value.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Body {
+    transaction_count_30d: Option<u64>,
+    avg_transaction_value_30d: Option<f64>,
+    days_since_last_transaction: Option<f64>,
+    account_age_days: Option<f64>,
+    avg_positivity_7d: Option<f64>,
+    avg_intensity_7d: Option<f64>,
+    avg_stress_7d: Option<f64>,
+    stress_events_7d: Option<u64>,
+    stress_events_30d: Option<u64>,
+}
+
+/// The answer. `base_log_odds` and the contributions sum to the score's log-odds.
+#[derive(Debug, Serialize)]
+pub(crate) struct Prediction {
+    risk_score: f64,
+    model_version: String,
+    base_log_odds: f64,
+    contributions: Vec<FeatureContribution>,
+}
+
+#[derive(Debug, Serialize)]
+struct FeatureContribution {
+    feature: &'static str,
+    log_odds: f64,
+}
+
+pub(crate) async fn predict(
+    _key: InternalKey,
+    axum::extract::State(state): axum::extract::State<State>,
+    JsonBody(body): JsonBody<Body>,
+) -> Result<Json<Prediction>, Problem> {
+    let features = body.features(&state.scorecard).map_err(Problem::invalid)?;
+    Ok(Json(Prediction::new(state.scorecard.assess(&features), state.scorecard.intercept)))
+}
+
+impl Prediction {
+    fn new(assessment: Assessment, base_log_odds: f64) -> Self {
+        let contributions = assessment
+            .contributions
+            .iter()
+            .map(|term| FeatureContribution { feature: term.input.as_str(), log_odds: term.log_odds })
+            .collect();
+        Self {
+            risk_score: assessment.risk_score,
+            model_version: assessment.model_version,
+            base_log_odds,
+            contributions,
+        }
+    }
+}
+
+impl Body {
+    fn features(self, scorecard: &Scorecard) -> Result<Features, Violations> {
+        let mut violations = Violations::none();
+        violations.require(Input::TransactionCount30d.as_str(), self.transaction_count_30d);
+        violations.require(Input::AvgTransactionValue30d.as_str(), self.avg_transaction_value_30d);
+        self.check_ranges(&mut violations);
+        if !violations.is_empty() {
+            return Err(violations);
+        }
+        let neutral = |input| neutral(scorecard, input);
+        Ok(Features {
+            transaction_count_30d: self.transaction_count_30d.unwrap_or_default(),
+            avg_transaction_value_30d: self.avg_transaction_value_30d.unwrap_or_default(),
+            days_since_last_transaction: self.days_since_last_transaction,
+            account_age_days: self.account_age_days.unwrap_or_else(|| neutral(Input::AccountAgeDays)),
+            emotions: self.emotions(neutral),
+        })
+    }
+
+    /// The emotions, unless there are none at all; what is missing beside others is neutral.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "neutral counts are small and whole"
+    )]
+    fn emotions(&self, neutral: impl Fn(Input) -> f64) -> Option<EmotionFeatures> {
+        let means = [self.avg_positivity_7d, self.avg_intensity_7d, self.avg_stress_7d];
+        let counts = [self.stress_events_7d, self.stress_events_30d];
+        let any_mean = means.iter().any(Option::is_some);
+        if !any_mean && counts.iter().all(Option::is_none) {
+            return None;
+        }
+        let mean = |value: Option<f64>, input| value.unwrap_or_else(|| neutral(input));
+        let count = |value: Option<u64>, input| value.unwrap_or_else(|| neutral(input).round() as u64);
+        Some(EmotionFeatures {
+            means_7d: any_mean.then(|| EmotionMeans {
+                positivity: mean(self.avg_positivity_7d, Input::AvgPositivity7d),
+                intensity: mean(self.avg_intensity_7d, Input::AvgIntensity7d),
+                stress: mean(self.avg_stress_7d, Input::AvgStress7d),
+            }),
+            stress_events_7d: count(self.stress_events_7d, Input::StressEvents7d),
+            stress_events_30d: count(self.stress_events_30d, Input::StressEvents30d),
+        })
+    }
+
+    fn check_ranges(&self, violations: &mut Violations) {
+        let mut number = |input: Input, value: Option<f64>, max: f64, message: &'static str| {
+            // NaN is in no range, so it is refused here as well.
+            if value.is_some_and(|value| !(0.0..=max).contains(&value)) {
+                violations.push(input.as_str(), message);
+            }
+        };
+        const SIZE: &str = "must be between 0 and 1000000000000";
+        number(Input::AvgTransactionValue30d, self.avg_transaction_value_30d, MAX_VALUE, SIZE);
+        number(Input::DaysSinceLastTransaction, self.days_since_last_transaction, MAX_VALUE, SIZE);
+        number(Input::AccountAgeDays, self.account_age_days, MAX_VALUE, SIZE);
+        const UNIT: &str = "must be between 0 and 1";
+        number(Input::AvgPositivity7d, self.avg_positivity_7d, 1.0, UNIT);
+        number(Input::AvgIntensity7d, self.avg_intensity_7d, 1.0, UNIT);
+        number(Input::AvgStress7d, self.avg_stress_7d, 1.0, UNIT);
+        let mut count = |input: Input, value: Option<u64>| {
+            if value.is_some_and(|value| value > MAX_COUNT) {
+                violations.push(input.as_str(), "must be at most 1000000000");
+            }
+        };
+        count(Input::TransactionCount30d, self.transaction_count_30d);
+        count(Input::StressEvents7d, self.stress_events_7d);
+        count(Input::StressEvents30d, self.stress_events_30d);
+    }
+}
+
+/// The value of `input` at which its term adds nothing; 0 when the scorecard doesn't weigh it.
+fn neutral(scorecard: &Scorecard, input: Input) -> f64 {
+    let term = scorecard.terms.iter().find(|term| term.input == input);
+    term.map_or(0.0, |term| match term.transform {
+        Transform::Capped { .. } => term.reference,
+        Transform::Log { .. } => term.reference.exp_m1(),
+    })
+}
