@@ -1,0 +1,107 @@
+//! Accounts: registered by people, provisioned by operators.
+
+use axum::Json;
+use axum::extract::State as Extract;
+use ecs_domain::permission::Permission;
+use ecs_domain::{Email, UserId, Violations};
+use ecs_store::{NewUser, Provision};
+use ecs_web::params::PathParams;
+use ecs_web::{Identity, JsonBody, Problem, Secret};
+use http::StatusCode;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::state::State;
+use crate::users::UserView;
+use crate::{passwords, problems, users};
+
+/// How long a partner's id for a user may be, in characters.
+const MAX_EXTERNAL_ID: usize = 128;
+
+/// The body of a registration. It has no `Debug`: there is a password in it.
+#[derive(Deserialize)]
+pub(crate) struct Registration {
+    email: Option<String>,
+    password: Option<String>,
+}
+
+/// `POST /v1/auth/register`
+pub(crate) async fn register(
+    Extract(state): Extract<State>,
+    JsonBody(body): JsonBody<Registration>,
+) -> Result<(StatusCode, Json<UserView>), Problem> {
+    let (email, password) = body.validate()?;
+    let password_hash = state.passwords().hash(password).await?;
+    let new = NewUser { id: UserId::new(Uuid::now_v7()), email, password_hash, now: state.now() };
+    let user = state.store.register(new).await.map_err(problems::of_store)?;
+    tracing::info!(user_id = %user.id, "registered");
+    Ok((StatusCode::CREATED, Json(user.into())))
+}
+
+impl Registration {
+    fn validate(self) -> Result<(Email, Secret), Violations> {
+        let mut violations = Violations::none();
+        let email = violations.require("email", self.email);
+        let email = email.and_then(|email| violations.check("email", email.parse::<Email>()));
+        let password = violations.require("password", self.password).map(Secret::new);
+        if password.as_ref().is_some_and(|password| !passwords::LENGTH.contains(&password.expose().len())) {
+            violations.push("password", "must have 12 to 72 bytes");
+        }
+        match (email, password) {
+            (Some(email), Some(password)) if violations.is_empty() => Ok((email, password)),
+            _ => Err(violations),
+        }
+    }
+}
+
+/// The body of a provision: at least one of the two.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NewAccount {
+    external_id: Option<String>,
+    email: Option<String>,
+}
+
+/// `POST /v1/users`: an account without a password. A known `externalId` gives the same account again, with 200.
+pub(crate) async fn provision(
+    identity: Identity,
+    Extract(state): Extract<State>,
+    JsonBody(body): JsonBody<NewAccount>,
+) -> Result<(StatusCode, Json<UserView>), Problem> {
+    identity.require(Permission::UsersCreate)?;
+    let (external_id, email) = body.validate()?;
+    let provision = Provision { id: UserId::new(Uuid::now_v7()), external_id, email, now: state.now() };
+    let provisioned = state.store.provision(provision).await.map_err(problems::of_store)?;
+    let status = if provisioned.created { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(provisioned.user.into())))
+}
+
+impl NewAccount {
+    fn validate(self) -> Result<(Option<String>, Option<Email>), Violations> {
+        let mut violations = Violations::none();
+        if self.external_id.is_none() && self.email.is_none() {
+            violations.push("externalId", "is required without an email");
+            violations.push("email", "is required without an externalId");
+        }
+        if self.external_id.as_deref().is_some_and(|id| !is_external_id(id)) {
+            violations.push("externalId", "must be 1 to 128 printable characters");
+        }
+        let email = self.email.and_then(|email| violations.check("email", email.parse::<Email>()));
+        if violations.is_empty() { Ok((self.external_id, email)) } else { Err(violations) }
+    }
+}
+
+fn is_external_id(id: &str) -> bool {
+    !id.trim().is_empty() && id.chars().count() <= MAX_EXTERNAL_ID && !id.chars().any(char::is_control)
+}
+
+/// `GET /v1/users/{user_id}`
+pub(crate) async fn show(
+    identity: Identity,
+    path: PathParams,
+    Extract(state): Extract<State>,
+) -> Result<Json<UserView>, Problem> {
+    let user = path.id("user_id")?;
+    identity.require_user(user, Permission::UsersReadAny)?;
+    users::find(&state, user).await.map(Json)
+}

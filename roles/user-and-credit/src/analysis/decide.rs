@@ -1,0 +1,81 @@
+//! Makes a decision, unless one stands.
+
+use std::time::Duration;
+
+use ecs_domain::decision::{Decision, Outcome, denial_reason};
+use ecs_domain::features::Features;
+use ecs_domain::offer::{Offer, OfferStatus, Terms};
+use ecs_domain::scorecard::Assessment;
+use ecs_domain::{DecisionId, OfferId, Timestamp, UserId};
+use ecs_store::{NewDecision, Recorded};
+use ecs_web::handles::HandleError;
+use ecs_web::{Problem, RequestContext};
+use uuid::Uuid;
+
+use super::{STANDS_FOR, standing_since};
+use crate::state::State;
+use crate::{features, problems};
+
+/// How long an offer can be accepted.
+const OFFER_VALID_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How long the model may take.
+const ASSESS_DEADLINE: Duration = Duration::from_secs(2);
+
+const MODEL: &str = "credit-analysis";
+
+/// The decision that stands in the store, or a new one, recorded there. Of two callers at once one makes it, and both
+/// get it.
+pub(super) async fn decide(
+    state: &State,
+    user: UserId,
+    context: &RequestContext,
+) -> Result<Recorded, Problem> {
+    let now = state.now();
+    let standing = state.store.standing_decision(user, standing_since(now)).await;
+    if let Some(decision) = standing.map_err(problems::of_store)? {
+        return Ok(Recorded { decision, repeated: true });
+    }
+    let features = features::allowed(state, user, now).await?;
+    let assessment = assess(state, &features, context).await?;
+    let decision = Decision {
+        id: DecisionId::new(Uuid::now_v7()),
+        user,
+        decided_at: now,
+        features,
+        outcome: outcome(state.policy.terms_for(assessment.risk_score), &assessment, user, now),
+        assessment,
+        policy_version: state.policy.version.clone(),
+    };
+    let new = NewDecision { decision, stands_for: STANDS_FOR };
+    let recorded = state.store.record_decision(new).await.map_err(problems::of_store)?;
+    if !recorded.repeated {
+        tracing::info!(user_id = %user, decision_id = %recorded.decision.id, "credit decision made");
+    }
+    Ok(recorded)
+}
+
+async fn assess(state: &State, features: &Features, context: &RequestContext) -> Result<Assessment, Problem> {
+    let answer = tokio::time::timeout(ASSESS_DEADLINE, state.credit_analysis.assess(features, context)).await;
+    let assessment = answer.unwrap_or(Err(HandleError::Timeout { role: MODEL }))?;
+    if (0.0..=1.0).contains(&assessment.risk_score) {
+        return Ok(assessment);
+    }
+    // NaN among them: no policy has an answer to that.
+    let reason = "the risk is not between 0 and 1".to_owned();
+    Err(HandleError::Failed { role: MODEL, reason }.into())
+}
+
+fn outcome(terms: Option<Terms>, assessment: &Assessment, user: UserId, now: Timestamp) -> Outcome {
+    let Some(terms) = terms else { return Outcome::Denied(denial_reason(assessment)) };
+    Outcome::Approved(Offer {
+        id: OfferId::new(Uuid::now_v7()),
+        user,
+        status: OfferStatus::Offered,
+        terms,
+        created_at: now,
+        expires_at: now.saturating_add(OFFER_VALID_FOR).unwrap_or(Timestamp::MAX),
+        accepted_at: None,
+        activated_at: None,
+    })
+}

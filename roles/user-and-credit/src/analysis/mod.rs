@@ -1,0 +1,86 @@
+//! `POST /v1/users/{user_id}/credit-analysis`
+//!
+//! A decision stands for [`STANDS_FOR`]: whoever asks again meanwhile gets the same one, marked as repeated. The store
+//! enforces that under a lock of its own; the cache only makes it fast, and may be absent. The cache holds the decision,
+//! which never changes. What has become of its offer does change, so that is read from the store each time.
+
+mod answer;
+mod decide;
+mod view;
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State as Extract;
+use ecs_domain::offer::OfferStatus;
+use ecs_domain::permission::Permission;
+use ecs_domain::{OfferId, Timestamp, UserId};
+use ecs_store::StoreError;
+use ecs_web::params::PathParams;
+use ecs_web::{Identity, Problem, RequestContext};
+
+use crate::state::{State, key};
+use crate::{problems, users};
+use answer::Answer;
+use view::DecisionView;
+
+/// How long a decision stands before another may be made.
+pub(crate) const STANDS_FOR: Duration = Duration::from_secs(300);
+
+/// How often the cache is asked. The second look comes after a decision that no longer stands was dropped from it; after
+/// that the store alone answers.
+const CACHE_LOOKS: u32 = 2;
+
+pub(crate) async fn analyse(
+    identity: Identity,
+    path: PathParams,
+    context: RequestContext,
+    Extract(state): Extract<State>,
+) -> Result<Json<Answer>, Problem> {
+    let user = path.id("user_id")?;
+    identity.require_user(user, Permission::CreditWriteAny)?;
+    users::find(&state, user).await?;
+    let (view, repeated) = standing_or_new(&state, user, &context).await?;
+    let status = match &view.offer {
+        Some(offer) if repeated => Some(offer_status(&state, user, offer.offer_id).await?),
+        Some(_) => Some(OfferStatus::Offered),
+        None => None,
+    };
+    Ok(Json(Answer::new(user, view, status, repeated)))
+}
+
+/// The decision that stands, made now if there is none; and whether it was there before this call.
+async fn standing_or_new(
+    state: &State,
+    user: UserId,
+    context: &RequestContext,
+) -> Result<(DecisionView, bool), Problem> {
+    for _ in 0..CACHE_LOOKS {
+        let mut made_by_this_call = false;
+        let made = &mut made_by_this_call;
+        let load = move || async move {
+            let recorded = decide::decide(state, user, context).await?;
+            *made = !recorded.repeated;
+            Ok::<_, Problem>(DecisionView::from(recorded.decision))
+        };
+        let view = state.cache.get_or_load(key(user, "analysis"), STANDS_FOR, load).await?;
+        if view.stands(state.now()) {
+            return Ok((view, !made_by_this_call));
+        }
+        // It has been cached for longer than it stands.
+        state.forget_cached(user).await;
+    }
+    let recorded = decide::decide(state, user, context).await?;
+    Ok((recorded.decision.into(), recorded.repeated))
+}
+
+/// From when on a decision must have been made to stand at `now`.
+fn standing_since(now: Timestamp) -> Timestamp {
+    now.saturating_sub(STANDS_FOR).unwrap_or(Timestamp::MIN)
+}
+
+async fn offer_status(state: &State, user: UserId, offer: OfferId) -> Result<OfferStatus, Problem> {
+    let found = state.store.offer(user, offer).await.map_err(problems::of_store)?;
+    let missing = || problems::of_store(StoreError::Corrupt("a decision's offer is missing".to_owned()));
+    found.map(|offer| offer.status_at(state.now())).ok_or_else(missing)
+}

@@ -1,0 +1,77 @@
+//! A decision as the cache keeps it: all that an answer needs and that never changes.
+
+use ecs_domain::decision::{Decision, Outcome};
+use ecs_domain::offer::Offer;
+use ecs_domain::{DecisionId, Money, OfferId, Rate, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::standing_since;
+use crate::exact::Exact;
+use crate::features;
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct DecisionView {
+    pub(super) decision_id: DecisionId,
+    pub(super) decided_at: Timestamp,
+    pub(super) risk_score: Exact,
+    pub(super) model_version: String,
+    pub(super) policy_version: String,
+    pub(super) offer: Option<OfferView>,
+    pub(super) reason: Option<String>,
+    pub(super) emotion_data_used: bool,
+    /// By falling weight in the decision.
+    pub(super) explanation: Vec<(String, Exact)>,
+}
+
+/// An offer without its status, which changes.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct OfferView {
+    pub(super) offer_id: OfferId,
+    pub(super) credit_limit: Money,
+    pub(super) interest_rate: Rate,
+    pub(super) credit_type: String,
+    pub(super) expires_at: Timestamp,
+}
+
+impl DecisionView {
+    /// Whether the decision still stands at `now`.
+    pub(super) fn stands(&self, now: Timestamp) -> bool {
+        self.decided_at > standing_since(now)
+    }
+}
+
+impl From<Decision> for DecisionView {
+    fn from(decision: Decision) -> Self {
+        let mut terms = decision.assessment.contributions;
+        terms.sort_by(|a, b| b.log_odds.abs().total_cmp(&a.log_odds.abs()));
+        let explanation =
+            terms.iter().map(|term| (term.input.as_str().to_owned(), Exact(term.log_odds))).collect();
+        let (offer, reason) = match decision.outcome {
+            Outcome::Approved(offer) => (Some(OfferView::from(offer)), None),
+            Outcome::Denied(reason) => (None, Some(reason)),
+        };
+        Self {
+            decision_id: decision.id,
+            decided_at: decision.decided_at,
+            risk_score: Exact(decision.assessment.risk_score),
+            model_version: decision.assessment.model_version,
+            policy_version: decision.policy_version,
+            offer,
+            reason,
+            emotion_data_used: features::hold_emotions(&decision.features),
+            explanation,
+        }
+    }
+}
+
+impl From<Offer> for OfferView {
+    fn from(offer: Offer) -> Self {
+        Self {
+            offer_id: offer.id,
+            credit_limit: offer.terms.credit_limit,
+            interest_rate: offer.terms.interest_rate,
+            credit_type: offer.terms.credit_type.as_str().to_owned(),
+            expires_at: offer.expires_at,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `/v1/users/{user_id}/consents/{purpose}`: what a user says about the use of their data.
+//!
+//! Consent is read from the store at every turn and never cached. Giving or withdrawing it drops what is cached about the
+//! user all the same, since features were loaded under what held before.
+
+use axum::Json;
+use axum::extract::State as Extract;
+use ecs_domain::consent::{Consent, Purpose};
+use ecs_domain::permission::Permission;
+use ecs_domain::{Timestamp, UserId};
+use ecs_web::params::PathParams;
+use ecs_web::{Identity, Problem};
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::state::State;
+use crate::{problems, users};
+
+/// What holds for one purpose.
+#[derive(Serialize)]
+pub(crate) struct ConsentView {
+    purpose: &'static str,
+    /// Whether the data may be used: what the user said, else what silence means here.
+    granted: bool,
+    /// When the user said so; null while they have said nothing.
+    updated_at: Option<Timestamp>,
+}
+
+/// `GET`
+pub(crate) async fn show(
+    identity: Identity,
+    path: PathParams,
+    Extract(state): Extract<State>,
+) -> Result<Json<ConsentView>, Problem> {
+    let user = path.id("user_id")?;
+    identity.require_user(user, Permission::UsersReadAny)?;
+    let purpose = purpose(&path)?;
+    users::find(&state, user).await?;
+    let said = state.store.consent(user, purpose).await.map_err(problems::of_store)?;
+    Ok(Json(ConsentView {
+        purpose: purpose.as_str(),
+        granted: state.consent.allows(said.map(|consent| consent.granted)),
+        updated_at: said.map(|consent| consent.updated_at),
+    }))
+}
+
+/// `PUT`: yes.
+pub(crate) async fn give(
+    identity: Identity,
+    path: PathParams,
+    Extract(state): Extract<State>,
+) -> Result<Json<ConsentView>, Problem> {
+    let (purpose, Consent { granted, updated_at }) = say(&identity, &path, &state, true).await?;
+    Ok(Json(ConsentView { purpose: purpose.as_str(), granted, updated_at: Some(updated_at) }))
+}
+
+/// `DELETE`: no, from now on.
+pub(crate) async fn withdraw(
+    identity: Identity,
+    path: PathParams,
+    Extract(state): Extract<State>,
+) -> Result<StatusCode, Problem> {
+    say(&identity, &path, &state, false).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn say(
+    identity: &Identity,
+    path: &PathParams,
+    state: &State,
+    granted: bool,
+) -> Result<(Purpose, Consent), Problem> {
+    let user: UserId = path.id("user_id")?;
+    if identity.user != user {
+        return Err(Problem::forbidden("consent is given and withdrawn in person"));
+    }
+    let purpose = purpose(path)?;
+    users::find(state, user).await?;
+    let said = state.store.set_consent(user, purpose, granted, state.now()).await;
+    let consent = said.map_err(problems::of_store)?;
+    state.forget_cached(user).await;
+    tracing::info!(user_id = %user, %purpose, granted, "consent changed");
+    Ok((purpose, consent))
+}
+
+fn purpose(path: &PathParams) -> Result<Purpose, Problem> {
+    path.text("purpose").parse().map_err(|()| Problem::not_found("there is no such purpose"))
+}

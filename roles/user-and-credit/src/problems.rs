@@ -1,0 +1,46 @@
+//! The one place where what the store says becomes what the client hears.
+
+use std::time::Duration;
+
+use ecs_store::StoreError;
+use ecs_web::Problem;
+
+/// When a client should try again after the store couldn't be reached.
+const RETRY_STORE: Duration = Duration::from_secs(1);
+
+/// The problem that a failed call to the store makes.
+#[expect(clippy::needless_pass_by_value, reason = "calls read `map_err(of_store)`")]
+pub(crate) fn of_store(error: StoreError) -> Problem {
+    match error {
+        StoreError::Unavailable(_) => {
+            tracing::warn!(%error, "the store gave no answer");
+            Problem::unavailable("store", RETRY_STORE)
+        }
+        StoreError::Taken(what) => Problem::conflict(format!("the {what} is taken")),
+        StoreError::Corrupt(_) => Problem::internal(&error),
+    }
+}
+
+/// Nobody has this id. Only those who may act for the user get as far as hearing it.
+pub(crate) fn unknown_user() -> Problem {
+    Problem::not_found("there is no such user")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::response::IntoResponse as _;
+    use http::StatusCode;
+
+    #[test]
+    fn each_store_error_has_its_status() {
+        let check = |error: StoreError, status: StatusCode, retry: bool| {
+            let response = of_store(error).into_response();
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers().contains_key(http::header::RETRY_AFTER), retry);
+        };
+        check(StoreError::Taken("email"), StatusCode::CONFLICT, false);
+        check(StoreError::Unavailable("disk".to_owned()), StatusCode::SERVICE_UNAVAILABLE, true);
+        check(StoreError::Corrupt("row".to_owned()), StatusCode::INTERNAL_SERVER_ERROR, false);
+    }
+}

@@ -1,0 +1,61 @@
+//! What the role's handlers share.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use ecs_cache::{Key, Scope};
+use ecs_domain::{Timestamp, UserId};
+use ecs_web::Auth;
+
+use crate::Deps;
+use crate::passwords::Passwords;
+
+/// The role's dependencies. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct State(Arc<Shared>);
+
+struct Shared {
+    deps: Deps,
+    passwords: Passwords,
+}
+
+impl State {
+    pub(crate) fn new(deps: Deps, passwords: Passwords) -> Self {
+        Self(Arc::new(Shared { deps, passwords }))
+    }
+
+    /// Now, in whole microseconds: what the store keeps, so that an answer reads the same before and after it.
+    pub(crate) fn now(&self) -> Timestamp {
+        let now = self.clock.now();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+    }
+
+    /// Forgets what is cached about a user, after a change is committed.
+    pub(crate) async fn forget_cached(&self, user: UserId) {
+        self.cache.invalidate([Scope::User(user)]).await;
+    }
+
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+}
+
+impl Deref for State {
+    type Target = Deps;
+
+    fn deref(&self) -> &Deps {
+        &self.0.deps
+    }
+}
+
+impl FromRef<State> for Arc<Auth> {
+    fn from_ref(state: &State) -> Self {
+        Self::clone(&state.auth)
+    }
+}
+
+/// The key of one view of a user.
+pub(crate) fn key(user: UserId, name: &'static str) -> Key {
+    Key { scope: Scope::User(user), name }
+}
