@@ -2,13 +2,13 @@
 
 use ecs_domain::{Day, EventId, OfferId, Timestamp, UserId};
 use ecs_store::{EventKey, SummaryMismatch};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How many events are named as examples of one kind of trouble.
 pub(super) const EXAMPLES: usize = 20;
 
 /// The books at one moment.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// The moment.
@@ -22,7 +22,7 @@ pub struct Report {
 }
 
 /// The books of one ledger, in distinct events.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerReport {
     /// In the bus's log.
@@ -52,7 +52,7 @@ pub struct LedgerReport {
 }
 
 /// An event's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Key {
     /// Whose it is.
@@ -64,7 +64,7 @@ pub struct Key {
 }
 
 /// A summary that is off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mismatch {
     /// Whose.
@@ -78,7 +78,7 @@ pub struct Mismatch {
 }
 
 /// The books of the offers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OffersReport {
     /// Ever accepted.

@@ -1,0 +1,112 @@
+//! Dead letters and an outbox in memory.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ecs_domain::Timestamp;
+use ecs_store::{DeadLetterRow, DeadLetters, Outbox, OutboxMessage, OutboxRow, StoreError};
+
+#[derive(Default)]
+pub(crate) struct Letters {
+    pub(crate) kept: Mutex<Vec<DeadLetterRow>>,
+    /// How many of the next calls fail.
+    pub(crate) failures: Mutex<u32>,
+}
+
+impl Letters {
+    pub(crate) fn all(&self) -> Vec<DeadLetterRow> {
+        self.kept.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl DeadLetters for Letters {
+    async fn add_dead_letters(&self, letters: &[DeadLetterRow]) -> Result<(), StoreError> {
+        fail(&self.failures)?;
+        self.kept.lock().unwrap().extend_from_slice(letters);
+        Ok(())
+    }
+
+    async fn dead_letters(&self, _: u32) -> Result<Vec<DeadLetterRow>, StoreError> {
+        Ok(self.all())
+    }
+
+    async fn dead_letter_count(&self) -> Result<u64, StoreError> {
+        Ok(self.all().len() as u64)
+    }
+}
+
+/// Rows with the time until which they are claimed.
+#[derive(Default)]
+pub(crate) struct MemoryOutbox {
+    rows: Mutex<Vec<(OutboxRow, Timestamp)>>,
+    /// How many of the next calls that finish rows fail.
+    pub(crate) finish_failures: Mutex<u32>,
+    /// How many of the next claims fail.
+    pub(crate) claim_failures: Mutex<u32>,
+}
+
+impl MemoryOutbox {
+    pub(crate) fn put(&self, message: OutboxMessage) {
+        let OutboxMessage { id, subject, key, payload, request_id, traceparent } = message;
+        self.put_row(OutboxRow {
+            row: 0,
+            id,
+            subject: subject.to_owned(),
+            key,
+            payload,
+            request_id,
+            traceparent,
+        });
+    }
+
+    pub(crate) fn put_row(&self, mut row: OutboxRow) {
+        let mut rows = self.rows.lock().unwrap();
+        row.row = i64::try_from(rows.len()).unwrap();
+        rows.push((row, Timestamp::MIN));
+    }
+
+    pub(crate) fn depth(&self) -> usize {
+        self.rows.lock().unwrap().len()
+    }
+}
+
+#[async_trait]
+impl Outbox for MemoryOutbox {
+    async fn claim_outbox(
+        &self,
+        limit: usize,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        fail(&self.claim_failures)?;
+        let mut rows = self.rows.lock().unwrap();
+        let free = rows.iter_mut().filter(|(_, until)| *until <= now).take(limit);
+        Ok(free
+            .map(|(row, until)| {
+                *until = now + lease;
+                row.clone()
+            })
+            .collect())
+    }
+
+    async fn finish_outbox(&self, done: &[OutboxRow]) -> Result<(), StoreError> {
+        fail(&self.finish_failures)?;
+        self.rows.lock().unwrap().retain(|(row, _)| done.iter().all(|done| done.row != row.row));
+        Ok(())
+    }
+
+    async fn outbox_depth(&self) -> Result<u64, StoreError> {
+        Ok(self.depth() as u64)
+    }
+}
+
+fn fail(failures: &Mutex<u32>) -> Result<(), StoreError> {
+    let mut failures = failures.lock().unwrap();
+    if *failures == 0 {
+        return Ok(());
+    }
+    *failures -= 1;
+    Err(StoreError::Unavailable("a test's refusal".to_owned()))
+}
