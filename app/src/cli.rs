@@ -89,7 +89,7 @@ pub struct SimulateArgs {
     /// How many users there are
     #[arg(long, default_value_t = 100)]
     pub users: u32,
-    /// Events per second
+    /// Events per second; 0 for as many as the platform takes
     #[arg(long, default_value_t = 100.0)]
     pub rate: f64,
     /// For how many seconds
@@ -104,9 +104,9 @@ pub struct SimulateArgs {
     /// Of 100 events, how many are emotions; the rest are transactions
     #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub emotions: u8,
-    /// Users who apply for credit while it runs, and accept what they are offered
-    #[arg(long, default_value_t = 0)]
-    pub journeys: u32,
+    /// Every so many seconds a user applies for credit, accepts an offer, and waits for the notification
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub journeys_every: Option<u64>,
     /// Write what was sent and accepted to this file, for `ecs verify --journal`
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
@@ -180,7 +180,8 @@ impl Cli {
     #[must_use]
     pub fn flags(&self) -> Flags {
         let mut set = self.settings.set.clone();
-        let mut flag = |name: &str, value: Option<String>| set.extend(value.map(|value| (name.to_owned(), value)));
+        let mut flag =
+            |name: &str, value: Option<String>| set.extend(value.map(|value| (name.to_owned(), value)));
         flag("ECS_DATA_DIR", self.settings.data_dir.as_ref().map(|path| path.display().to_string()));
         flag("ECS_URL", self.settings.url.clone());
         match &self.command {
@@ -218,7 +219,9 @@ mod tests {
 
     #[test]
     fn roles_are_taken_by_name() {
-        let cli = Cli::try_parse_from(["ecs", "serve", "--role", "credit-analysis", "--role", "notification"]).unwrap();
+        let cli =
+            Cli::try_parse_from(["ecs", "serve", "--role", "credit-analysis", "--role", "notification"])
+                .unwrap();
         assert_eq!(cli.flags().set, [("ECS_ROLES".to_owned(), "credit-analysis,notification".to_owned())]);
         let error = Cli::try_parse_from(["ecs", "serve", "--role", "gateway"]).unwrap_err().to_string();
         assert!(error.contains("api-gateway"), "{error}");

@@ -20,7 +20,9 @@ pub struct Lock(#[expect(dead_code, reason = "held for its lock, which ends when
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// Another process holds it.
-    #[error("the data folder {0} is in use by another process: stop that one, or choose another with ECS_DATA_DIR")]
+    #[error(
+        "the data folder {0} is in use by another process: stop that one, or choose another with ECS_DATA_DIR"
+    )]
     InUse(PathBuf),
     /// The folder or a file in it can't be read or written.
     #[error("the data folder: {path}: {error}")]

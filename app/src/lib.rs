@@ -1,1 +1,13 @@
-//! The Empathic Credit System: one binary that runs any set of roles.
+//! The Empathic Credit System: one binary, `ecs`, that runs any set of roles.
+//!
+//! What is here is the outermost layer: the command line, settings, the data folder, the composition of roles, and the
+//! order in which a process starts and stops. Everything else is in the crates it composes.
+
+pub mod cli;
+pub mod commands;
+pub mod data_dir;
+pub mod logging;
+pub mod operator;
+pub mod platform;
+pub mod role;
+pub mod settings;

@@ -22,8 +22,12 @@ fn layer(folder: &str) -> (&'static str, &'static [&'static str]) {
         "app" => ("app", &["role", "engine", "shared", "contract", "client", "domain"]),
         role if role.starts_with("roles/") => ("role", &["shared", "contract", "domain"]),
         kit if kit.ends_with("/conformance") => ("kit", &["contract", "domain"]),
-        engine if engine.starts_with("bus/") || engine.starts_with("store/") => ("engine", &["contract", "domain"]),
-        other => panic!("{other} has no place in the architecture: name its layer here and in ARCHITECTURE.md"),
+        engine if engine.starts_with("bus/") || engine.starts_with("store/") => {
+            ("engine", &["contract", "domain"])
+        }
+        other => {
+            panic!("{other} has no place in the architecture: name its layer here and in ARCHITECTURE.md")
+        }
     }
 }
 
@@ -38,14 +42,18 @@ fn arrows_point_inwards_and_roles_never_meet() {
         .packages
         .iter()
         .map(|package| {
-            let folder = package.manifest_path.parent().unwrap().strip_prefix(&metadata.workspace_root).unwrap();
+            let folder =
+                package.manifest_path.parent().unwrap().strip_prefix(&metadata.workspace_root).unwrap();
             (package.name.to_string(), folder.to_string())
         })
         .collect();
     let mut offences = Vec::new();
     for package in &metadata.packages {
         let (_, allowed) = layer(&folders[package.name.as_str()]);
-        let normal = package.dependencies.iter().filter(|used| used.kind != cargo_metadata::DependencyKind::Development);
+        let normal = package
+            .dependencies
+            .iter()
+            .filter(|used| used.kind != cargo_metadata::DependencyKind::Development);
         for used in normal.filter_map(|used| folders.get(&used.name).map(|folder| (used, folder))) {
             let (kind, _) = layer(used.1);
             if !allowed.contains(&kind) {
@@ -117,7 +125,10 @@ impl Functions<'_> {
 
 impl<'ast> Visit<'ast> for Functions<'_> {
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
-        self.check(&item.sig.ident, item.block.span().join(item.sig.span()).unwrap_or_else(|| item.block.span()));
+        self.check(
+            &item.sig.ident,
+            item.block.span().join(item.sig.span()).unwrap_or_else(|| item.block.span()),
+        );
         syn::visit::visit_item_fn(self, item);
     }
 

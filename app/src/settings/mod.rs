@@ -141,7 +141,9 @@ impl Reader<'_> {
         let production = mode == Mode::Production;
         let parsed = Parsed {
             listen: self.parse("ECS_LISTEN", "must be an address and a port, such as 127.0.0.1:9999"),
-            stress: self.parse("ECS_STRESS_THRESHOLD", "must be between 0 and 1").and_then(|level| self.unit(level)),
+            stress: self
+                .parse("ECS_STRESS_THRESHOLD", "must be between 0 and 1")
+                .and_then(|level| self.unit(level)),
             currency: self.parse::<Currency>("ECS_BASE_CURRENCY", "must be an ISO 4217 code such as BRL"),
         };
         Some(Settings {
@@ -230,11 +232,17 @@ impl Reader<'_> {
     fn check_engines(&mut self) {
         let engine = |url: &str| url.split(':').next().unwrap_or_default().to_owned();
         if let Some(url) = self.text("DATABASE_URL").map(engine) {
-            self.problem("DATABASE_URL", format!("names the engine {url:?}, which is not built into this binary"));
+            self.problem(
+                "DATABASE_URL",
+                format!("names the engine {url:?}, which is not built into this binary"),
+            );
         }
         match self.text("BUS_URL").map(engine) {
             Some(transport) if transport != "embedded" => {
-                self.problem("BUS_URL", format!("names the transport {transport:?}, which is not built into this binary"));
+                self.problem(
+                    "BUS_URL",
+                    format!("names the transport {transport:?}, which is not built into this binary"),
+                );
             }
             Some(_) | None => {}
         }
@@ -265,7 +273,10 @@ impl Reader<'_> {
             }
             None if mode == Mode::Embedded => None,
             None => {
-                self.problem(name, format!("must be set outside embedded mode (or {name}_FILE); it has no default"));
+                self.problem(
+                    name,
+                    format!("must be set outside embedded mode (or {name}_FILE); it has no default"),
+                );
                 None
             }
         }
@@ -278,7 +289,10 @@ impl Reader<'_> {
             None if !production => ConsentRule::Assumed,
             None => ConsentRule::Required,
             Some("assumed") => {
-                self.problem("EMOTION_CONSENT", "must be required in production: consent can't be assumed there");
+                self.problem(
+                    "EMOTION_CONSENT",
+                    "must be required in production: consent can't be assumed there",
+                );
                 ConsentRule::Required
             }
             Some(other) => {
@@ -319,8 +333,10 @@ mod tests {
         Settings::from_raw(&merge(&environment, &Flags::default())?)
     }
 
-    const KEYS: [(&str, &str); 2] =
-        [("SECRET_KEY", "0123456789abcdef0123456789abcdef"), ("INTERNAL_SERVICE_API_KEY", "0123456789abcdef")];
+    const KEYS: [(&str, &str); 2] = [
+        ("SECRET_KEY", "0123456789abcdef0123456789abcdef"),
+        ("INTERNAL_SERVICE_API_KEY", "0123456789abcdef"),
+    ];
 
     #[test]
     fn a_laptop_needs_no_settings() {
@@ -333,8 +349,13 @@ mod tests {
 
     #[test]
     fn production_requires_secrets_and_consent() {
-        let refused = settings(&[("ECS_MODE", "production"), ("EMOTION_CONSENT", "assumed")]).unwrap_err().to_string();
-        for name in ["SECRET_KEY must be set", "INTERNAL_SERVICE_API_KEY must be set", "EMOTION_CONSENT must be required"] {
+        let refused =
+            settings(&[("ECS_MODE", "production"), ("EMOTION_CONSENT", "assumed")]).unwrap_err().to_string();
+        for name in [
+            "SECRET_KEY must be set",
+            "INTERNAL_SERVICE_API_KEY must be set",
+            "EMOTION_CONSENT must be required",
+        ] {
             assert!(refused.contains(name), "{refused}");
         }
         let [secret, key] = KEYS;

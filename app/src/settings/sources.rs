@@ -122,7 +122,9 @@ impl Merge {
         }
         let name = if name == "NATS_URL" { "BUS_URL" } else { name };
         match catalogue::find(name) {
-            Some(setting) if text.is_empty() && setting.default.is_empty() => drop(self.raw.remove(setting.name)),
+            Some(setting) if text.is_empty() && setting.default.is_empty() => {
+                drop(self.raw.remove(setting.name))
+            }
             Some(setting) => drop(self.raw.insert(setting.name, Value { text, source })),
             None => self.problem(name, unknown(name)),
         }
@@ -233,6 +235,11 @@ mod tests {
         std::fs::write(&path, "0123456789abcdef\n").unwrap();
         let raw = merged(&[("SECRET_KEY_FILE", path.to_str().unwrap())], &[]).unwrap();
         assert_eq!(raw["SECRET_KEY"].text, "0123456789abcdef");
-        assert!(merged(&[("SECRET_KEY_FILE", "/nowhere")], &[]).unwrap_err().to_string().contains("SECRET_KEY_FILE"));
+        assert!(
+            merged(&[("SECRET_KEY_FILE", "/nowhere")], &[])
+                .unwrap_err()
+                .to_string()
+                .contains("SECRET_KEY_FILE")
+        );
     }
 }

@@ -1,0 +1,232 @@
+//! Makes the chosen roles, gives each just what it needs, starts their tasks, and returns the process's routes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use ecs_domain::Clock;
+use ecs_web::Auth;
+use ecs_web::handles::Upstream;
+use ecs_work::{Relay, RelayDeps, Supervisor, Wake};
+
+use super::Storage;
+use crate::role::Role;
+use crate::settings::Settings;
+
+/// How long a log-in lasts.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Starts the chosen roles and returns what they serve: the gateway's routes where it runs, else those of the roles.
+pub(super) fn roles(
+    settings: &Settings,
+    storage: &Storage,
+    clock: &Arc<dyn Clock>,
+    auth: Arc<Auth>,
+    supervisor: &Supervisor,
+) -> anyhow::Result<Router> {
+    let composer = Composer { settings, storage, clock, auth, supervisor, outbox: Wake::new() };
+    let served = composer.http_roles()?;
+    composer.workers();
+    if settings.roles.contains(Role::ApiGateway) {
+        return composer.gateway(&served);
+    }
+    Ok(served.into_iter().fold(Router::new(), |routes, (_, role)| routes.merge(role)))
+}
+
+struct Composer<'a> {
+    settings: &'a Settings,
+    storage: &'a Storage,
+    clock: &'a Arc<dyn Clock>,
+    auth: Arc<Auth>,
+    supervisor: &'a Supervisor,
+    outbox: Wake,
+}
+
+impl Composer<'_> {
+    fn has(&self, role: Role) -> bool {
+        self.settings.roles.contains(role)
+    }
+
+    /// The routes of each chosen role that serves HTTP.
+    fn http_roles(&self) -> anyhow::Result<Vec<(Role, Router)>> {
+        let analysis = ecs_credit_analysis::CreditAnalysis::create(ecs_credit_analysis::Deps {
+            auth: Arc::clone(&self.auth),
+            scorecard: ecs_credit_analysis::built_in().context("the built-in scorecard")?,
+        });
+        let mut served = Vec::new();
+        let mut serve = |role: Role, routes: &dyn Fn() -> anyhow::Result<Router>| -> anyhow::Result<()> {
+            if self.has(role) {
+                served.push((role, routes()?));
+            }
+            Ok(())
+        };
+        serve(Role::EmotionIngestion, &|| Ok(self.emotion_ingestion()))?;
+        serve(Role::TransactionIngestion, &|| Ok(self.transaction_ingestion()))?;
+        serve(Role::UserAndCredit, &|| self.user_and_credit(&analysis))?;
+        serve(Role::CreditAnalysis, &|| Ok(analysis.routes()))?;
+        serve(Role::Notification, &|| Ok(self.notification()))?;
+        serve(Role::Operations, &|| Ok(self.operations()))?;
+        Ok(served)
+    }
+
+    fn emotion_ingestion(&self) -> Router {
+        ecs_emotion_ingestion::EmotionIngestion::create(ecs_emotion_ingestion::Deps {
+            auth: Arc::clone(&self.auth),
+            bus: Arc::clone(&self.storage.bus),
+            clock: Arc::clone(self.clock),
+            limits: ecs_emotion_ingestion::StreamLimits::default(),
+        })
+        .routes()
+    }
+
+    fn transaction_ingestion(&self) -> Router {
+        ecs_transaction_ingestion::TransactionIngestion::create(ecs_transaction_ingestion::Deps {
+            auth: Arc::clone(&self.auth),
+            bus: Arc::clone(&self.storage.bus),
+            clock: Arc::clone(self.clock),
+            base_currency: self.settings.currency,
+        })
+        .routes()
+    }
+
+    fn user_and_credit(&self, analysis: &ecs_credit_analysis::CreditAnalysis) -> anyhow::Result<Router> {
+        let policy = match &self.settings.policy_file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("ECS_POLICY_FILE {}", path.display()))?;
+                ecs_user_and_credit::parse(&text)
+                    .with_context(|| format!("ECS_POLICY_FILE {}", path.display()))?
+            }
+            None => ecs_user_and_credit::built_in().context("the built-in policy")?,
+        };
+        let role = ecs_user_and_credit::UserAndCredit::create(ecs_user_and_credit::Deps {
+            auth: Arc::clone(&self.auth),
+            store: Arc::clone(&self.storage.store),
+            cache: self.storage.cache.clone(),
+            clock: Arc::clone(self.clock),
+            credit_analysis: analysis.handle(),
+            policy,
+            consent: self.settings.consent,
+            bcrypt_cost: self.settings.bcrypt_cost,
+            token_lifetime: TOKEN_LIFETIME,
+            outbox: self.outbox.clone(),
+        });
+        Ok(role.routes())
+    }
+
+    /// Serves what its worker keeps, so the role has both.
+    fn notification(&self) -> Router {
+        let role = ecs_notification::Notification::create(ecs_notification::Deps {
+            auth: Arc::clone(&self.auth),
+            bus: Arc::clone(&self.storage.bus),
+            store: Arc::clone(&self.storage.store),
+            clock: Arc::clone(self.clock),
+            bus_retention: self.bus_retention(),
+            delivery_limit: self.settings.delivery_limit,
+        });
+        role.start(self.supervisor);
+        role.routes()
+    }
+
+    fn operations(&self) -> Router {
+        ecs_operations::Operations::create(ecs_operations::Deps {
+            auth: Arc::clone(&self.auth),
+            bus: Arc::clone(&self.storage.bus),
+            store: Arc::clone(&self.storage.store),
+            clock: Arc::clone(self.clock),
+            raw_retention_days: self.settings.retention.raw_emotion_days,
+        })
+        .routes()
+    }
+
+    fn gateway(&self, served: &[(Role, Router)]) -> anyhow::Result<Router> {
+        let upstream = |role: Role| -> anyhow::Result<Upstream> {
+            let routes = served.iter().find(|(served, _)| *served == role).map(|(_, routes)| routes.clone());
+            // The settings refuse a gateway without the roles that it calls.
+            Ok(Upstream::in_process(
+                role.as_str(),
+                routes.with_context(|| format!("{role} does not run here"))?,
+            ))
+        };
+        let gateway = ecs_api_gateway::ApiGateway::create(ecs_api_gateway::Deps {
+            auth: Arc::clone(&self.auth),
+            emotion_ingestion: upstream(Role::EmotionIngestion)?,
+            transaction_ingestion: upstream(Role::TransactionIngestion)?,
+            user_and_credit: upstream(Role::UserAndCredit)?,
+            credit_analysis: upstream(Role::CreditAnalysis)?,
+            notification: upstream(Role::Notification)?,
+            operations: upstream(Role::Operations)?,
+        });
+        Ok(gateway.routes())
+    }
+
+    /// Roles that only work, and the relay where a role writes to the outbox.
+    fn workers(&self) {
+        if self.has(Role::EmotionProcessing) {
+            self.emotion_processing();
+        }
+        if self.has(Role::TransactionProcessing) {
+            self.transaction_processing();
+        }
+        if self.has(Role::CreditApplication) {
+            self.credit_application();
+        }
+        if self.settings.roles.iter().any(Role::writes_outbox) {
+            let deps = RelayDeps {
+                bus: Arc::clone(&self.storage.bus),
+                store: Arc::clone(&self.storage.store) as _,
+                clock: Arc::clone(self.clock),
+                wake: self.outbox.clone(),
+            };
+            Relay::create(deps).start(self.supervisor);
+        }
+    }
+
+    fn emotion_processing(&self) {
+        let deps = ecs_emotion_processing::Deps {
+            bus: Arc::clone(&self.storage.bus),
+            store: Arc::clone(&self.storage.store),
+            cache: self.storage.cache.clone(),
+            clock: Arc::clone(self.clock),
+            rules: ecs_emotion_processing::Rules {
+                consent: self.settings.consent,
+                stress: self.settings.stress,
+            },
+            raw_retention_days: self.settings.retention.raw_emotion_days,
+            bus_retention: DAY * u32::from(self.settings.retention.emotion_bus_days),
+            delivery_limit: self.settings.delivery_limit,
+        };
+        ecs_emotion_processing::EmotionProcessing::create(deps).start(self.supervisor);
+    }
+
+    fn transaction_processing(&self) {
+        let deps = ecs_transaction_processing::Deps {
+            bus: Arc::clone(&self.storage.bus),
+            store: Arc::clone(&self.storage.store),
+            cache: self.storage.cache.clone(),
+            clock: Arc::clone(self.clock),
+            bus_retention: self.bus_retention(),
+            delivery_limit: self.settings.delivery_limit,
+        };
+        ecs_transaction_processing::TransactionProcessing::create(deps).start(self.supervisor);
+    }
+
+    fn credit_application(&self) {
+        let deps = ecs_credit_application::Deps {
+            bus: Arc::clone(&self.storage.bus),
+            store: Arc::clone(&self.storage.store),
+            cache: self.storage.cache.clone(),
+            clock: Arc::clone(self.clock),
+            outbox: self.outbox.clone(),
+            bus_retention: self.bus_retention(),
+            delivery_limit: self.settings.delivery_limit,
+        };
+        ecs_credit_application::CreditApplication::create(deps).start(self.supervisor);
+    }
+
+    fn bus_retention(&self) -> Duration {
+        DAY * u32::from(self.settings.retention.bus_days)
+    }
+}
