@@ -1,0 +1,144 @@
+//! The file: its connections, its tables and its version.
+//!
+//! Each subject has a log table of its own, so that a reader walks one B-tree from left to right and never steps over
+//! the events of others. Positions are handed out by the writer without gaps; only [`prune`](ecs_bus::Bus::prune)
+//! takes rows away, always the oldest.
+
+use std::path::Path;
+
+use ecs_bus::{BusError, Subject};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::Options;
+
+/// "ECSb": marks the file as ours.
+const APPLICATION_ID: i32 = 0x4543_5362;
+
+/// What [`MIGRATIONS`] lead to.
+const VERSION: usize = MIGRATIONS.len();
+
+/// Step `n` leads from `user_version` n to n + 1. Steps are only ever added.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE log_emotions (position INTEGER PRIMARY KEY, published_at INTEGER NOT NULL, id BLOB NOT NULL,
+        key BLOB NOT NULL, version INTEGER NOT NULL, request_id TEXT, traceparent TEXT, payload BLOB NOT NULL);
+    CREATE TABLE log_transactions (position INTEGER PRIMARY KEY, published_at INTEGER NOT NULL, id BLOB NOT NULL,
+        key BLOB NOT NULL, version INTEGER NOT NULL, request_id TEXT, traceparent TEXT, payload BLOB NOT NULL);
+    CREATE TABLE log_offers_approved (position INTEGER PRIMARY KEY, published_at INTEGER NOT NULL, id BLOB NOT NULL,
+        key BLOB NOT NULL, version INTEGER NOT NULL, request_id TEXT, traceparent TEXT, payload BLOB NOT NULL);
+    CREATE TABLE log_notifications (position INTEGER PRIMARY KEY, published_at INTEGER NOT NULL, id BLOB NOT NULL,
+        key BLOB NOT NULL, version INTEGER NOT NULL, request_id TEXT, traceparent TEXT, payload BLOB NOT NULL);
+    -- What was forgotten: positions up to pruned_through, all of them published before pruned_at.
+    CREATE TABLE pruned (subject TEXT PRIMARY KEY, pruned_through INTEGER NOT NULL, pruned_at INTEGER NOT NULL)
+        WITHOUT ROWID;
+    -- Everything at or below the cursor is settled, or has a row in retries.
+    CREATE TABLE progress (subject TEXT NOT NULL, consumers TEXT NOT NULL, cursor INTEGER NOT NULL,
+        PRIMARY KEY (subject, consumers)) WITHOUT ROWID;
+    CREATE TABLE retries (subject TEXT NOT NULL, consumers TEXT NOT NULL, position INTEGER NOT NULL,
+        attempt INTEGER NOT NULL, due_at INTEGER NOT NULL, history TEXT NOT NULL,
+        PRIMARY KEY (subject, consumers, position)) WITHOUT ROWID;
+"];
+
+/// Bytes per page. A larger page means fewer system calls per commit, and more bytes for a commit of one event.
+const PAGE_SIZE: u64 = 8192;
+
+/// Pages in the write-ahead log before they move into the file: 32 MiB.
+const CHECKPOINT_PAGES: u32 = 4096;
+
+/// The place of a subject in arrays over [`Subject::ALL`].
+pub(crate) fn index(subject: Subject) -> usize {
+    match subject {
+        Subject::Emotions => 0,
+        Subject::Transactions => 1,
+        Subject::OffersApproved => 2,
+        Subject::Notifications => 3,
+    }
+}
+
+/// Opens the one connection that writes, and brings the tables up to date.
+pub(crate) fn open_writer(path: &Path, options: &Options) -> Result<Connection, BusError> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = connect(path, options, flags)?;
+    check_ownership(&connection)?;
+    configure(&connection, options).map_err(|error| classify(&error))?;
+    migrate(&connection).map_err(|error| classify(&error))?;
+    Ok(connection)
+}
+
+/// Opens a connection that only reads.
+pub(crate) fn open_reader(path: &Path, options: &Options) -> Result<Connection, BusError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = connect(path, options, flags)?;
+    connection
+        .execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")
+        .map_err(|e| classify(&e))?;
+    Ok(connection)
+}
+
+fn connect(path: &Path, options: &Options, flags: OpenFlags) -> Result<Connection, BusError> {
+    let opened = match &options.vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs.as_str()),
+        None => Connection::open_with_flags(path, flags),
+    };
+    let connection = opened.map_err(|error| classify(&error))?;
+    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(|error| classify(&error))?;
+    Ok(connection)
+}
+
+fn configure(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
+    // The size of a page is fixed by the first write, so it comes before the change to WAL.
+    connection.pragma_update(None, "page_size", PAGE_SIZE)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", options.synchronous.as_str())?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", 2 * PAGE_SIZE * u64::from(CHECKPOINT_PAGES))?;
+    connection.pragma_update(None, "cache_size", -8192)?;
+    if let Some(bytes) = options.max_file_bytes {
+        connection.pragma_update(None, "max_page_count", (bytes / PAGE_SIZE).max(1))?;
+    }
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}
+
+/// Refuses a file that something else wrote, before anything is changed in it.
+fn check_ownership(connection: &Connection) -> Result<(), BusError> {
+    let number =
+        |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|error| classify(&error));
+    let owner = number("PRAGMA application_id")?;
+    let version = number("PRAGMA user_version")?;
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
+    if owner == 0 && version == 0 && tables == 0 {
+        return Ok(());
+    }
+    if owner != i64::from(APPLICATION_ID) {
+        return Err(BusError::Corrupt("the file is a database of something else".to_owned()));
+    }
+    match usize::try_from(version) {
+        Ok(known) if known <= VERSION => Ok(()),
+        _ => Err(BusError::Corrupt(format!(
+            "the file has schema {version}, this version knows up to {VERSION}"
+        ))),
+    }
+}
+
+fn migrate(connection: &Connection) -> rusqlite::Result<()> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let done = usize::try_from(version).unwrap_or(VERSION);
+    for (step, sql) in MIGRATIONS.iter().enumerate().skip(done) {
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", step + 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// What an error of SQLite means to a user of the bus.
+pub(crate) fn classify(error: &rusqlite::Error) -> BusError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt) => BusError::Corrupt("the file is damaged".to_owned()),
+        Some(ErrorCode::NotADatabase) => BusError::Corrupt("the file is not a SQLite database".to_owned()),
+        _ => BusError::Unavailable(error.to_string()),
+    }
+}

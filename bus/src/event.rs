@@ -1,0 +1,53 @@
+//! What travels.
+
+use bytes::Bytes;
+use ecs_domain::{EventId, UserId};
+
+use crate::Subject;
+
+/// An event on the bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its id; publishing an id twice is allowed and has one effect.
+    pub id: EventId,
+    /// What it is about.
+    pub subject: Subject,
+    /// Whom it is about: events of one user go to the same partition, where a transport has partitions.
+    pub key: UserId,
+    /// JSON, in the shape that [`crate::payload`] documents for the subject.
+    pub payload: Bytes,
+    /// What travels beside the payload.
+    pub headers: Headers,
+}
+
+/// What travels beside the payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Headers {
+    /// The payload's schema version; 1 for every subject so far.
+    pub schema_version: u16,
+    /// The `X-Request-ID` of the request that the event came with.
+    pub request_id: Option<String>,
+    /// The W3C `traceparent` of that request.
+    pub traceparent: Option<String>,
+}
+
+impl Headers {
+    /// The header names on transports that carry names.
+    pub const SCHEMA_VERSION: &str = "schema-version";
+    /// See [`Headers::request_id`].
+    pub const REQUEST_ID: &str = "x-request-id";
+    /// See [`Headers::traceparent`].
+    pub const TRACEPARENT: &str = "traceparent";
+
+    /// Headers of the current schema version without a request.
+    #[must_use]
+    pub fn current() -> Self {
+        Self { schema_version: 1, request_id: None, traceparent: None }
+    }
+}
+
+impl Default for Headers {
+    fn default() -> Self {
+        Self::current()
+    }
+}

@@ -1,0 +1,59 @@
+//! The payloads of the four subjects: JSON in camelCase, schema version 1, guarded by the golden files in
+//! `bus/tests/golden`. They are turned into domain types here, at the edge; nothing inside knows their format.
+
+mod emotion;
+mod notification;
+mod offer;
+mod transaction;
+
+use ecs_domain::Timestamp;
+
+pub use emotion::EmotionPayload;
+pub use notification::NotificationPayload;
+pub use offer::{ApprovedOffer, OfferPayload};
+pub use transaction::TransactionPayload;
+
+use crate::Event;
+
+/// Why a payload can't be understood. It never will be, so its event is a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadError {
+    /// A newer version of the platform wrote it.
+    #[error("schema version {0} is not known here")]
+    UnknownVersion(u16),
+    /// It is not the JSON that the subject carries. The text names the place, never a value.
+    #[error("the payload is malformed: {0}")]
+    Malformed(String),
+}
+
+fn check_version(event: &Event) -> Result<(), PayloadError> {
+    match event.headers.schema_version {
+        1 => Ok(()),
+        other => Err(PayloadError::UnknownVersion(other)),
+    }
+}
+
+/// Reads an event's JSON. serde's own message may quote the value it stumbled over, so only the place is told.
+fn read<'a, T: serde::Deserialize<'a>>(event: &'a Event) -> Result<T, PayloadError> {
+    check_version(event)?;
+    serde_json::from_slice(&event.payload).map_err(|error| {
+        PayloadError::Malformed(format!(
+            "{:?} error at line {}, column {}",
+            error.classify(),
+            error.line(),
+            error.column()
+        ))
+    })
+}
+
+fn write<T: serde::Serialize>(payload: &T) -> bytes::Bytes {
+    // These payloads have string keys and finite numbers only, which is all that serialising can fail over.
+    serde_json::to_vec(payload).map_or_else(|_| bytes::Bytes::new(), bytes::Bytes::from)
+}
+
+fn malformed(what: &'static str) -> impl FnOnce() -> PayloadError {
+    move || PayloadError::Malformed(what.to_owned())
+}
+
+/// Instants travel as RFC 3339 text in UTC; jiff's serde support writes exactly that.
+type WireTime = Timestamp;
