@@ -1,0 +1,194 @@
+//! Credit decisions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ecs_cache::Cache;
+use ecs_domain::decision::Outcome;
+use ecs_domain::features::Features;
+use ecs_domain::scorecard::Assessment;
+use ecs_domain::{Timestamp, UserId};
+use ecs_store::{Credit as _, PageRequest};
+use ecs_web::RequestContext;
+use ecs_web::handles::{CreditAnalysis, HandleError};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{App, Setup};
+
+fn without_cache() -> Setup {
+    Setup { cache: Cache::none(), ..Setup::default() }
+}
+
+async fn offers(app: &App, user: UserId) -> u64 {
+    app.store.offers(user, PageRequest { page: 1, page_size: 10 }).await.unwrap().total
+}
+
+#[tokio::test]
+async fn a_busy_calm_new_user_is_approved_with_an_offer_of_the_policy() {
+    let app = App::start();
+    let user = app.busy_and_calm("ana@example.com").await;
+    let answer = app.analyse(user).await.expect(StatusCode::OK);
+    assert_eq!((&answer["approved"], &answer["repeated"]), (&json!(true), &json!(false)));
+    assert_eq!((&answer["user_id"], &answer["reason"]), (&json!(user), &Value::Null));
+    assert_eq!(
+        (&answer["model_version"], &answer["policy_version"]),
+        (&json!("scorecard-1"), &json!("policy-1"))
+    );
+    assert_eq!(answer["emotion_data_used"], true);
+    let risk = answer["ml_risk_score"].as_f64().unwrap();
+    assert!((0.05..0.10).contains(&risk), "{risk}");
+    let offer = &answer["offer"];
+    assert_eq!(offer["credit_limit"].to_string(), "6000.0");
+    assert_eq!(offer["interest_rate"].to_string(), "18.5");
+    assert_eq!((&offer["credit_type"], &offer["status"]), (&json!("LONG_TERM"), &json!("offered")));
+    assert_eq!(offer["expires_at"], "2026-11-27T12:00:00.123456Z");
+    assert_eq!(answer["decided_at"], "2026-11-20T12:00:00.123456Z");
+    assert_eq!(answer["explanation"].as_array().unwrap().len(), 9);
+    assert_eq!(offers(&app, user).await, 1);
+}
+
+#[tokio::test]
+async fn a_stressed_user_without_transactions_is_denied_and_the_denial_is_kept() {
+    let app = App::start();
+    let user = app.register("ana@example.com").await;
+    app.emotions(user, 20, [0.2, 0.8, 0.95]).await;
+    let answer = app.analyse(user).await.expect(StatusCode::OK);
+    assert_eq!((&answer["approved"], &answer["offer"]), (&json!(false), &Value::Null));
+    let reason = answer["reason"].as_str().unwrap();
+    assert!(reason.contains("transactions") && reason.contains("stress"), "{reason}");
+    assert!(answer["ml_risk_score"].as_f64().unwrap() > 0.9);
+
+    let kept = app.store.standing_decision(user, Timestamp::MIN).await.unwrap().unwrap();
+    assert_eq!(kept.outcome, Outcome::Denied(reason.to_owned()));
+    assert_eq!(json!(kept.id), answer["decision_id"]);
+    assert_eq!(offers(&app, user).await, 0);
+}
+
+#[tokio::test]
+async fn a_decision_stands_for_five_minutes() {
+    for setup in [Setup::default(), without_cache()] {
+        let app = App::with(setup);
+        let user = app.busy_and_calm("ana@example.com").await;
+        let first = app.analyse(user).await.expect(StatusCode::OK);
+        app.pass(Duration::from_secs(299));
+        let second = app.analyse(user).await.expect(StatusCode::OK);
+        assert_eq!(second["repeated"], true);
+        let mut same = second.clone();
+        same["repeated"] = json!(false);
+        assert_eq!(same, first);
+        app.pass(Duration::from_secs(1));
+        let third = app.analyse(user).await.expect(StatusCode::OK);
+        assert_eq!(third["repeated"], false);
+        assert_ne!(third["decision_id"], first["decision_id"]);
+    }
+}
+
+#[tokio::test]
+async fn new_events_do_not_re_roll_a_decision_that_stands() {
+    for setup in [Setup::default(), without_cache()] {
+        let app = App::with(setup);
+        let user = app.register("ana@example.com").await;
+        let denied = app.analyse(user).await.expect(StatusCode::OK);
+        app.transactions(user, 10, 50_000).await;
+        let still_denied = app.analyse(user).await.expect(StatusCode::OK);
+        assert_eq!(still_denied["decision_id"], denied["decision_id"]);
+        app.pass(Duration::from_secs(300));
+        assert_eq!(app.analyse(user).await.expect(StatusCode::OK)["approved"], true);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parallel_requests_give_one_decision_and_one_offer() {
+    for setup in [Setup::default(), without_cache()] {
+        let app = App::with(setup);
+        let user = app.busy_and_calm("ana@example.com").await;
+        let (a, b) = tokio::join!(app.analyse(user), app.analyse(user));
+        let (a, b) = (a.expect(StatusCode::OK), b.expect(StatusCode::OK));
+        assert_eq!(a["decision_id"], b["decision_id"]);
+        assert_eq!(a["offer"], b["offer"]);
+        assert_ne!(a["repeated"], b["repeated"], "one of them says that it is repeated");
+        assert_eq!(offers(&app, user).await, 1);
+    }
+}
+
+/// What doesn't depend on ids.
+fn essence(answer: &Value) -> Value {
+    let keep =
+        ["approved", "ml_risk_score", "reason", "explanation", "repeated", "decided_at", "emotion_data_used"];
+    let mut kept: serde_json::Map<_, _> =
+        keep.map(|key| (key.to_owned(), answer[key].clone())).into_iter().collect();
+    kept.insert("limit".to_owned(), answer["offer"]["credit_limit"].clone());
+    kept.into()
+}
+
+#[tokio::test]
+async fn the_answers_are_the_same_with_a_cache_and_without() {
+    let mut answers = Vec::new();
+    for setup in [Setup::default(), without_cache()] {
+        let app = App::with(setup);
+        let user = app.register("ana@example.com").await;
+        let mut run = vec![essence(&app.analyse(user).await.expect(StatusCode::OK))];
+        app.transactions(user, 7, 33_333).await;
+        app.emotions(user, 3, [0.7, 0.1, 0.3]).await;
+        for seconds in [10, 290, 30, 270] {
+            app.pass(Duration::from_secs(seconds));
+            run.push(essence(&app.analyse(user).await.expect(StatusCode::OK)));
+        }
+        answers.push(run);
+    }
+    assert_eq!(answers[0], answers[1]);
+}
+
+/// A model with a fixed answer.
+struct Fixed(Result<f64, HandleError>);
+
+#[async_trait]
+impl CreditAnalysis for Fixed {
+    async fn assess(&self, _: &Features, _: &RequestContext) -> Result<Assessment, HandleError> {
+        let assessed =
+            |risk_score| Assessment { risk_score, model_version: "fixed".into(), contributions: vec![] };
+        self.0.clone().map(assessed)
+    }
+}
+
+/// A model that never answers.
+struct Silent;
+
+#[async_trait]
+impl CreditAnalysis for Silent {
+    async fn assess(&self, _: &Features, _: &RequestContext) -> Result<Assessment, HandleError> {
+        std::future::pending().await
+    }
+}
+
+async fn refused(model: impl CreditAnalysis) -> (StatusCode, bool) {
+    let app = App::with(Setup { model: Some(Arc::new(model)), ..Setup::default() });
+    let user = app.register("ana@example.com").await;
+    let reply = app.analyse(user).await;
+    assert_eq!(app.store.standing_decision(user, Timestamp::MIN).await.unwrap(), None, "nothing was decided");
+    (reply.status, reply.headers.contains_key("retry-after"))
+}
+
+#[tokio::test]
+async fn without_an_answer_of_the_model_nothing_is_decided() {
+    let retry_after = Duration::from_secs(1);
+    let down = HandleError::Unavailable { role: "credit-analysis", retry_after };
+    assert_eq!(refused(Fixed(Err(down))).await, (StatusCode::SERVICE_UNAVAILABLE, true));
+    for nonsense in [f64::NAN, -0.1, 1.1] {
+        assert_eq!(refused(Fixed(Ok(nonsense))).await, (StatusCode::INTERNAL_SERVER_ERROR, false));
+    }
+    assert_eq!(refused(Silent).await, (StatusCode::SERVICE_UNAVAILABLE, true));
+}
+
+#[tokio::test]
+async fn a_risk_at_the_cut_off_is_approved_and_one_above_it_denied() {
+    for (risk, expect) in [(0.35, true), (0.350_001, false)] {
+        let app = App::with(Setup { model: Some(Arc::new(Fixed(Ok(risk)))), ..Setup::default() });
+        let user = app.register("ana@example.com").await;
+        let answer = app.analyse(user).await.expect(StatusCode::OK);
+        assert_eq!(answer["approved"], expect, "{risk}");
+        assert_eq!(answer["reason"].is_null(), expect, "{risk}");
+    }
+}

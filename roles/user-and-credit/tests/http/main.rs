@@ -1,0 +1,12 @@
+//! The role's calls, made in process by typed actors over a real store.
+
+// Every helper of a test stops at the first surprise.
+#![expect(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+
+mod acceptance;
+mod access;
+mod accounts;
+mod analysis;
+mod consents;
+mod offers;
+mod support;

@@ -1,0 +1,269 @@
+//! The role over a store in a folder of its own, actors who call it, and the events that users leave behind.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use ecs_cache::{Cache, Options as CacheOptions, Scope};
+use ecs_credit_analysis::CreditAnalysis;
+use ecs_domain::consent::ConsentRule;
+use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, StressThreshold, Unit};
+use ecs_domain::permission::Permission;
+use ecs_domain::transaction::Transaction;
+use ecs_domain::{Clock, EventId, Money, Timestamp, TransactionId, UserId, utc_day};
+use ecs_store::{EmotionRules, Folds as _};
+use ecs_store_sqlite::{Options as StoreOptions, SqliteStore};
+use ecs_user_and_credit::{Deps, UserAndCredit, built_in};
+use ecs_web::auth::{SecretKey, Tokens};
+use ecs_web::{Auth, Identity, Secret, handles};
+use ecs_work::Wake;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+pub(crate) const INTERNAL_KEY: &str = "the service key of these tests, which is long";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// A clock that tests move.
+pub(crate) struct TestClock(Mutex<Timestamp>);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// Who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Actor {
+    /// Nobody in particular.
+    Anonymous,
+    /// A user.
+    User(UserId),
+    /// Somebody with every permission and no account.
+    Operator,
+    /// A service with its key, which opens none of this role's doors.
+    Service,
+}
+
+/// How an [`App`] is made.
+pub(crate) struct Setup {
+    pub(crate) cache: Cache,
+    pub(crate) consent: ConsentRule,
+    pub(crate) model: Option<Arc<dyn handles::CreditAnalysis>>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let cache = Cache::in_process(CacheOptions::default());
+        Self { cache, consent: ConsentRule::Assumed, model: None }
+    }
+}
+
+/// The role and what it stands on.
+pub(crate) struct App {
+    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) wake: Wake,
+    cache: Cache,
+    clock: Arc<TestClock>,
+    auth: Arc<Auth>,
+    routes: Router,
+    _folder: TempDir,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Reply {
+    /// The body, when the status is the expected one.
+    pub(crate) fn expect(self, status: StatusCode) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        self.body
+    }
+
+    /// The fields that a 422 names.
+    pub(crate) fn invalid_fields(self) -> Vec<String> {
+        let body = self.expect(StatusCode::UNPROCESSABLE_ENTITY);
+        let errors = body["errors"].as_array().unwrap();
+        errors.iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+impl App {
+    pub(crate) fn start() -> Self {
+        Self::with(Setup::default())
+    }
+
+    pub(crate) fn with(setup: Setup) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path().join("store.db"), StoreOptions::default()).unwrap();
+        let store = Arc::new(store);
+        let clock = Arc::new(TestClock(Mutex::new("2026-11-20T12:00:00.123456789Z".parse().unwrap())));
+        let key = SecretKey::new(Secret::new("a signing key of more than 32 bytes, for tests")).unwrap();
+        let auth = Arc::new(Auth {
+            tokens: Tokens::new(&key),
+            internal_key: Secret::new(INTERNAL_KEY),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        });
+        let wake = Wake::new();
+        let model = setup.model.unwrap_or_else(|| scorecard(&auth));
+        let role = UserAndCredit::create(Deps {
+            auth: Arc::clone(&auth),
+            store: Arc::clone(&store) as _,
+            cache: setup.cache.clone(),
+            clock: Arc::clone(&clock) as _,
+            credit_analysis: model,
+            policy: built_in().unwrap(),
+            consent: setup.consent,
+            bcrypt_cost: 4,
+            token_lifetime: Duration::from_secs(3600),
+            outbox: wake.clone(),
+        });
+        Self { store, wake, cache: setup.cache, clock, auth, routes: role.routes(), _folder: folder }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn pass(&self, time: Duration) {
+        *self.clock.0.lock().unwrap() += time;
+    }
+
+    pub(crate) async fn call(&self, actor: Actor, method: Method, path: &str, body: Option<Value>) -> Reply {
+        self.send(actor, method, path, body.map(|body| body.to_string())).await
+    }
+
+    /// The same with a body that need not be JSON.
+    pub(crate) async fn send(&self, actor: Actor, method: Method, path: &str, body: Option<String>) -> Reply {
+        let token = |identity: Identity| {
+            let token = self.auth.tokens.issue(&identity, self.now(), Duration::from_secs(60)).unwrap();
+            ("authorization", format!("Bearer {token}"))
+        };
+        let credentials = match actor {
+            Actor::Anonymous => None,
+            Actor::User(user) => Some(token(Identity::of(user))),
+            Actor::Operator => Some(token(Identity::with(new_user_id(), Permission::ALL))),
+            Actor::Service => Some(("x-internal-key", INTERNAL_KEY.to_owned())),
+        };
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some((name, value)) = credentials {
+            request = request.header(name, value);
+        }
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        self.reply(request.body(Body::from(body.unwrap_or_default())).unwrap()).await
+    }
+
+    pub(crate) async fn reply(&self, request: Request<Body>) -> Reply {
+        let response = self.routes.clone().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        Reply { status, headers, body }
+    }
+
+    pub(crate) async fn post(&self, actor: Actor, path: &str, body: Value) -> Reply {
+        self.call(actor, Method::POST, path, Some(body)).await
+    }
+
+    pub(crate) async fn get(&self, actor: Actor, path: &str) -> Reply {
+        self.call(actor, Method::GET, path, None).await
+    }
+
+    /// Registers a user under this address.
+    pub(crate) async fn register(&self, email: &str) -> UserId {
+        let body = json!({"email": email, "password": PASSWORD});
+        let user = self.post(Actor::Anonymous, "/v1/auth/register", body).await.expect(StatusCode::CREATED);
+        user["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// The user asks for credit themselves.
+    pub(crate) async fn analyse(&self, user: UserId) -> Reply {
+        self.call(Actor::User(user), Method::POST, &format!("/v1/users/{user}/credit-analysis"), None).await
+    }
+
+    pub(crate) async fn accept(&self, actor: Actor, user: UserId, offer: &str) -> Reply {
+        self.post(actor, &format!("/v1/credit-offers/{offer}/accept"), json!({"userId": user})).await
+    }
+
+    /// Transactions of today, folded as the worker folds them.
+    pub(crate) async fn transactions(&self, user: UserId, count: usize, amount: i64) {
+        let transaction = || Transaction {
+            id: TransactionId::new(Uuid::now_v7()),
+            user,
+            amount: Money::from_minor_units(amount),
+            currency: "BRL".parse().unwrap(),
+            occurred_at: self.now(),
+            merchant: None,
+            category: None,
+            channel: None,
+            client_id: None,
+        };
+        let transactions: Vec<_> = std::iter::repeat_with(transaction).take(count).collect();
+        self.store.fold_transactions(&transactions, self.now()).await.unwrap();
+        self.cache.invalidate([Scope::User(user)]).await;
+    }
+
+    /// Emotions of today with these metrics, folded as the worker folds them.
+    pub(crate) async fn emotions(
+        &self,
+        user: UserId,
+        count: usize,
+        [positivity, intensity, stress]: [f64; 3],
+    ) {
+        let unit = |fraction| Unit::new(fraction).unwrap();
+        let event = || EmotionEvent {
+            id: EventId::new(Uuid::now_v7()),
+            user,
+            occurred_at: self.now(),
+            kind: EmotionKind::new("of these tests".to_owned()).unwrap(),
+            metrics: Metrics {
+                positivity: unit(positivity),
+                intensity: unit(intensity),
+                stress: unit(stress),
+            },
+        };
+        let rules = EmotionRules {
+            consent: ConsentRule::Assumed,
+            stress: StressThreshold(unit(0.8)),
+            raw_floor: utc_day(self.now()),
+        };
+        let events: Vec<_> = std::iter::repeat_with(event).take(count).collect();
+        self.store.fold_emotions(&events, rules, self.now()).await.unwrap();
+        self.cache.invalidate([Scope::User(user)]).await;
+    }
+
+    /// A user who will be approved.
+    pub(crate) async fn busy_and_calm(&self, email: &str) -> UserId {
+        let user = self.register(email).await;
+        self.transactions(user, 10, 50_000).await;
+        self.emotions(user, 5, [0.8, 0.4, 0.1]).await;
+        user
+    }
+
+    /// An offer made to such a user.
+    pub(crate) async fn offer_to(&self, user: UserId) -> String {
+        let answer = self.analyse(user).await.expect(StatusCode::OK);
+        answer["offer"]["offer_id"].as_str().unwrap().to_owned()
+    }
+}
+
+pub(crate) fn new_user_id() -> UserId {
+    UserId::new(Uuid::now_v7())
+}
+
+fn scorecard(auth: &Arc<Auth>) -> Arc<dyn handles::CreditAnalysis> {
+    let scorecard = ecs_credit_analysis::built_in().unwrap();
+    CreditAnalysis::create(ecs_credit_analysis::Deps { auth: Arc::clone(auth), scorecard }).handle()
+}
