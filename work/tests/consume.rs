@@ -1,5 +1,7 @@
 //! The consumer loop: retries, dead letters, isolation, outages, reconnects and the stop.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 mod support;
 
 use std::collections::BTreeSet;

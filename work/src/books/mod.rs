@@ -10,8 +10,6 @@ mod ledger;
 mod log;
 mod offers;
 mod report;
-#[cfg(test)]
-mod tests;
 
 use ecs_bus::{Bus, BusError, Event, Subject, payload};
 use ecs_domain::{Day, EventId, Timestamp, utc_day};

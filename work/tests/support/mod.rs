@@ -44,7 +44,7 @@ pub(crate) fn event(subject: Subject, number: u128) -> Event {
 }
 
 /// Polls until `done`, at most an hour of the test's time.
-pub async fn until(what: &str, done: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, done: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(3600);
     while !done() {
         assert!(Instant::now() < deadline, "waited too long until {what}");

@@ -1,0 +1,204 @@
+//! The real embedded bus and store in a folder of their own, for tests of what works on both.
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    reason = "each test binary uses its own part of it, and a test may stop at the first surprise"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use ecs_bus::payload::{ApprovedOffer, EmotionPayload, OfferPayload, TransactionPayload};
+use ecs_bus::{Bus, Event, Headers, Subject};
+use ecs_bus_embedded::EmbeddedBus;
+use ecs_domain::decision::{Decision, Outcome};
+use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, Unit};
+use ecs_domain::features::Features;
+use ecs_domain::offer::{CreditType, Offer, OfferStatus, Terms};
+use ecs_domain::scorecard::Assessment;
+use ecs_domain::transaction::Transaction;
+use ecs_domain::{Clock, DecisionId, EventId, Money, OfferId, Rate, Timestamp, TransactionId, UserId};
+use ecs_store::{
+    AcceptResult, Credit as _, DeadLetterRow, DeadLetters as _, NewDecision, OutboxMessage, Provision,
+    Users as _,
+};
+use ecs_store_sqlite::SqliteStore;
+use ecs_work::{Supervisor, outbox_message};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// Long enough for a slow machine; nobody waits for it in vain.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The system's time, moved by what a test says.
+#[derive(Default)]
+pub(crate) struct MovableClock(AtomicI64);
+
+impl MovableClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0.fetch_add(i64::try_from(by.as_secs()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for MovableClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now() + jiff::SignedDuration::from_secs(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A bus, a store, and a supervisor for what works on them.
+pub(crate) struct Platform {
+    pub(crate) bus: Arc<EmbeddedBus>,
+    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) clock: Arc<MovableClock>,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) folder: TempDir,
+}
+
+impl Platform {
+    pub(crate) fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(MovableClock::default());
+        let options = ecs_bus_embedded::Options::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        let bus = EmbeddedBus::open(folder.path().join("bus.db"), options).unwrap();
+        let store =
+            SqliteStore::open(folder.path().join("store.db"), ecs_store_sqlite::Options::default()).unwrap();
+        let (bus, store) = (Arc::new(bus), Arc::new(store));
+        Self { bus, store, clock, supervisor: Supervisor::new(), folder }
+    }
+
+    pub(crate) async fn user(&self) -> UserId {
+        let id = UserId::new(Uuid::new_v4());
+        let external_id = Some(id.to_string());
+        let now = self.clock.now();
+        self.store.provision(Provision { id, external_id, email: None, now }).await.unwrap().user.id
+    }
+
+    pub(crate) async fn publish(&self, events: Vec<Event>) {
+        let results = self.bus.publish(events).await;
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
+
+    /// Waits until the group of `subject` has settled everything.
+    pub(crate) async fn settled(&self, subject: Subject) {
+        let settled = || async { self.bus.backlog(subject, subject.group()).await.unwrap().pending == 0 };
+        until(&format!("{subject} is settled"), settled).await;
+    }
+
+    pub(crate) async fn letters(&self) -> Vec<DeadLetterRow> {
+        self.store.dead_letters(1_000).await.unwrap()
+    }
+
+    /// Stops what the supervisor runs.
+    pub(crate) async fn drain(&self) {
+        assert!(self.supervisor.drain(DEADLINE).await.is_clean());
+    }
+
+    /// An offer to `user` that can be accepted.
+    pub(crate) async fn offer(&self, user: UserId) -> Offer {
+        let now = self.clock.now();
+        let offer = Offer {
+            id: OfferId::new(Uuid::new_v4()),
+            user,
+            status: OfferStatus::Offered,
+            terms: terms(),
+            created_at: now,
+            expires_at: now + Duration::from_secs(7 * 24 * 3600),
+            accepted_at: None,
+            activated_at: None,
+        };
+        let decision = Decision {
+            id: DecisionId::new(Uuid::new_v4()),
+            user,
+            decided_at: now,
+            features: Features {
+                transaction_count_30d: 10,
+                avg_transaction_value_30d: 500.0,
+                days_since_last_transaction: Some(1.0),
+                account_age_days: 30.0,
+                emotions: None,
+            },
+            assessment: Assessment {
+                risk_score: 0.1,
+                model_version: "test".to_owned(),
+                contributions: Vec::new(),
+            },
+            policy_version: "test".to_owned(),
+            outcome: Outcome::Approved(offer.clone()),
+        };
+        self.store.record_decision(NewDecision { decision, stands_for: Duration::ZERO }).await.unwrap();
+        offer
+    }
+
+    /// An offer to `user` that was accepted; its acceptance waits in the outbox.
+    pub(crate) async fn accepted(&self, user: UserId) -> OfferId {
+        let offer = self.offer(user).await.id;
+        let now = self.clock.now();
+        let message = acceptance(user, offer, now);
+        let result = self.store.accept_offer(user, offer, now, message).await.unwrap();
+        assert!(matches!(result, AcceptResult::Accepted(_)), "{result:?}");
+        offer
+    }
+}
+
+/// Polls until `done`, at most [`DEADLINE`].
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, done: impl Fn() -> F) {
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    while !done().await {
+        assert!(tokio::time::Instant::now() < deadline, "waited too long until {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+pub(crate) fn terms() -> Terms {
+    Terms {
+        credit_limit: Money::from_minor_units(500_000),
+        interest_rate: Rate::from_basis_points(1425),
+        credit_type: CreditType::ShortTerm,
+    }
+}
+
+pub(crate) fn acceptance(user: UserId, offer: OfferId, at: Timestamp) -> OutboxMessage {
+    outbox_message(&acceptance_event(user, offer, at))
+}
+
+pub(crate) fn acceptance_event(user: UserId, offer: OfferId, at: Timestamp) -> Event {
+    let approved = ApprovedOffer { offer, user, terms: terms(), accepted_at: at };
+    OfferPayload::event(&approved, Headers::current())
+}
+
+/// An emotion of `user` that its sender calls `name`.
+pub(crate) fn emotion(user: UserId, name: &str, at: Timestamp) -> Event {
+    let unit = |fraction| Unit::new(fraction).unwrap();
+    let emotion = EmotionEvent {
+        id: EventId::derive(user, name),
+        user,
+        occurred_at: at,
+        kind: EmotionKind::new("calm".to_owned()).unwrap(),
+        metrics: Metrics { positivity: unit(0.75), intensity: unit(0.5), stress: unit(0.25) },
+    };
+    EmotionPayload::event(&emotion, Some(name), "0", Headers::current())
+}
+
+/// A transaction of `user` that its sender calls `name`.
+pub(crate) fn transaction(user: UserId, name: &str, at: Timestamp) -> Event {
+    let transaction = Transaction {
+        id: TransactionId::from(EventId::derive(user, name)),
+        user,
+        amount: Money::from_minor_units(50_000),
+        currency: "BRL".parse().unwrap(),
+        occurred_at: at,
+        merchant: None,
+        category: None,
+        channel: None,
+        client_id: Some(name.to_owned()),
+    };
+    TransactionPayload::event(&transaction, "0", Headers::current())
+}
+
+/// The same envelope with bytes that nobody understands.
+pub(crate) fn malformed(event: Event) -> Event {
+    Event { id: EventId::new(Uuid::new_v4()), payload: bytes::Bytes::from_static(b"{\"userId\":"), ..event }
+}
