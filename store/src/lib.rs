@@ -1,1 +1,42 @@
-//! The contract of the store.
+//! The contract of the store: what every engine MUST do, and what its users may count on.
+//!
+//! One trait per resource, together the [`Store`]. [`ecs-store-conformance`] stamps one test per behaviour over every
+//! engine. Promises that hold for all of it:
+//! - **Durable at return.** A write whose result is `Ok` is flushed to disk and survives every crash.
+//! - **All or nothing.** Each call is one transaction; a batch whose call fails has left no trace.
+//! - **The clock is passed in.** No engine looks at its own.
+//!
+//! [`ecs-store-conformance`]: ../ecs_store_conformance/index.html
+
+mod books;
+mod consents;
+mod credit;
+mod dead_letters;
+mod error;
+mod folds;
+mod maintenance;
+mod notifications;
+mod outbox;
+mod users;
+
+pub use books::{Books, CountedPage, EventKey, Fate, Ledger, LedgerTotals, OfferBooks, SummaryMismatch};
+pub use consents::Consents;
+pub use credit::{AcceptResult, ActivateResult, Credit, NewDecision, OfferPage, PageRequest, Recorded};
+pub use dead_letters::{DeadLetterRow, DeadLetters};
+pub use error::StoreError;
+pub use folds::{EmotionRules, FeatureSource, Folded, Folds};
+pub use maintenance::{Maintenance, Retained, Retention};
+pub use notifications::{NotificationPage, Notifications, StoredNotification};
+pub use outbox::{Outbox, OutboxMessage, OutboxRow};
+pub use users::{Credentials, NewUser, Provision, Provisioned, Users};
+
+/// A store: everything the roles keep.
+pub trait Store:
+    Users + Consents + Folds + Credit + Outbox + Notifications + DeadLetters + Books + Maintenance
+{
+}
+
+impl<T> Store for T where
+    T: Users + Consents + Folds + Credit + Outbox + Notifications + DeadLetters + Books + Maintenance
+{
+}

@@ -1,1 +1,77 @@
 //! One test per behaviour of the store contract, stamped over every engine.
+//!
+//! An engine implements [`Harness`] in its tests and calls [`conformance!`] with it. Behaviours are plain functions:
+//! they panic at the first surprise, as tests do.
+#![expect(clippy::unwrap_used, reason = "this crate is made of tests")]
+
+pub mod accounts;
+pub mod books;
+pub mod consents;
+pub mod credit;
+pub mod dead_letters;
+pub mod emotions;
+pub mod features;
+pub mod fixtures;
+mod harness;
+pub mod life;
+pub mod notifications;
+pub mod outbox;
+pub mod retention;
+pub mod transactions;
+
+pub use harness::{Harness, SummaryRow};
+
+/// Stamps every behaviour as a test of the harness `$harness`. The calling crate needs tokio with `macros` and
+/// `rt-multi-thread`.
+#[macro_export]
+macro_rules! conformance {
+    ($harness:ty) => {
+        $crate::stamp! { $harness;
+            accounts: registering_makes_an_account, an_address_is_taken_once_whatever_its_case,
+                credentials_are_for_those_with_a_password, provisioning_is_idempotent_by_external_id,
+                provisioning_does_not_take_an_address_over, of_many_registrations_at_once_one_wins;
+            consents: what_was_said_last_holds, saying_the_same_again_keeps_its_time,
+                consent_of_an_unknown_user_is_refused;
+            emotions: an_event_counts_once, repeats_in_one_batch_count_once, the_same_id_on_another_day_is_another_event,
+                the_same_id_of_another_user_is_another_event, unknown_users_do_not_cost_their_batch_mates,
+                order_does_not_change_a_bit, batches_at_the_same_time_count_once, without_consent_events_are_discarded,
+                what_was_discarded_stays_discarded, what_was_counted_stays_counted_when_consent_is_withdrawn,
+                an_event_past_its_raw_retention_counts_once, the_floor_may_move_between_two_deliveries,
+                means_derive_from_sums;
+            transactions: a_transaction_counts_once, transactions_of_unknown_users_are_reported;
+            features: windows_end_where_they_should, stress_events_are_those_at_the_threshold_in_their_window,
+                a_new_user_has_empty_features, an_unknown_user_has_none, sums_of_huge_amounts_do_not_overflow;
+            credit: a_decision_is_read_as_it_was_made, a_denial_is_kept, a_decision_stands_for_a_while,
+                decisions_at_the_same_time_are_one, a_decision_that_fails_leaves_no_offer,
+                offers_are_listed_newest_first, an_offer_is_accepted_once, accepts_at_the_same_time_are_one,
+                an_expired_offer_is_not_accepted, anothers_offer_is_unknown, an_offer_is_activated_once,
+                an_offer_that_was_not_accepted_is_not_activated, offers_expire;
+            outbox: claims_do_not_overlap, a_claim_runs_out, what_is_finished_is_gone;
+            notifications: a_notification_is_kept_once, notifications_count_per_user,
+                a_notification_for_nobody_is_not_kept;
+            dead_letters: a_dead_letter_is_kept_once, original_bytes_are_kept;
+            books: fates_say_what_became_of_events, counted_events_come_in_pages, counted_transactions_come_in_pages,
+                totals_add_up, a_summary_that_is_off_is_found, offers_are_accounted_for;
+            retention: raw_rows_go_and_aggregates_stay, a_late_redelivery_after_retention_counts_once,
+                old_ids_go, retention_works_in_pieces;
+            life: reopening_keeps_everything, a_closed_store_is_unavailable;
+        }
+    };
+}
+
+/// The part of [`conformance!`] that repeats.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! stamp {
+    ($harness:ty; $($module:ident: $($name:ident),+;)+) => {
+        $(mod $module {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    $crate::$module::$name::<$harness>().await;
+                }
+            )+
+        })+
+    };
+}

@@ -1,1 +1,107 @@
 //! The embedded engine of the store: SQLite in WAL mode, synchronous=FULL.
+//!
+//! One thread writes, and commits what waits for it together; a few threads read snapshots. There is one file per
+//! resource, each with its statements next to the code that binds them. The tables are in `migrations/`.
+
+mod books;
+mod column;
+mod consents;
+mod credit;
+mod dead_letters;
+mod engine;
+mod folds;
+mod maintenance;
+mod migrations;
+mod notifications;
+mod options;
+mod outbox;
+#[cfg(test)]
+mod plans;
+mod users;
+
+use std::path::Path;
+
+use ecs_store::StoreError;
+use engine::{Fault, Readers, Size, Writer, connect};
+
+pub use migrations::Migration;
+pub use options::{Options, Synchronous};
+
+/// A store in one SQLite file.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+}
+
+impl SqliteStore {
+    /// Opens the file, makes it when it isn't there, and brings its tables to this binary's version.
+    /// A file that a newer binary wrote is refused.
+    #[expect(clippy::needless_pass_by_value, reason = "calls read `open(path, Options { .. })`")]
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
+        open(path.as_ref(), &options).map_err(StoreError::from)
+    }
+
+    /// Brings the tables of the file at `path` to this binary's version. Returns the migrations that it ran.
+    pub fn migrate(path: impl AsRef<Path>, options: &Options) -> Result<Vec<Migration>, StoreError> {
+        let run = || migrations::apply(&mut connect(path.as_ref(), options)?);
+        run().map_err(StoreError::from)
+    }
+
+    /// The migrations that [`SqliteStore::migrate`] would run. A file that isn't there is not made.
+    pub fn pending_migrations(
+        path: impl AsRef<Path>,
+        options: &Options,
+    ) -> Result<Vec<Migration>, StoreError> {
+        let path = path.as_ref();
+        let run = || {
+            let connection =
+                if path.exists() { connect(path, options)? } else { rusqlite::Connection::open_in_memory()? };
+            migrations::pending(&connection)
+        };
+        run().map_err(StoreError::from)
+    }
+
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&rusqlite::Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        self.writer.call(Size::Small, work).await
+    }
+
+    async fn write_large<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&rusqlite::Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        self.writer.call(Size::Large, work).await
+    }
+
+    async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&rusqlite::Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        self.readers.call(work).await
+    }
+}
+
+/// Pages that the write-ahead log may grow to before a commit folds it back into the database: 32 MiB.
+const CHECKPOINT_PAGES: i64 = 8192;
+/// The writer's page cache, in KiB (negative, as the pragma has it). Folds come back to the same days' pages.
+const WRITER_CACHE: i64 = -32_768;
+
+fn open(path: &Path, options: &Options) -> Result<SqliteStore, Fault> {
+    let mut writer = connect(path, options)?;
+    migrations::apply(&mut writer)?;
+    writer.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    writer.pragma_update(None, "cache_size", WRITER_CACHE)?;
+    let readers = (0..options.readers.max(1))
+        .map(|_| {
+            let reader = connect(path, options)?;
+            reader.pragma_update(None, "query_only", true)?;
+            Ok(reader)
+        })
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(SqliteStore { writer: Writer::start(writer)?, readers: Readers::start(readers)? })
+}

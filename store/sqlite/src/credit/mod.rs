@@ -1,0 +1,66 @@
+//! Decisions, offers and their life cycle.
+
+mod decisions;
+mod offers;
+mod record;
+
+use async_trait::async_trait;
+use ecs_domain::decision::Decision;
+use ecs_domain::offer::Offer;
+use ecs_domain::{OfferId, Timestamp, UserId};
+use ecs_store::{
+    AcceptResult, ActivateResult, Credit, NewDecision, OfferPage, OutboxMessage, PageRequest, Recorded,
+    StoreError,
+};
+
+use crate::SqliteStore;
+
+#[cfg(test)]
+pub(crate) use {decisions::statements as decision_statements, offers::statements as offer_statements};
+
+#[async_trait]
+impl Credit for SqliteStore {
+    async fn standing_decision(
+        &self,
+        user: UserId,
+        since: Timestamp,
+    ) -> Result<Option<Decision>, StoreError> {
+        self.read(move |connection| decisions::standing(connection, user, since)).await
+    }
+
+    async fn record_decision(&self, new: NewDecision) -> Result<Recorded, StoreError> {
+        self.write(move |connection| decisions::record(connection, &new)).await
+    }
+
+    async fn offer(&self, user: UserId, offer: OfferId) -> Result<Option<Offer>, StoreError> {
+        self.read(move |connection| offers::find(connection, user, offer)).await
+    }
+
+    async fn offers(&self, user: UserId, page: PageRequest) -> Result<OfferPage, StoreError> {
+        self.read(move |connection| offers::page(connection, user, page)).await
+    }
+
+    async fn accept_offer(
+        &self,
+        user: UserId,
+        offer: OfferId,
+        now: Timestamp,
+        message: OutboxMessage,
+    ) -> Result<AcceptResult, StoreError> {
+        self.write(move |connection| offers::accept(connection, user, offer, now, &message)).await
+    }
+
+    async fn activate_offer(
+        &self,
+        user: UserId,
+        offer: OfferId,
+        now: Timestamp,
+        message: OutboxMessage,
+    ) -> Result<ActivateResult, StoreError> {
+        self.write(move |connection| offers::activate(connection, user, offer, now, &message)).await
+    }
+
+    async fn expire_offers(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(move |connection| offers::expire(connection, now)).await
+    }
+}

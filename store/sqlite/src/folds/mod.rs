@@ -1,0 +1,65 @@
+//! Events folded into aggregates, each exactly once.
+
+mod batch;
+mod emotions;
+mod features;
+mod transactions;
+
+use async_trait::async_trait;
+use ecs_domain::emotion::EmotionEvent;
+use ecs_domain::transaction::Transaction;
+use ecs_domain::{Timestamp, UserId};
+use ecs_store::{EmotionRules, FeatureSource, Folded, Folds, StoreError};
+
+use crate::SqliteStore;
+use crate::engine::Size;
+use batch::Batch;
+
+pub(crate) use emotions::{COUNTED, DISCARDED};
+
+#[cfg(test)]
+pub(crate) use {emotions::statements as emotion_statements, features::statements as feature_statements};
+
+/// From this many events on, a fold has a transaction to itself.
+const LARGE: usize = 512;
+
+#[async_trait]
+impl Folds for SqliteStore {
+    async fn fold_emotions(
+        &self,
+        events: &[EmotionEvent],
+        rules: EmotionRules,
+        now: Timestamp,
+    ) -> Result<Vec<Folded>, StoreError> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Sorting happens here, on the caller's thread: the writer's is the one that everybody waits for.
+        let batch = Batch::new(events, rules.stress);
+        self.writer
+            .call(size(events.len()), move |connection| emotions::fold(connection, &batch, rules, now))
+            .await
+    }
+
+    async fn fold_transactions(
+        &self,
+        transactions: &[Transaction],
+        now: Timestamp,
+    ) -> Result<Vec<Folded>, StoreError> {
+        if transactions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let owned = transactions.to_vec();
+        self.writer
+            .call(size(owned.len()), move |connection| transactions::fold(connection, &owned, now))
+            .await
+    }
+
+    async fn features(&self, user: UserId, now: Timestamp) -> Result<Option<FeatureSource>, StoreError> {
+        self.read(move |connection| features::read(connection, user, now)).await
+    }
+}
+
+fn size(events: usize) -> Size {
+    if events < LARGE { Size::Small } else { Size::Large }
+}

@@ -1,0 +1,97 @@
+//! Hot queries must have an index: SQLite's own plan says SEARCH, and never SCAN of a table.
+
+use rusqlite::Connection;
+
+use crate::{
+    books, consents, credit, dead_letters, folds, maintenance, migrations, notifications, outbox, users,
+};
+
+/// The statement's plan, line by line. Parameters are left unbound: plans don't look at them.
+fn plan(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let mut rows = statement.raw_query();
+    let mut lines = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        lines.push(row.get(3).unwrap());
+    }
+    lines
+}
+
+fn hot_statements() -> Vec<&'static str> {
+    use {
+        books::{counted_statements as counted, fate_statements as fates, mismatch_statements as mismatches},
+        credit::{decision_statements as decisions, offer_statements as offers},
+        folds::{emotion_statements as emotions, feature_statements as features},
+    };
+    vec![
+        users::BY_ID,
+        users::BY_EXTERNAL_ID,
+        users::CREDENTIALS,
+        users::EMAIL_TAKEN,
+        consents::GET,
+        emotions::STANDING,
+        emotions::HAS_RAW,
+        emotions::HAS_IDS,
+        emotions::FIND_RAW,
+        emotions::FIND_ID,
+        features::ACCOUNT,
+        features::TRANSACTIONS,
+        features::LAST_TRANSACTION,
+        features::EMOTIONS,
+        decisions::LAST,
+        offers::FIND,
+        offers::COUNT,
+        offers::PAGE,
+        offers::ACCEPT,
+        offers::ACTIVATE,
+        offers::EXPIRE,
+        outbox::ANY_FREE,
+        outbox::FREE,
+        outbox::CLAIM,
+        outbox::FINISH,
+        notifications::INSERT,
+        notifications::COUNT,
+        notifications::PAGE,
+        dead_letters::INSERT,
+        fates::RAW,
+        fates::INBOX,
+        fates::TRANSACTION,
+        fates::DEAD_LETTER,
+        counted::RAW,
+        counted::INBOX,
+        counted::TRANSACTIONS,
+        mismatches::NEXT_RAW,
+        mismatches::NEXT_INBOX,
+        mismatches::NEXT_SUMMARY,
+        mismatches::RAW,
+        mismatches::INBOX,
+        mismatches::SUMMARY,
+        maintenance::CHUNK_END,
+        maintenance::KEEP_IDS,
+        maintenance::DROP_RAW,
+        maintenance::OLD_IDS,
+        maintenance::DROP_ID,
+    ]
+}
+
+#[test]
+fn every_hot_statement_has_its_index() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    migrations::apply(&mut connection).unwrap();
+    for sql in hot_statements() {
+        let plan = plan(&connection, sql);
+        assert!(plan.iter().any(|line| line.contains("SEARCH")), "no index for {sql}: {plan:?}");
+        let scans = plan.iter().any(|line| line.starts_with("SCAN") && !line.contains("CONSTANT ROW"));
+        assert!(!scans, "a scan in {sql}: {plan:?}");
+        let sorts = plan.iter().any(|line| line.contains("TEMP B-TREE"));
+        assert!(!sorts, "a sort in {sql}: {plan:?}");
+    }
+}
+
+#[test]
+fn transactions_of_a_window_come_from_the_index_alone() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    migrations::apply(&mut connection).unwrap();
+    let plan = plan(&connection, folds::feature_statements::TRANSACTIONS);
+    assert!(plan.iter().any(|line| line.contains("COVERING INDEX transactions_by_user")), "{plan:?}");
+}

@@ -1,0 +1,113 @@
+//! Decisions, offers and their life cycle.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ecs_domain::decision::Decision;
+use ecs_domain::offer::{Offer, Terms};
+use ecs_domain::{OfferId, Timestamp, UserId};
+
+use crate::{OutboxMessage, StoreError};
+
+/// Decisions and offers. Every finder takes the owner, so nobody sees another's by guessing an id.
+#[async_trait]
+pub trait Credit: Send + Sync + 'static {
+    /// The user's last decision when it was made after `since`.
+    async fn standing_decision(&self, user: UserId, since: Timestamp)
+    -> Result<Option<Decision>, StoreError>;
+
+    /// Keeps a decision and its offer, unless the user's last one still stands: then that one is returned instead and
+    /// nothing is kept. Two calls at the same time MUST end in one decision. The user MUST exist.
+    async fn record_decision(&self, new: NewDecision) -> Result<Recorded, StoreError>;
+
+    /// One offer of this user.
+    async fn offer(&self, user: UserId, offer: OfferId) -> Result<Option<Offer>, StoreError>;
+
+    /// The user's offers, newest first.
+    async fn offers(&self, user: UserId, page: PageRequest) -> Result<OfferPage, StoreError>;
+
+    /// Takes an offer from `offered` to `accepted` and puts `message` into the outbox, both or neither. At most one call
+    /// for one offer ever returns [`AcceptResult::Accepted`].
+    async fn accept_offer(
+        &self,
+        user: UserId,
+        offer: OfferId,
+        now: Timestamp,
+        message: OutboxMessage,
+    ) -> Result<AcceptResult, StoreError>;
+
+    /// Takes an offer from `accepted` to `active` and puts `message` into the outbox, both or neither. However often
+    /// it is called, one call at most activates.
+    async fn activate_offer(
+        &self,
+        user: UserId,
+        offer: OfferId,
+        now: Timestamp,
+        message: OutboxMessage,
+    ) -> Result<ActivateResult, StoreError>;
+
+    /// Marks offers that nobody accepted in time. Returns how many.
+    async fn expire_offers(&self, now: Timestamp) -> Result<u64, StoreError>;
+}
+
+/// A decision to be kept.
+#[derive(Debug, Clone)]
+pub struct NewDecision {
+    /// The decision, its offer included.
+    pub decision: Decision,
+    /// How long a decision stands before another may be made.
+    pub stands_for: Duration,
+}
+
+/// What came of a [`NewDecision`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// The decision that stands.
+    pub decision: Decision,
+    /// Whether it is an earlier one.
+    pub repeated: bool,
+}
+
+/// What came of the wish to accept an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcceptResult {
+    /// It is accepted, with these terms.
+    Accepted(Terms),
+    /// It was accepted before.
+    AlreadyAccepted,
+    /// It is too late.
+    Expired,
+    /// This user has no such offer.
+    Unknown,
+}
+
+/// What came of an activation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActivateResult {
+    /// It is active now.
+    Activated,
+    /// It was active before; its notification is in the outbox or beyond.
+    AlreadyActive,
+    /// It was never accepted, so it can't become active.
+    NotAccepted,
+    /// This user has no such offer.
+    Unknown,
+}
+
+/// Which page of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageRequest {
+    /// From 1.
+    pub page: u32,
+    /// How many items a page has.
+    pub page_size: u32,
+}
+
+/// A page of offers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OfferPage {
+    /// How many offers there are in all.
+    pub total: u64,
+    /// The page's offers.
+    pub items: Vec<Offer>,
+}

@@ -1,0 +1,26 @@
+//! What can go wrong in a store.
+
+/// Why a call to the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The engine can't be reached, or can't write. Worth another try.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// Another row already holds a value that must be unique; names the value's column, never the value.
+    #[error("{0} is taken")]
+    Taken(&'static str),
+    /// What is stored can't be understood.
+    #[error("the store holds what it should not: {0}")]
+    Corrupt(String),
+}
+
+impl StoreError {
+    /// Whether the same call can succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::Taken(_) | Self::Corrupt(_) => false,
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What keeps a store fit.
+
+use async_trait::async_trait;
+use ecs_domain::{Day, Timestamp};
+
+use crate::StoreError;
+
+/// Housekeeping.
+#[async_trait]
+pub trait Maintenance: Send + Sync + 'static {
+    /// Drops what is past its retention. Raw emotion rows of days before `raw_floor` go; the ids of those among them
+    /// that arrived at or after `ids_since` are kept, so that a late redelivery still counts once. Ids that arrived
+    /// before `ids_since` go. Aggregates stay. Does a bounded piece of work and may be called again.
+    async fn retain(&self, retention: Retention) -> Result<Retained, StoreError>;
+
+    /// Whether the engine answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Finishes what is in flight and closes.
+    async fn close(&self) -> Result<(), StoreError>;
+}
+
+/// What to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// The first day whose raw emotion rows are kept.
+    pub raw_floor: Day,
+    /// Ids without a raw row are kept from this time of arrival on.
+    pub ids_since: Timestamp,
+}
+
+/// What was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retained {
+    /// Raw rows that went.
+    pub raw_rows: u64,
+    /// Ids that went.
+    pub ids: u64,
+    /// Whether more is due: call again.
+    pub more: bool,
+}

@@ -1,0 +1,68 @@
+//! Accounts.
+
+use async_trait::async_trait;
+use ecs_domain::user::User;
+use ecs_domain::{Email, Timestamp, UserId};
+
+use crate::StoreError;
+
+/// Accounts, by id, by address, by a partner's id.
+#[async_trait]
+pub trait Users: Send + Sync + 'static {
+    /// Makes an account with a password. [`StoreError::Taken`] when the address has one.
+    async fn register(&self, user: NewUser) -> Result<User, StoreError>;
+
+    /// What a log-in needs. `None` for an unknown address, and for a user without a password.
+    async fn credentials(&self, email: &Email) -> Result<Option<Credentials>, StoreError>;
+
+    /// Makes an account without a password, or returns the one that `external_id` already names, unchanged.
+    /// [`StoreError::Taken`] when the address belongs to another user.
+    async fn provision(&self, provision: Provision) -> Result<Provisioned, StoreError>;
+
+    /// The user with this id.
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
+}
+
+/// An account to be made, with a password.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Its id.
+    pub id: UserId,
+    /// Its address.
+    pub email: Email,
+    /// The bcrypt hash of its password.
+    pub password_hash: String,
+    /// The time of the request.
+    pub now: Timestamp,
+}
+
+/// What a log-in needs.
+#[derive(Clone)]
+pub struct Credentials {
+    /// Whose they are.
+    pub user: UserId,
+    /// The bcrypt hash of the password.
+    pub password_hash: String,
+}
+
+/// An account to be made, without a password.
+#[derive(Debug, Clone)]
+pub struct Provision {
+    /// Its id, should it be new.
+    pub id: UserId,
+    /// The partner's own id for the user.
+    pub external_id: Option<String>,
+    /// Their address.
+    pub email: Option<Email>,
+    /// The time of the request.
+    pub now: Timestamp,
+}
+
+/// What came of a [`Provision`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provisioned {
+    /// The user.
+    pub user: User,
+    /// Whether they were made now.
+    pub created: bool,
+}
