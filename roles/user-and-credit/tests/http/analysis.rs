@@ -179,6 +179,10 @@ async fn without_an_answer_of_the_model_nothing_is_decided() {
     for nonsense in [f64::NAN, -0.1, 1.1] {
         assert_eq!(refused(Fixed(Ok(nonsense))).await, (StatusCode::INTERNAL_SERVER_ERROR, false));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_does_not_answer_is_not_waited_for() {
     assert_eq!(refused(Silent).await, (StatusCode::SERVICE_UNAVAILABLE, true));
 }
 

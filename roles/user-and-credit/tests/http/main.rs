@@ -9,4 +9,5 @@ mod accounts;
 mod analysis;
 mod consents;
 mod offers;
+mod outage;
 mod support;

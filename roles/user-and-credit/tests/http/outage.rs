@@ -1,0 +1,42 @@
+//! What is heard while the store is away.
+
+use ecs_cache::Cache;
+use ecs_store::Maintenance as _;
+use http::{Method, StatusCode};
+use serde_json::json;
+
+use crate::support::{Actor, App, PASSWORD, Setup};
+
+#[tokio::test]
+async fn without_the_store_every_call_says_when_to_come_back() {
+    let app = App::with(Setup { cache: Cache::none(), ..Setup::default() });
+    let ana = app.busy_and_calm("ana@example.com").await;
+    let offer = app.offer_to(ana).await;
+    app.store.close().await.unwrap();
+
+    let consent = format!("/v1/users/{ana}/consents/emotion-analysis");
+    let credentials = json!({"email": "ana@example.com", "password": PASSWORD});
+    let calls = [
+        (Actor::Anonymous, Method::POST, "/v1/auth/register".to_owned(), Some(credentials.clone())),
+        (Actor::Anonymous, Method::POST, "/v1/auth/login".to_owned(), Some(credentials)),
+        (Actor::Operator, Method::POST, "/v1/users".to_owned(), Some(json!({"externalId": "1"}))),
+        (Actor::User(ana), Method::GET, format!("/v1/users/{ana}"), None),
+        (Actor::User(ana), Method::POST, format!("/v1/users/{ana}/credit-analysis"), None),
+        (Actor::User(ana), Method::GET, format!("/v1/users/{ana}/offers"), None),
+        (
+            Actor::User(ana),
+            Method::POST,
+            format!("/v1/credit-offers/{offer}/accept"),
+            Some(json!({"userId": ana})),
+        ),
+        (Actor::User(ana), Method::GET, consent.clone(), None),
+        (Actor::User(ana), Method::PUT, consent.clone(), None),
+        (Actor::User(ana), Method::DELETE, consent, None),
+    ];
+    for (actor, method, path, body) in calls {
+        let reply = app.call(actor, method.clone(), &path, body).await;
+        assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{method} {path}: {}", reply.body);
+        assert!(reply.headers.contains_key("retry-after"), "{method} {path}");
+        assert_eq!(reply.body["detail"], "store is unavailable", "{method} {path}");
+    }
+}
