@@ -34,8 +34,12 @@ impl From<JsonError> for Problem {
     }
 }
 
-/// Reads a value. Only what doesn't fit is read a second time, to find the path of the field.
+/// Reads an object. Only what doesn't fit is read a second time, to find the path of the field.
 pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, JsonError> {
+    // serde would take an array for an object, by the order of its fields.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(JsonError::Invalid(Violation::new("body", "must be an object").into()));
+    }
     serde_json::from_slice(bytes).map_err(|error| explain::<T>(bytes, &error))
 }
 

@@ -1,0 +1,182 @@
+//! Who gets in.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::routing::post;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ecs_domain::permission::Permission;
+use ecs_web::auth::{SecretKey, TokenError};
+use ecs_web::{Identity, InternalKey, JsonBody, Secret};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::support::{INTERNAL_KEY, KEY, auth, call, token, tokens, user};
+
+/// The test clock's 2025-08-19T12:00:00Z.
+const NOW: i64 = 1_755_604_800;
+
+/// A token made by hand, so that it may be wrong in ways in which ours never are.
+fn forge(header: &Value, claims: &Value, key: &str) -> String {
+    let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
+    let signed = format!("{}.{}", part(header), part(claims));
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+    mac.update(signed.as_bytes());
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+}
+
+fn hs256() -> Value {
+    json!({"alg": "HS256", "typ": "JWT"})
+}
+
+fn claims() -> Value {
+    json!({"iss": "ecs", "sub": user(), "iat": NOW - 10, "exp": NOW + 10, "permissions": []})
+}
+
+fn with(field: &str, value: Value) -> Value {
+    let mut claims = claims();
+    claims[field] = value;
+    claims
+}
+
+fn without(field: &str) -> Value {
+    let mut claims = claims();
+    claims.as_object_mut().unwrap().remove(field);
+    claims
+}
+
+/// Both kinds of credentials before a body that would be refused.
+fn router() -> Router {
+    Router::new()
+        .route("/token", post(async |_: Identity, _: JsonBody<Value>| "in"))
+        .route("/key", post(async |_: InternalKey, _: JsonBody<Value>| "in"))
+        .with_state(auth())
+}
+
+async fn check_header(path: &str, header: Option<(&str, String)>, body: &'static str, expect: u16) {
+    let mut request = Request::post(path).header("content-type", "application/json");
+    if let Some((name, value)) = &header {
+        request = request.header(*name, value);
+    }
+    let answer = call(router(), request.body(Body::from(body)).unwrap()).await;
+    assert_eq!(answer.status.as_u16(), expect, "{path} {header:?} {:?}", answer.json);
+    if expect == 401 {
+        assert_eq!(answer.headers["www-authenticate"], "Bearer");
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+    }
+}
+
+async fn check_token(what: &str, token: String, expect: u16) {
+    let request = Request::post("/token")
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {token}"));
+    let answer = call(router(), request.body(Body::from("{}")).unwrap()).await;
+    assert_eq!(answer.status.as_u16(), expect, "{what} {:?}", answer.json);
+}
+
+#[tokio::test]
+async fn only_a_token_of_ours_that_holds_gets_in() {
+    check_token("ours", token(), 200).await;
+    check_token("by hand", forge(&hs256(), &claims(), KEY), 200).await;
+    check_token("unknown permission", forge(&hs256(), &with("permissions", json!(["fly"])), KEY), 200).await;
+    check_token("no permissions", forge(&hs256(), &without("permissions"), KEY), 200).await;
+
+    check_token("expired", forge(&hs256(), &with("exp", json!(NOW - 1)), KEY), 401).await;
+    check_token("expires now", forge(&hs256(), &with("exp", json!(NOW)), KEY), 401).await;
+    check_token("no expiry", forge(&hs256(), &without("exp"), KEY), 401).await;
+    check_token("expiry as text", forge(&hs256(), &with("exp", json!("never")), KEY), 401).await;
+    check_token("wrong issuer", forge(&hs256(), &with("iss", json!("else")), KEY), 401).await;
+    check_token("no issuer", forge(&hs256(), &without("iss"), KEY), 401).await;
+    check_token("subject is no user", forge(&hs256(), &with("sub", json!("root")), KEY), 401).await;
+    check_token("no subject", forge(&hs256(), &without("sub"), KEY), 401).await;
+    check_token("forged", forge(&hs256(), &claims(), "another-key-of-a-decent-length-here"), 401).await;
+    for alg in ["none", "None", "HS384", "HS512", "RS256", "ES256", "EdDSA", "HS257"] {
+        check_token(alg, forge(&json!({"alg": alg, "typ": "JWT"}), &claims(), KEY), 401).await;
+    }
+    check_token("no algorithm", forge(&json!({"typ": "JWT"}), &claims(), KEY), 401).await;
+    check_token("not a token", "abc".to_owned(), 401).await;
+    check_token("three empty parts", "..".to_owned(), 401).await;
+}
+
+#[tokio::test]
+async fn alg_none_without_a_signature_stays_out() {
+    let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
+    let unsigned = format!("{}.{}.", part(&json!({"alg": "none"})), part(&claims()));
+    check_token("alg none, no signature", unsigned, 401).await;
+    let ours = forge(&hs256(), &claims(), KEY);
+    let (signed, _) = ours.rsplit_once('.').unwrap();
+    check_token("signature cut off", format!("{signed}."), 401).await;
+    check_token("signature shortened", ours[..ours.len() - 4].to_owned(), 401).await;
+}
+
+#[tokio::test]
+async fn claims_of_another_token_do_not_fit_the_signature() {
+    let [ours, other] = [claims(), with("sub", json!("00000000-0000-0000-0000-000000000008"))]
+        .map(|claims| forge(&hs256(), &claims, KEY));
+    let parts = |token: &str| token.split('.').map(str::to_owned).collect::<Vec<_>>();
+    let (ours, other) = (parts(&ours), parts(&other));
+    check_token("mixed", format!("{}.{}.{}", ours[0], other[1], ours[2]), 401).await;
+}
+
+#[tokio::test]
+async fn credentials_come_before_the_body() {
+    let authorization = |value: String| Some(("authorization", value));
+    for body in ["{}", "{", "not json"] {
+        check_header("/token", None, body, 401).await;
+        check_header("/token", authorization("Bearer forged".to_owned()), body, 401).await;
+        check_header("/key", None, body, 401).await;
+        check_header("/key", Some(("x-internal-key", "wrong".to_owned())), body, 401).await;
+    }
+    check_header("/token", authorization(format!("Basic {}", token())), "{}", 401).await;
+    check_header("/token", authorization("Bearer".to_owned()), "{}", 401).await;
+    check_header("/token", authorization("Bearer ".to_owned()), "{}", 401).await;
+    check_header("/token", authorization(format!("bearer {}", token())), "{}", 200).await;
+    check_header("/token", authorization(format!("Bearer {}", token())), "{", 400).await;
+    check_header("/key", Some(("x-internal-key", INTERNAL_KEY.to_owned())), "{}", 200).await;
+    check_header("/key", Some(("x-internal-key", INTERNAL_KEY.to_owned())), "{", 400).await;
+    check_header("/key", Some(("x-internal-key", INTERNAL_KEY[1..].to_owned())), "{}", 401).await;
+    check_header("/key", Some(("x-internal-key", format!("{INTERNAL_KEY}x"))), "{}", 401).await;
+    check_header("/key", Some(("x-internal-key", String::new())), "{}", 401).await;
+}
+
+#[tokio::test]
+async fn a_strangers_huge_body_is_not_read() {
+    let request = Request::post("/token").header("content-length", u64::MAX.to_string());
+    // Reading it would panic the test, so a 401 shows that nobody did.
+    let body =
+        Body::from_stream(futures::stream::poll_fn(|_| -> std::task::Poll<Option<Result<&str, String>>> {
+            panic!("the body of a stranger was read")
+        }));
+    let answer = call(router(), request.body(body).unwrap()).await;
+    assert_eq!(answer.status, 401);
+}
+
+#[test]
+fn a_token_carries_its_user_and_its_permissions() {
+    let identity = Identity::with(user(), [Permission::UsersCreate, Permission::OperationsRead]);
+    let now = "2025-08-19T12:00:00Z".parse().unwrap();
+    let token = tokens(KEY).issue(&identity, now, std::time::Duration::from_secs(60)).unwrap();
+    assert_eq!(tokens(KEY).verify(&token, now), Ok(identity));
+    let later = "2025-08-19T12:01:00Z".parse().unwrap();
+    assert_eq!(tokens(KEY).verify(&token, later), Err(TokenError::Expired));
+}
+
+#[test]
+fn a_short_key_is_refused() {
+    assert!(SecretKey::new(Secret::new("x".repeat(31))).is_err());
+    assert!(SecretKey::new(Secret::new("x".repeat(32))).is_ok());
+}
+
+#[test]
+fn a_user_acts_for_itself_and_for_others_only_with_permission() {
+    let other = "00000000-0000-0000-0000-000000000008".parse().unwrap();
+    let (plain, operator) = (Identity::of(user()), Identity::with(user(), [Permission::UsersReadAny]));
+    assert!(plain.require_user(user(), Permission::UsersReadAny).is_ok());
+    assert!(plain.require_user(other, Permission::UsersReadAny).is_err());
+    assert!(operator.require_user(other, Permission::UsersReadAny).is_ok());
+    assert!(operator.require_user(other, Permission::CreditWriteAny).is_err());
+    assert!(plain.require(Permission::OperationsRead).is_err());
+    assert!(operator.require(Permission::UsersReadAny).is_ok());
+}

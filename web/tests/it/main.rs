@@ -1,0 +1,10 @@
+//! The edges that HTTP roles share, tested as a client sees them.
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod auth;
+mod body;
+mod health;
+mod layers;
+mod params;
+mod server;
+mod support;

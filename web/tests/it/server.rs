@@ -1,0 +1,140 @@
+//! The listener under clients that are slow, many, or in the middle of something when it stops.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use ecs_web::{Limits, layers, server};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+const DEADLINE: Duration = Duration::from_secs(10);
+const REQUEST: &[u8] = b"GET /quick HTTP/1.1\r\nhost: x\r\n\r\n";
+
+struct Server {
+    address: SocketAddr,
+    shutdown: CancellationToken,
+    task: JoinHandle<std::io::Result<()>>,
+    /// `/slow` says that it began, and ends when it is told to.
+    began: Arc<Notify>,
+    release: Arc<Notify>,
+}
+
+async fn start(limits: Limits) -> Server {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let (began, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let slow = {
+        let (began, release) = (Arc::clone(&began), Arc::clone(&release));
+        move || async move {
+            began.notify_one();
+            release.notified().await;
+            "slow"
+        }
+    };
+    let router = Router::new().route("/quick", get(async || "quick")).route("/slow", get(slow));
+    let router = layers::standard(router, "test", limits);
+    let task = tokio::spawn(server::serve(listener, router, limits, shutdown.clone()));
+    Server { address, shutdown, task, began, release }
+}
+
+async fn connect(server: &Server) -> TcpStream {
+    TcpStream::connect(server.address).await.unwrap()
+}
+
+/// Everything until the server closes the connection.
+async fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    // A reset is as good an end as any.
+    let _ =
+        timeout(DEADLINE, stream.read_to_end(&mut bytes)).await.expect("the server closes the connection");
+    String::from_utf8(bytes).unwrap()
+}
+
+/// One answer with a body that ends in `last`.
+async fn read_answer(stream: &mut TcpStream, last: &str) -> String {
+    let mut text = String::new();
+    while !text.ends_with(last) {
+        let mut bytes = [0; 1024];
+        let read = timeout(DEADLINE, stream.read(&mut bytes)).await.expect("an answer in time").unwrap();
+        assert_ne!(read, 0, "the connection ended after {text:?}");
+        text.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_client_that_dawdles_over_its_headers_is_cut_off() {
+    let server = start(Limits { header_read_timeout: Duration::from_millis(100), ..Limits::default() }).await;
+    let mut stream = connect(&server).await;
+    stream.write_all(b"GET /quick HTTP/1.1\r\nhost: x\r\nx-slow: ").await.unwrap();
+    let answer = read_to_end(&mut stream).await;
+    assert!(!answer.contains(" 200 "), "{answer}");
+    // Others were never affected.
+    let mut stream = connect(&server).await;
+    stream.write_all(REQUEST).await.unwrap();
+    assert!(read_answer(&mut stream, "quick").await.contains(" 200 "));
+}
+
+#[tokio::test]
+async fn connections_over_the_cap_wait_their_turn() {
+    let server = start(Limits { max_connections: 1, ..Limits::default() }).await;
+    let mut first = connect(&server).await;
+    first.write_all(REQUEST).await.unwrap();
+    read_answer(&mut first, "quick").await;
+
+    let mut second = connect(&server).await;
+    second.write_all(REQUEST).await.unwrap();
+    // While the second has asked already, the first is served again and again, and the second is not.
+    for _ in 0..20 {
+        first.write_all(REQUEST).await.unwrap();
+        read_answer(&mut first, "quick").await;
+    }
+    let unanswered = second.try_read(&mut [0; 1]).unwrap_err();
+    assert_eq!(unanswered.kind(), std::io::ErrorKind::WouldBlock);
+
+    drop(first);
+    assert!(read_answer(&mut second, "quick").await.contains(" 200 "));
+}
+
+#[tokio::test]
+async fn a_drain_finishes_what_is_in_flight_and_refuses_what_is_new() {
+    let server = start(Limits::default()).await;
+    let mut in_flight = connect(&server).await;
+    in_flight.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    timeout(DEADLINE, server.began.notified()).await.unwrap();
+    let mut idle = connect(&server).await;
+    idle.write_all(REQUEST).await.unwrap();
+    read_answer(&mut idle, "quick").await;
+
+    server.shutdown.cancel();
+    assert_eq!(read_to_end(&mut idle).await, "", "an idle connection is closed");
+    let refused = async {
+        while TcpStream::connect(server.address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(DEADLINE, refused).await.expect("new connections are refused");
+
+    server.release.notify_one();
+    let answer = read_to_end(&mut in_flight).await;
+    assert!(answer.contains(" 200 ") && answer.ends_with("slow"), "{answer}");
+    timeout(DEADLINE, server.task).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_drain_does_not_wait_for_ever() {
+    let server = start(Limits { drain_timeout: Duration::from_millis(50), ..Limits::default() }).await;
+    let mut in_flight = connect(&server).await;
+    in_flight.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    timeout(DEADLINE, server.began.notified()).await.unwrap();
+    server.shutdown.cancel();
+    timeout(DEADLINE, server.task).await.unwrap().unwrap().unwrap();
+    assert!(!read_to_end(&mut in_flight).await.contains(" 200 "));
+}
