@@ -7,9 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ecs_domain::{Clock, Timestamp};
 
-use crate::{
-    BusError, Delivery, Event, FailedAttempt, Group, Settlement, Subscription, Tag, Verdict,
-};
+use crate::{BusError, Delivery, Event, FailedAttempt, Group, Settlement, Subscription, Tag, Verdict};
 
 /// How often an event is delivered before it becomes a dead letter, unless configured otherwise.
 pub const DEFAULT_DELIVERY_LIMIT: u32 = 10;
@@ -92,7 +90,11 @@ impl Consumer {
 
     /// Settles a batch: `outcomes[i]` is what becomes of `deliveries[i]`. Dead letters are kept first and acknowledged
     /// after that, so that a crash in between repeats one rather than losing it.
-    pub async fn settle(&mut self, deliveries: Vec<Delivery>, outcomes: Vec<Outcome>) -> Result<(), BusError> {
+    pub async fn settle(
+        &mut self,
+        deliveries: Vec<Delivery>,
+        outcomes: Vec<Outcome>,
+    ) -> Result<(), BusError> {
         debug_assert_eq!(deliveries.len(), outcomes.len(), "one outcome per delivery");
         let mut settlements = HashMap::with_capacity(deliveries.len());
         let mut letters = Vec::new();
@@ -114,9 +116,9 @@ impl Consumer {
     /// Turns the last allowed failure into a dead letter.
     fn judge(&self, delivery: &Delivery, outcome: Outcome) -> Outcome {
         match outcome {
-            Outcome::Retry { reason, .. } if delivery.attempt >= self.delivery_limit => {
-                Outcome::DeadLetter { reason: format!("{reason} (gave up after {} attempts)", delivery.attempt) }
-            }
+            Outcome::Retry { reason, .. } if delivery.attempt >= self.delivery_limit => Outcome::DeadLetter {
+                reason: format!("{reason} (gave up after {} attempts)", delivery.attempt),
+            },
             outcome => outcome,
         }
     }

@@ -18,6 +18,6 @@ pub use error::{BusError, PublishError};
 pub use event::{Event, Headers};
 pub use subject::{Group, Subject};
 pub use transport::{
-    Backlog, Bus, Capabilities, Delivery, FailedAttempt, LogPage, LogRecord, Needs, Position, Settlement, SubscribeOptions,
-    Subscription, Tag, Verdict,
+    Backlog, Bus, Capabilities, Delivery, FailedAttempt, LogPage, LogRecord, Needs, Position, Settlement,
+    SubscribeOptions, Subscription, Tag, Verdict,
 };

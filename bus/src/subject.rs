@@ -17,7 +17,8 @@ pub enum Subject {
 
 impl Subject {
     /// Every subject there is.
-    pub const ALL: [Self; 4] = [Self::Emotions, Self::Transactions, Self::OffersApproved, Self::Notifications];
+    pub const ALL: [Self; 4] =
+        [Self::Emotions, Self::Transactions, Self::OffersApproved, Self::Notifications];
 
     /// The name on every transport.
     #[must_use]

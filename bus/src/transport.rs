@@ -38,7 +38,8 @@ pub trait Bus: Send + Sync + 'static {
 
     /// A page of the log, oldest first, after `after` (from the start when `None`).
     /// [`BusError::Unsupported`] where the transport keeps no log.
-    async fn log(&self, subject: Subject, after: Option<Position>, limit: usize) -> Result<LogPage, BusError>;
+    async fn log(&self, subject: Subject, after: Option<Position>, limit: usize)
+    -> Result<LogPage, BusError>;
 
     /// Forgets events of `subject` that were published before `before`, consumed or not: payloads are kept for a
     /// bounded time. Returns how many were forgotten; does a bounded piece of work and may be called again.

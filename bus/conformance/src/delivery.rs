@@ -33,6 +33,25 @@ pub async fn a_retry_comes_after_its_delay_and_is_counted<H: Harness>() {
     settled(&*bus, GROUP).await;
 }
 
+/// A member that waits when events are published gets the same as one that reads them later.
+pub async fn a_waiting_member_gets_what_a_late_one_gets<H: Harness>() {
+    let harness = H::start(Settings::default()).await;
+    let bus = harness.bus();
+    let mut waiting = join(&*bus, GROUP, batches_of(100)).await;
+    let early = tokio::spawn(async move { take(&mut waiting, 60).await });
+    for chunk in [0..1, 1..20, 20..60] {
+        publish(&*bus, events(chunk)).await;
+    }
+    let early = within(early).await.unwrap();
+    drop(bus);
+    let harness = harness.restart().await;
+    let mut late = join(&*harness.bus(), ecs_bus::Group("late"), batches_of(60)).await;
+    let late = take(&mut late, 60).await;
+    for (early, late) in early.iter().zip(&late) {
+        assert_eq!((&early.event, early.published_at), (&late.event, late.published_at));
+    }
+}
+
 /// Events behind a waiting retry are delivered meanwhile.
 pub async fn a_waiting_retry_does_not_hold_up_what_follows<H: Harness>() {
     let harness = H::start(Settings::default()).await;

@@ -63,6 +63,7 @@ macro_rules! conformance {
         }
         $crate::stamp! { $harness, delivery:
             a_retry_comes_after_its_delay_and_is_counted,
+            a_waiting_member_gets_what_a_late_one_gets,
             a_waiting_retry_does_not_hold_up_what_follows,
             a_lease_that_ran_out_goes_to_the_group_again,
             a_dropped_subscription_hands_back_at_once,

@@ -119,7 +119,7 @@ impl Bus for EmbeddedBus {
         limit: usize,
     ) -> Result<LogPage, BusError> {
         self.check_open()?;
-        let first = after.map_or(0, |position| position.0.saturating_add(1));
+        let first = after.map_or(0, |position| position.0.saturating_add(1)).min(i64::MAX as u64);
         self.shared
             .read(move |connection| {
                 // Read in this order: events that are forgotten in between are missing from the page and named by
@@ -139,8 +139,13 @@ impl Bus for EmbeddedBus {
 
     async fn ping(&self) -> Result<(), BusError> {
         let (reply, receiver) = oneshot::channel();
-        self.shared.queue.command(Command::Flush(reply))?;
-        receiver.await.unwrap_or(Err(BusError::Closed))
+        self.shared.queue.command(Command::Ping(reply))?;
+        receiver.await.unwrap_or(Err(BusError::Closed))?;
+        // Handing out needs reading, so that is tried as well.
+        self.shared
+            .read(|connection| prune::pruned_at(connection, Subject::Emotions).map_err(|e| classify(&e)))
+            .await?;
+        Ok(())
     }
 
     async fn close(&self) -> Result<(), BusError> {

@@ -29,6 +29,8 @@ pub(crate) struct Request {
 pub(crate) enum Command {
     /// Writes the groups' progress down now.
     Flush(oneshot::Sender<Result<(), BusError>>),
+    /// Says whether writing works.
+    Ping(oneshot::Sender<Result<(), BusError>>),
     /// Forgets old events.
     Prune { subject: Subject, before: Timestamp, reply: oneshot::Sender<Result<u64, BusError>> },
 }

@@ -134,6 +134,11 @@ fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Writes something that changes nothing, and flushes it to disk.
+pub(crate) fn touch(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "user_version", i64::try_from(VERSION).unwrap_or(i64::MAX))
+}
+
 /// What an error of SQLite means to a user of the bus.
 pub(crate) fn classify(error: &rusqlite::Error) -> BusError {
     match error.sqlite_error_code() {

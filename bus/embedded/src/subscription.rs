@@ -20,6 +20,9 @@ use crate::tail::Block;
 /// How long a member sleeps at most while something is due later: the clock may be moved under it.
 const LONGEST_NAP: Duration = Duration::from_millis(250);
 
+/// However much is asked for, a batch has to fit into memory.
+const LARGEST_BATCH: usize = 100_000;
+
 pub(crate) struct EmbeddedSubscription {
     shared: Arc<Shared>,
     subject: Subject,
@@ -63,7 +66,7 @@ impl EmbeddedSubscription {
     }
 
     fn max_batch(&self) -> usize {
-        self.options.max_batch.max(1)
+        self.options.max_batch.clamp(1, LARGEST_BATCH)
     }
 
     fn check_open(&self) -> Result<(), BusError> {

@@ -70,3 +70,55 @@ impl Tail {
         self.bytes = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use ecs_bus::{Headers, Subject};
+    use ecs_domain::{EventId, UserId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn block(first: u64, count: usize) -> Block {
+        let event = Event {
+            id: EventId::new(Uuid::nil()),
+            subject: Subject::Emotions,
+            key: UserId::new(Uuid::nil()),
+            payload: Bytes::new(),
+            headers: Headers::current(),
+        };
+        Block { first, published_at: Timestamp::UNIX_EPOCH, events: vec![event; count] }
+    }
+
+    fn firsts(tail: &Tail, from: u64, to: u64) -> Option<Vec<u64>> {
+        tail.covering(from, to).map(|blocks| blocks.iter().map(|block| block.first).collect())
+    }
+
+    #[test]
+    fn a_range_is_covered_by_the_blocks_that_hold_it() {
+        let mut tail = Tail::new(usize::MAX);
+        assert_eq!(firsts(&tail, 1, 2), None);
+        for first in [1, 4, 7] {
+            tail.push(block(first, 3));
+        }
+        assert_eq!(firsts(&tail, 1, 10), Some(vec![1, 4, 7]));
+        assert_eq!(firsts(&tail, 3, 5), Some(vec![1, 4]));
+        assert_eq!(firsts(&tail, 4, 7), Some(vec![4]));
+        assert_eq!(firsts(&tail, 9, 11), None);
+        assert_eq!(firsts(&tail, 0, 2), None);
+    }
+
+    #[test]
+    fn it_lets_go_of_the_oldest_and_never_has_a_gap() {
+        let mut tail = Tail::new(6 * OVERHEAD);
+        for first in [1, 4, 7] {
+            tail.push(block(first, 3));
+        }
+        assert_eq!(firsts(&tail, 1, 10), None);
+        assert_eq!(firsts(&tail, 4, 10), Some(vec![4, 7]));
+        tail.push(block(20, 1));
+        assert_eq!(firsts(&tail, 4, 10), None);
+        assert_eq!(firsts(&tail, 20, 21), Some(vec![20]));
+    }
+}

@@ -25,6 +25,8 @@ pub(crate) struct Writer {
     /// How many requests the last commit answered.
     answered: usize,
     progress_written: Instant,
+    /// The last write failed. Until one succeeds, `ping` makes one of its own to find out.
+    failed: bool,
 }
 
 type GroupChanges = Vec<(Subject, Arc<Members>, Changes)>;
@@ -32,11 +34,18 @@ type FlushReply = oneshot::Sender<Result<(), BusError>>;
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, connection: Connection) -> Self {
-        Self { shared, connection: Some(connection), answered: 0, progress_written: Instant::now() }
+        Self {
+            shared,
+            connection: Some(connection),
+            answered: 0,
+            progress_written: Instant::now(),
+            failed: false,
+        }
     }
 
     /// Works until the bus ends. What was taken before the end is written.
     pub(crate) fn run(mut self) {
+        let _last_words = LastWords(Arc::clone(&self.shared));
         loop {
             let expected = self.answered - self.answered / 4;
             let work = self.shared.queue.take(self.patience(), expected, self.shared.options.gather);
@@ -57,14 +66,19 @@ impl Writer {
 
     fn serve(&mut self, work: Work) {
         let mut flushes = Vec::new();
+        let mut pings = Vec::new();
         let mut prunes = Vec::new();
         for command in work.commands {
             match command {
                 Command::Flush(reply) => flushes.push(reply),
+                Command::Ping(reply) => pings.push(reply),
                 Command::Prune { subject, before, reply } => prunes.push((subject, before, reply)),
             }
         }
         self.commit(work.requests, flushes);
+        for reply in pings {
+            let _ = reply.send(self.ping());
+        }
         for (subject, before, reply) in prunes {
             let result = self.prune(subject, before);
             // A caller that went away doesn't need the number.
@@ -74,7 +88,7 @@ impl Writer {
 
     /// Makes everything durable at once and tells everybody.
     fn commit(&mut self, requests: Vec<Request>, flushes: Vec<FlushReply>) {
-        let now = self.shared.options.clock.now();
+        let now = kept_digits(self.shared.options.clock.now());
         let Batch { blocks, replies, events, bytes } = sort(requests);
         let changes = self.changes(!flushes.is_empty());
         if events == 0 && changes.is_empty() {
@@ -83,6 +97,7 @@ impl Writer {
         self.answered = replies.len();
         match self.write(now, &blocks, &changes) {
             Ok(firsts) => {
+                self.failed = false;
                 self.publish_blocks(now, blocks, firsts);
                 for (_, members, changes) in changes {
                     members.with(|group| group.written(&changes));
@@ -130,9 +145,7 @@ impl Writer {
     ) -> Result<[u64; 4], BusError> {
         self.reconnect()?;
         let firsts = Subject::ALL.map(|subject| self.shared.topic(subject).head() + 1);
-        let Some(connection) = &self.connection else {
-            return Err(BusError::Unavailable("the file is not open".to_owned()));
-        };
+        let Some(connection) = &self.connection else { return Err(not_open()) };
         let work = || -> rusqlite::Result<()> {
             let transaction = connection.unchecked_transaction()?;
             for ((subject, first), events) in Subject::ALL.into_iter().zip(firsts).zip(blocks) {
@@ -156,7 +169,7 @@ impl Writer {
     }
 
     fn fail(&mut self, changes: GroupChanges) {
-        self.connection = None;
+        self.give_up();
         if changes.is_empty() {
             return;
         }
@@ -164,6 +177,26 @@ impl Writer {
             members.with(|group| group.unwritten(changes));
         }
         self.shared.soil();
+    }
+
+    fn give_up(&mut self) {
+        self.connection = None;
+        self.failed = true;
+    }
+
+    /// Whether writing works, found out by a write when the last one failed.
+    fn ping(&mut self) -> Result<(), BusError> {
+        if !self.failed {
+            return Ok(());
+        }
+        self.reconnect()?;
+        let Some(connection) = &self.connection else { return Err(not_open()) };
+        let result = schema::touch(connection).map_err(|error| classify(&error));
+        match result {
+            Ok(()) => self.failed = false,
+            Err(_) => self.give_up(),
+        }
+        result
     }
 
     fn reconnect(&mut self) -> Result<(), BusError> {
@@ -181,9 +214,7 @@ impl Writer {
 
     fn prune(&mut self, subject: Subject, before: Timestamp) -> Result<u64, BusError> {
         self.reconnect()?;
-        let Some(connection) = &self.connection else {
-            return Err(BusError::Unavailable("the file is not open".to_owned()));
-        };
+        let Some(connection) = &self.connection else { return Err(not_open()) };
         match prune::forget(connection, subject, before) {
             Ok(Some(forgotten)) => {
                 self.shared.topic(subject).forget_through(forgotten.through);
@@ -192,7 +223,7 @@ impl Writer {
             }
             Ok(None) => Ok(0),
             Err(error) => {
-                self.connection = None;
+                self.give_up();
                 Err(classify(&error))
             }
         }
@@ -211,6 +242,26 @@ impl Writer {
             tracing::warn!(%error, "the bus file could not be closed");
         }
     }
+}
+
+/// Runs when the writer ends, however it ends: nobody is left waiting for an answer.
+struct LastWords(Arc<Shared>);
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        self.0.queue.end(Phase::Abandoned);
+        drop(self.0.queue.take(None, 0, Duration::ZERO));
+        self.0.wake_all();
+    }
+}
+
+fn not_open() -> BusError {
+    BusError::Unavailable("the file is not open".to_owned())
+}
+
+/// The file keeps microseconds, so what is delivered from memory shows no more than that.
+fn kept_digits(now: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }
 
 /// Events by subject.

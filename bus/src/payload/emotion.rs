@@ -42,7 +42,12 @@ struct WireMetrics {
 impl<'a> EmotionPayload<'a> {
     /// The bus event that carries an emotion.
     #[must_use]
-    pub fn event(emotion: &'a EmotionEvent, client_id: Option<&'a str>, trace_id: &'a str, headers: Headers) -> Event {
+    pub fn event(
+        emotion: &'a EmotionEvent,
+        client_id: Option<&'a str>,
+        trace_id: &'a str,
+        headers: Headers,
+    ) -> Event {
         let Metrics { positivity, intensity, stress } = emotion.metrics;
         let payload = write(&Self {
             user_id: emotion.user,

@@ -57,7 +57,10 @@ impl OfferPayload {
             terms: Terms {
                 credit_limit: payload.credit_limit,
                 interest_rate: payload.interest_rate,
-                credit_type: payload.credit_type.parse().map_err(|()| malformed("creditType is not known")())?,
+                credit_type: payload
+                    .credit_type
+                    .parse()
+                    .map_err(|()| malformed("creditType is not known")())?,
             },
             accepted_at: payload.accepted_at,
         })

@@ -60,7 +60,10 @@ impl TransactionPayload {
             id: payload.transaction_id,
             user: payload.user_id,
             amount: payload.amount,
-            currency: payload.currency.parse().map_err(|_| malformed("currency is not an ISO 4217 code")())?,
+            currency: payload
+                .currency
+                .parse()
+                .map_err(|_| malformed("currency is not an ISO 4217 code")())?,
             occurred_at: payload.occurred_at,
             merchant: payload.merchant,
             category: payload.category,
