@@ -1,6 +1,5 @@
 //! A subscription with the rules that hold on every transport: the delivery limit, and where dead letters go.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,20 +95,19 @@ impl Consumer {
         outcomes: Vec<Outcome>,
     ) -> Result<(), BusError> {
         debug_assert_eq!(deliveries.len(), outcomes.len(), "one outcome per delivery");
-        let mut settlements = HashMap::with_capacity(deliveries.len());
+        let mut settlements = Vec::with_capacity(deliveries.len());
         let mut letters = Vec::new();
         for (delivery, outcome) in deliveries.into_iter().zip(outcomes) {
             let tag = delivery.tag;
             match self.judge(&delivery, outcome) {
-                Outcome::Ack => drop(settlements.insert(tag, Verdict::Ack)),
+                Outcome::Ack => settlements.push(Settlement { tag, verdict: Verdict::Ack }),
                 Outcome::Retry { after, reason } => {
-                    settlements.insert(tag, Verdict::Retry { after, reason });
+                    settlements.push(Settlement { tag, verdict: Verdict::Retry { after, reason } });
                 }
                 Outcome::DeadLetter { reason } => letters.push((tag, self.letter(delivery, reason))),
             }
         }
         self.bury(letters, &mut settlements).await;
-        let settlements = settlements.into_iter().map(|(tag, verdict)| Settlement { tag, verdict }).collect();
         self.subscription.settle(settlements).await
     }
 
@@ -131,7 +129,7 @@ impl Consumer {
     }
 
     /// Borrows mutably because a subscription may move between threads, but needn't be shared by them.
-    async fn bury(&mut self, letters: Vec<(Tag, DeadLetter)>, settlements: &mut HashMap<Tag, Verdict>) {
+    async fn bury(&mut self, letters: Vec<(Tag, DeadLetter)>, settlements: &mut Vec<Settlement>) {
         if letters.is_empty() {
             return;
         }
@@ -143,6 +141,6 @@ impl Consumer {
                 Verdict::Retry { after: SINK_RETRY, reason: error.to_string() }
             }
         };
-        settlements.extend(tags.into_iter().map(|tag| (tag, verdict.clone())));
+        settlements.extend(tags.into_iter().map(|tag| Settlement { tag, verdict: verdict.clone() }));
     }
 }

@@ -213,3 +213,33 @@ pub struct LogRecord {
     /// The event.
     pub event: Event,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_need_is_met_by_what_is_offered_and_by_nothing_else() {
+        let offered = Capabilities {
+            transport: "test",
+            stored_once_per_id: false,
+            ordered_per_key: true,
+            keeps_log: true,
+            shared: false,
+        };
+        let check = |needs: Needs, expect: Option<&str>| {
+            let refusal = offered.require(needs).err().map(|error| error.to_string());
+            assert_eq!(refusal.as_deref(), expect);
+        };
+        check(Needs::default(), None);
+        check(Needs { ordered_per_key: true, keeps_log: true, ..Needs::default() }, None);
+        check(
+            Needs { shared: true, keeps_log: true, ..Needs::default() },
+            Some("the test bus does not offer sharing between processes"),
+        );
+        check(
+            Needs { stored_once_per_id: true, ..Needs::default() },
+            Some("the test bus does not offer storing an event once per id"),
+        );
+    }
+}
