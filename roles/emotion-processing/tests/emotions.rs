@@ -1,0 +1,148 @@
+//! The role over the embedded bus and store.
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+#[path = "../../../work/tests/support/platform.rs"]
+mod platform;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use ecs_bus::{Bus as _, Delivery, Event, Outcome, Subject, Tag};
+use ecs_cache::{Cache, Key, Options, Scope};
+use ecs_domain::consent::{ConsentRule, Purpose};
+use ecs_domain::emotion::{StressThreshold, Unit};
+use ecs_domain::{Clock as _, Timestamp, UserId, utc_day};
+use ecs_emotion_processing::{Deps, EmotionProcessing, Rules};
+use ecs_store::{Books as _, Consents as _, EventKey, Fate, Ledger, LedgerTotals, Maintenance as _};
+use ecs_work::{Failure, Supervisor, retention};
+use platform::{Platform, emotion, malformed, until};
+use uuid::Uuid;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn role(platform: &Platform, cache: Cache) -> EmotionProcessing {
+    EmotionProcessing::create(Deps {
+        bus: platform.bus.clone(),
+        store: platform.store.clone(),
+        cache,
+        clock: platform.clock.clone(),
+        rules: Rules { consent: ConsentRule::Assumed, stress: StressThreshold(Unit::new(0.7).unwrap()) },
+        raw_retention_days: retention::RAW_DAYS,
+        bus_retention: retention::EMOTIONS_ON_BUS,
+        delivery_limit: 10,
+    })
+}
+
+fn delivery(event: Event) -> Delivery {
+    Delivery { tag: Tag(1), event, attempt: 1, history: Vec::new(), published_at: Timestamp::UNIX_EPOCH }
+}
+
+async fn totals(platform: &Platform) -> LedgerTotals {
+    platform.store.ledger_totals(Ledger::Emotions).await.unwrap()
+}
+
+/// Design: known faults, 2.
+#[tokio::test(flavor = "multi_thread")]
+async fn redelivery_does_not_double_count_the_daily_summary() {
+    let platform = Platform::open();
+    let (user, now) = (platform.user().await, platform.clock.now());
+    let handler = role(&platform, Cache::none()).handler();
+    let batch: Vec<Delivery> = (0..10).map(|n| delivery(emotion(user, &format!("{n}"), now))).collect();
+    let mut shuffled = batch.clone();
+    shuffled.reverse();
+    for batch in [&batch[..5], &batch, &shuffled, &batch[3..]] {
+        let outcomes = handler.handle(batch).await.unwrap();
+        assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Ack), "{outcomes:?}");
+    }
+    assert_eq!(totals(&platform).await.in_aggregates, 10);
+    assert!(platform.store.summary_mismatches(utc_day(now), 10).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_nobody_can_count_become_dead_letters_and_their_batch_mates_count() {
+    let platform = Platform::open();
+    let (user, now) = (platform.user().await, platform.clock.now());
+    let stranger = emotion(UserId::new(Uuid::new_v4()), "1", now);
+    let broken = malformed(emotion(user, "1", now));
+    let mut newer = emotion(user, "newer", now);
+    newer.headers.schema_version = 2;
+    let expected = [
+        (stranger.id, "unknown user".to_owned()),
+        (broken.id, "the payload is malformed: Eof error at line 1, column 10".to_owned()),
+        (newer.id, "schema version 2 is not known here".to_owned()),
+    ];
+    platform.publish(vec![emotion(user, "1", now), stranger, broken, newer, emotion(user, "2", now)]).await;
+    role(&platform, Cache::none()).start(&platform.supervisor);
+    platform.settled(Subject::Emotions).await;
+
+    let letters = platform.letters().await;
+    for (id, reason) in &expected {
+        let letter = letters.iter().find(|letter| letter.id == *id).unwrap();
+        assert_eq!(letter.reason, *reason);
+    }
+    assert_eq!(letters.len(), expected.len());
+    assert_eq!(totals(&platform).await.in_aggregates, 2);
+    platform.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_consent_nothing_but_the_id_is_kept() {
+    let platform = Platform::open();
+    let (user, now) = (platform.user().await, platform.clock.now());
+    platform.store.set_consent(user, Purpose::EmotionAnalysis, false, now).await.unwrap();
+    let event = emotion(user, "1", now);
+    let key = EventKey { day: utc_day(now), user, id: event.id };
+    let outcomes = role(&platform, Cache::none()).handler().handle(&[delivery(event)]).await.unwrap();
+    assert_eq!(outcomes, [Outcome::Ack]);
+    assert_eq!(platform.store.fates(Ledger::Emotions, &[key]).await.unwrap(), [Fate::Discarded]);
+    assert_eq!(totals(&platform).await.in_aggregates, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_cached_about_a_user_goes_when_their_emotion_is_counted() {
+    let platform = Platform::open();
+    let (user, other, now) = (platform.user().await, platform.user().await, platform.clock.now());
+    let cache = Cache::in_process(Options::default());
+    let loads = Arc::new(AtomicU32::new(0));
+    let read = async |user| {
+        let (key, loads) = (Key { scope: Scope::User(user), name: "features" }, Arc::clone(&loads));
+        let load = || async move { Ok::<u32, Infallible>(loads.fetch_add(1, Ordering::SeqCst)) };
+        cache.get_or_load(key, DAY, load).await.unwrap()
+    };
+    assert_eq!((read(user).await, read(other).await, read(user).await), (0, 1, 0));
+    role(&platform, cache.clone()).handler().handle(&[delivery(emotion(user, "1", now))]).await.unwrap();
+    assert_eq!((read(user).await, read(other).await), (2, 1));
+    // Whoever counted it the first time may have died before it let go of what was cached.
+    role(&platform, cache.clone()).handler().handle(&[delivery(emotion(user, "1", now))]).await.unwrap();
+    assert_eq!((read(user).await, read(other).await), (3, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_away_is_an_outage_and_no_fault_of_the_events() {
+    let platform = Platform::open();
+    let (user, now) = (platform.user().await, platform.clock.now());
+    platform.store.close().await.unwrap();
+    let result = role(&platform, Cache::none()).handler().handle(&[delivery(emotion(user, "1", now))]).await;
+    assert!(matches!(result, Err(Failure::Outage(_))), "{result:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_past_its_retention_is_forgotten_and_the_aggregates_stay() {
+    let platform = Platform::open();
+    let (user, now) = (platform.user().await, platform.clock.now());
+    platform.publish((0..5).map(|n| emotion(user, &format!("{n}"), now)).collect()).await;
+    role(&platform, Cache::none()).start(&platform.supervisor);
+    platform.settled(Subject::Emotions).await;
+    platform.drain().await;
+
+    platform.clock.advance(40 * DAY);
+    let supervisor = Supervisor::new();
+    role(&platform, Cache::none()).start(&supervisor);
+    until("raw rows and ids are gone", || async { totals(&platform).await.named == 0 }).await;
+    let log = platform.bus.log(Subject::Emotions, None, 10).await.unwrap();
+    assert!(log.records.is_empty() && log.pruned_at.is_some());
+    assert_eq!(totals(&platform).await.in_aggregates, 5);
+    assert!(supervisor.drain(platform::DEADLINE).await.is_clean());
+}
