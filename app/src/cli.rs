@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -105,8 +106,8 @@ pub struct SimulateArgs {
     #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub emotions: u8,
     /// Every so many seconds a user applies for credit, accepts an offer, and waits for the notification
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub journeys_every: Option<u64>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub journeys_every: Option<Duration>,
     /// Write what was sent and accepted to this file, for `ecs verify --journal`
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
@@ -199,6 +200,14 @@ impl Cli {
             | Command::Config(_) => {}
         }
         Flags { config: self.settings.config.clone(), set }
+    }
+}
+
+/// Seconds, at least a millisecond, at most a day.
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.001..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        Ok(_) | Err(_) => Err("must be seconds from 0.001 to 86400".to_owned()),
     }
 }
 

@@ -41,7 +41,7 @@ fn plan(args: &SimulateArgs) -> Plan {
         rate: (args.rate > 0.0).then_some(args.rate),
         until: args.count.map_or(Until::Elapsed(Duration::from_secs(args.seconds)), Until::Sent),
         transaction_share: 1.0 - f64::from(args.emotions) / 100.0,
-        journey_every: args.journeys_every.map(Duration::from_secs),
+        journey_every: args.journeys_every,
         ..Plan::default()
     }
 }

@@ -1,0 +1,151 @@
+//! The binary as its users meet it.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+
+use crate::support::DEADLINE;
+use crate::support::process::{Server, ecs, run, text};
+
+async fn refused(data: &Path, arguments: &[&str], environment: &[(&str, &str)], code: i32, expect: &[&str]) {
+    let mut command = ecs(data, arguments);
+    command.envs(environment.iter().copied());
+    let output = run(command).await;
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+    for part in expect {
+        assert!(text.contains(part), "{arguments:?} doesn't say {part:?}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_cannot_succeed_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    refused(data, &["serve", "--listen", &address], &[], 1, &[&address, "can't be listened on", "in use"])
+        .await;
+    assert!(!data.join("store.sqlite").exists(), "the port comes before any work");
+    refused(data, &["serve"], &[("ECS_LISTN", "x")], 2, &["ECS_LISTN", "did you mean ECS_LISTEN?"]).await;
+    refused(data, &["serve"], &[("DATABASE_URL", "postgres://x")], 2, &["DATABASE_URL", "not built into"])
+        .await;
+    refused(data, &["serve"], &[("ECS_MODE", "production")], 2, &["SECRET_KEY must be set"]).await;
+    refused(data, &["serve", "--role", "gateway"], &[], 2, &["api-gateway", "emotion-processing"]).await;
+    let lacking = ["serve", "--role", "user-and-credit"];
+    refused(data, &lacking, &[], 2, &["user-and-credit calls credit-analysis", "--role credit-analysis"])
+        .await;
+    refused(data, &["verify"], &[], 1, &["there is no data"]).await;
+    refused(data, &["healthcheck"], &[], 1, &["no platform runs"]).await;
+}
+
+#[tokio::test]
+async fn one_process_holds_the_data_and_a_second_start_carries_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let server = Server::start(data).await;
+    refused(data, &["serve", "--listen", "127.0.0.1:0"], &[], 1, &["in use by another process"]).await;
+    refused(data, &["migrate"], &[], 1, &["in use by another process"]).await;
+    let healthy = run(ecs(data, &["healthcheck"])).await;
+    assert!(healthy.status.success() && text(&healthy).contains("ready"), "{}", text(&healthy));
+    let simulated = run(ecs(data, &["simulate", "--users", "3", "--count", "100", "--rate", "0"])).await;
+    assert!(text(&simulated).contains("100 accepted"), "{}", text(&simulated));
+    server.signal("INT");
+    let mut child = server.child;
+    let ended = tokio::time::timeout(DEADLINE, child.wait()).await.unwrap().unwrap();
+    assert!(ended.success(), "the first Ctrl-C drains: {ended}");
+    let stopped = run(ecs(data, &["verify"])).await;
+    assert!(text(&stopped).contains("the books balance"), "{}", text(&stopped));
+
+    let again = Server::start(data).await;
+    let verified = run(ecs(data, &["verify", "--wait", "30"])).await;
+    let text = text(&verified);
+    assert!(verified.status.success() && text.contains("0 pending"), "{text}");
+    let migrated = run(ecs(data, &["config"])).await;
+    assert!(migrated.status.success());
+    again.kill().await;
+}
+
+#[tokio::test]
+async fn a_subset_of_roles_serves_its_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command =
+        ecs(folder.path(), &["serve", "--listen", "127.0.0.1:0", "--role", "emotion-ingestion"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let serving = tokio::time::timeout(DEADLINE, lines.next_line()).await.unwrap().unwrap().unwrap();
+    let line: serde_json::Value = serde_json::from_str(&serving).unwrap();
+    assert_eq!(
+        (&line["message"], &line["roles"]),
+        (&"serving".into(), &"emotion-ingestion".into()),
+        "{line}"
+    );
+    let http = crate::support::http::Http::new(line["address"].as_str().unwrap().parse().unwrap());
+    http.get("/readyz", &[]).await.expect_status(200);
+    http.send("POST", "/v1/emotions/stream", &[], "").await.expect_problem(401, &[]);
+    http.send("POST", "/v1/transactions", &[], "").await.expect_problem(404, &[]);
+    child.kill().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_settings_in_force_hide_their_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = ecs(folder.path(), &["config", "--set", "ECS_CACHE=none"]);
+    command.env("SECRET_KEY", "0123456789abcdef0123456789abcdef").env("ECS_LOG", "debug");
+    let text = text(&run(command).await);
+    for line in ["SECRET_KEY                (hidden)", "ECS_CACHE                 none"] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(
+        text.contains("environment") && text.contains("command line") && !text.contains("0123456789abcdef"),
+        "{text}"
+    );
+}
+
+/// What the demo prints for people to paste is pasted.
+#[tokio::test]
+async fn the_demo_shows_the_platform_and_its_curl_lines_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let mut command = ecs(data, &["demo", "--listen", "127.0.0.1:0"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut banner = Vec::new();
+    let read = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            let done = line.contains("simulated crowd is at work");
+            banner.push(line);
+            if done {
+                return;
+            }
+        }
+        panic!("the demo ended early: {banner:#?}");
+    };
+    tokio::time::timeout(DEADLINE * 2, read).await.unwrap();
+    let all = banner.join("\n");
+    assert!(
+        all.contains("Ana accepted and reads") && all.contains("Bia applied for credit and was denied"),
+        "{all}"
+    );
+    let pasted = |line: &&String| {
+        line.split('=').next().is_some_and(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+    };
+    let variables: Vec<_> = banner.iter().filter(|line| line.contains('=')).filter(pasted).cloned().collect();
+    assert_eq!(variables.len(), 4, "{variables:?}");
+    let curls: Vec<_> = banner.iter().filter(|line| line.starts_with("curl ")).collect();
+    assert!(curls.len() >= 6, "{curls:?}");
+    for curl in curls {
+        let script = format!("{}\n{curl} -w '\\n%{{http_code}}'", variables.join("\n"));
+        let output = tokio::process::Command::new("bash").arg("-c").arg(script).output().await.unwrap();
+        let printed = text(&output);
+        assert!(matches!(printed.lines().last(), Some("200" | "202")), "{curl}: {printed}");
+    }
+    let server = Server { child, url: String::new() };
+    server.signal("INT");
+    let mut child = server.child;
+    let mut rest = String::new();
+    lines.into_inner().read_to_string(&mut rest).await.unwrap();
+    let ended = tokio::time::timeout(DEADLINE, child.wait()).await.unwrap().unwrap();
+    assert!(ended.success() && rest.contains("accepted"), "{rest}");
+}

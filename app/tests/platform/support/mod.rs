@@ -1,0 +1,199 @@
+//! What the tests of the whole platform share: a platform in a folder of its own, people to act as, and patience.
+
+pub(crate) mod http;
+pub(crate) mod process;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ecs::platform::{Platform, SystemClock};
+use ecs::settings::{Flags, Settings, merge};
+use ecs_bus::Subject;
+use ecs_client::{Client, Credentials};
+use ecs_domain::permission::Permission;
+use ecs_domain::{Clock, Timestamp, UserId};
+use ecs_web::auth::{SecretKey, Tokens};
+use ecs_web::{Identity, Secret};
+use serde_json::{Value, json};
+
+use self::http::{Answer, Http};
+
+pub(crate) const SECRET: &str = "a secret of the tests, 32 bytes and more";
+pub(crate) const INTERNAL_KEY: &str = "the internal key of the tests";
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// How long anything may take before a test gives up on it.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A clock that tests can move ahead; it goes on by itself like the system's.
+#[derive(Clone, Default)]
+pub(crate) struct MovableClock(Arc<Mutex<Duration>>);
+
+impl MovableClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        *self.0.lock().unwrap() += by;
+    }
+}
+
+impl Clock for MovableClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now() + *self.0.lock().unwrap()
+    }
+}
+
+/// A platform in this process.
+pub(crate) struct TestApp {
+    pub(crate) platform: Platform,
+    pub(crate) http: Http,
+    pub(crate) clock: MovableClock,
+    pub(crate) folder: tempfile::TempDir,
+    settings: Settings,
+}
+
+/// Somebody with an account.
+#[derive(Clone)]
+pub(crate) struct Person {
+    pub(crate) id: UserId,
+    pub(crate) token: String,
+}
+
+impl TestApp {
+    pub(crate) async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// Starts with settings beside those that every test has.
+    pub(crate) async fn with(set: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let environment: BTreeMap<String, String> = [
+            ("ECS_MODE", "testing"),
+            ("ECS_LISTEN", "127.0.0.1:0"),
+            ("ECS_BCRYPT_COST", "4"),
+            ("SECRET_KEY", SECRET),
+            ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY),
+            ("ECS_DATA_DIR", folder.path().to_str().unwrap()),
+        ]
+        .into_iter()
+        .chain(set.iter().copied())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+        let settings = Settings::from_raw(&merge(&environment, &Flags::default()).unwrap()).unwrap();
+        let clock = MovableClock::default();
+        let platform = Platform::start(&settings, Arc::new(clock.clone())).await.unwrap();
+        let http = Http::new(platform.address());
+        Self { platform, http, clock, folder, settings }
+    }
+
+    /// Stops in order and starts again over the same folder.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { platform, clock, folder, settings, .. } = self;
+        platform.stop().await.unwrap();
+        let platform = Platform::start(&settings, Arc::new(clock.clone())).await.unwrap();
+        let http = Http::new(platform.address());
+        Self { platform, http, clock, folder, settings }
+    }
+
+    /// Starts again over the same folder after something broke: what the stop then complains of is of no interest.
+    pub(crate) async fn restart_after_crash(self) -> Self {
+        let Self { platform, clock, folder, settings, .. } = self;
+        let _ = platform.stop().await;
+        let platform = Platform::start(&settings, Arc::new(clock.clone())).await.unwrap();
+        let http = Http::new(platform.address());
+        Self { platform, http, clock, folder, settings }
+    }
+
+    /// Stops in order; a test that ends without is a test of nothing less.
+    pub(crate) async fn stop(self) {
+        self.platform.stop().await.unwrap();
+    }
+
+    /// A token that holds for an hour of the test's clock.
+    pub(crate) fn token(&self, user: UserId, permissions: &[Permission]) -> String {
+        let tokens = Tokens::new(&SecretKey::new(Secret::new(SECRET)).unwrap());
+        let identity = Identity::with(user, permissions.iter().copied());
+        tokens.issue(&identity, self.clock.now(), Duration::from_secs(3600)).unwrap()
+    }
+
+    /// A client that may do everything.
+    pub(crate) fn operator(&self) -> Client {
+        let token = self.token(UserId::new(uuid::Uuid::nil()), &Permission::ALL);
+        let credentials = Credentials { internal_key: Some(INTERNAL_KEY.to_owned()), token: Some(token) };
+        Client::new(&format!("http://{}", self.platform.address()), &credentials).unwrap()
+    }
+
+    /// Registers and logs in.
+    pub(crate) async fn person(&self, name: &str) -> Person {
+        let login = json!({"email": format!("{name}@example.com"), "password": PASSWORD});
+        let registered = self.http.post("/v1/auth/register", &[], &login).await.expect_status(201);
+        let session = self.http.post("/v1/auth/login", &[], &login).await.expect_status(200);
+        Person {
+            id: registered["id"].as_str().unwrap().parse().unwrap(),
+            token: session["access_token"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    pub(crate) async fn emotion(&self, body: &Value) -> Answer {
+        self.http.post("/v1/emotions/stream", &[("x-internal-key", INTERNAL_KEY)], body).await
+    }
+
+    pub(crate) async fn as_person(
+        &self,
+        person: &Person,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Answer {
+        self.http.call(method, path, &[("authorization", &format!("Bearer {}", person.token))], body).await
+    }
+
+    /// Waits until nothing is pending: every accepted event has its place in the books.
+    pub(crate) async fn settled(&self) {
+        let storage = self.platform.storage();
+        eventually("every event is settled", async || {
+            for subject in Subject::ALL {
+                let backlog = storage.bus.backlog(subject, subject.group()).await.unwrap();
+                if backlog.pending > 0 {
+                    return None;
+                }
+            }
+            (storage.store.outbox_depth().await.unwrap() == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// Reads the store's file as others would.
+    pub(crate) fn query<T: rusqlite::types::FromSql>(&self, sql: &str) -> Vec<T> {
+        let path = self.folder.path().join("store.sqlite");
+        let store =
+            rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let mut statement = store.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+}
+
+/// An emotion event's body, valid as it stands.
+pub(crate) fn emotion(user: UserId, at: Timestamp, client_id: &str, metrics: (f64, f64, f64)) -> Value {
+    let (positivity, intensity, stress_level) = metrics;
+    json!({
+        "userId": user,
+        "timestamp": at,
+        "emotionEvent": {
+            "type": "calm",
+            "metrics": {"positivity": positivity, "intensity": intensity, "stress_level": stress_level}
+        },
+        "eventId": client_id,
+    })
+}
+
+/// Asks until there is an answer, and fails with what it waited for when none came in time.
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "gave up waiting until {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
