@@ -1,0 +1,38 @@
+//! The store's limit: the writes of a fold as plain batch SQL, in the store's own tables and with its settings. It
+//! decodes nothing, looks nobody's account or consent up, and answers nobody.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use ecs_domain::Timestamp;
+use ecs_domain::emotion::{EmotionEvent, StressThreshold, Unit};
+use ecs_store_sqlite::Options;
+use ecs_store_sqlite::raw::{RawBatch, RawLoop};
+
+use super::per_second;
+use crate::population::Population;
+
+/// Events per transaction: what a consumer with a backlog takes at once.
+const BATCH: u64 = 5_000;
+
+/// Folds the first `count` events into the store at `path`, whose tables and users are there. The batches are sorted
+/// beforehand: that isn't the database's work.
+pub(crate) fn fold(path: &Path, population: &Population, count: u64) -> anyhow::Result<f64> {
+    let threshold = StressThreshold(Unit::new(0.7).context("0.7 is a fraction")?);
+    let mut batches = Vec::new();
+    let mut next = 0;
+    while next < count {
+        let end = (next + BATCH).min(count);
+        let events =
+            (next..end).map(|n| population.emotion(n)).collect::<anyhow::Result<Vec<EmotionEvent>>>()?;
+        batches.push(RawBatch::new(&events, threshold));
+        next = end;
+    }
+    let raw = RawLoop::open(path, &Options::default())?;
+    let started = Instant::now();
+    for batch in &batches {
+        raw.run(batch, Timestamp::now())?;
+    }
+    Ok(per_second(count, started.elapsed()))
+}

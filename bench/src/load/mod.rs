@@ -1,0 +1,112 @@
+//! The load generator: one thread, a closed loop per connection, requests that are patched rather than written, and
+//! answers of which only the status and the length are looked at.
+
+mod connection;
+mod requests;
+mod response;
+
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use ecs_client::Latencies;
+
+pub(crate) use requests::{Emotions, Lines, Requests, Transactions};
+
+use crate::process;
+
+/// How hard and how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) connections: usize,
+    /// Load that doesn't count yet.
+    pub(crate) warm_up: Duration,
+    /// Load that counts.
+    pub(crate) measure: Duration,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Measured {
+    /// Events per second that were accepted while it counted.
+    pub(crate) rate: f64,
+    /// Events that were accepted from the first to the last request.
+    pub(crate) accepted: u64,
+    /// Requests that got another answer than 202.
+    pub(crate) refused: u64,
+    /// Time from the first byte of a request to the last of its answer, while it counted.
+    pub(crate) latencies: Latencies,
+    /// The generator's share of one core.
+    pub(crate) generator_cores: f64,
+}
+
+/// The time in which requests count.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    begin: Instant,
+    end: Instant,
+}
+
+/// What one connection did.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally {
+    counted: u64,
+    accepted: u64,
+    refused: u64,
+    latencies: Latencies,
+}
+
+/// Puts load on `address`. `requests` makes what each connection sends, by the connection's number.
+pub(crate) fn run<R: Requests>(
+    address: SocketAddr,
+    plan: Plan,
+    requests: impl Fn(u64) -> anyhow::Result<R>,
+) -> anyhow::Result<Measured> {
+    let sources = (0..plan.connections as u64).map(requests).collect::<anyhow::Result<Vec<R>>>()?;
+    let generator = thread::Builder::new()
+        .name("load".to_owned())
+        .spawn(move || generate(address, plan, sources))
+        .context("no thread for the load generator")?;
+    generator.join().map_err(|_| anyhow::anyhow!("the load generator panicked"))?
+}
+
+fn generate<R: Requests>(address: SocketAddr, plan: Plan, sources: Vec<R>) -> anyhow::Result<Measured> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let cpu = process::cpu_seconds("self")?;
+    let started = Instant::now();
+    let begin = started + plan.warm_up;
+    let window = Window { begin, end: begin + plan.measure };
+    let tally = runtime.block_on(async {
+        let connections: Vec<_> = sources
+            .into_iter()
+            .map(|source| tokio::spawn(connection::run(address, source, window)))
+            .collect();
+        let mut all = Tally::default();
+        for connection in connections {
+            all.add(&connection.await??);
+        }
+        anyhow::Ok(all)
+    })?;
+    Ok(Measured {
+        rate: as_f64(tally.counted) / plan.measure.as_secs_f64(),
+        accepted: tally.accepted,
+        refused: tally.refused,
+        latencies: tally.latencies,
+        generator_cores: (process::cpu_seconds("self")? - cpu) / started.elapsed().as_secs_f64(),
+    })
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.counted += other.counted;
+        self.accepted += other.accepted;
+        self.refused += other.refused;
+        self.latencies.merge(&other.latencies);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+pub(crate) fn as_f64(count: u64) -> f64 {
+    count as f64
+}

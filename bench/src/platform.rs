@@ -1,0 +1,207 @@
+//! The platform under test: the release binary `ecs serve` in a process and a data folder of its own.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use ecs_domain::{Clock, Timestamp, UserId};
+use ecs_store::{Maintenance as _, Provision, Users as _};
+use ecs_store_sqlite::SqliteStore;
+use ecs_web::auth::{SecretKey, Tokens};
+use ecs_web::{Identity, Secret};
+use futures::StreamExt as _;
+
+use crate::args::Answer;
+
+pub(crate) const INTERNAL_KEY: &str = "a key of the benchmark only";
+const SECRET_KEY: &str = "a secret that only signs the benchmark's tokens";
+const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
+/// How long a process may take to start, and to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often is looked whether it has.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// The system's clock.
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// The data folder of a platform.
+pub(crate) struct DataFolder(PathBuf);
+
+impl DataFolder {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.0.join("store.sqlite")
+    }
+
+    pub(crate) fn bus(&self) -> PathBuf {
+        self.0.join("bus.sqlite")
+    }
+}
+
+/// A store in which these users exist.
+pub(crate) async fn store_with(path: &Path, users: &[UserId]) -> anyhow::Result<SqliteStore> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let store = SqliteStore::open(path, ecs_store_sqlite::Options::default())?;
+    let now = Timestamp::now();
+    let provisions = users.iter().map(|user| {
+        let external_id = Some(user.to_string());
+        store.provision(Provision { id: *user, external_id, email: None, now })
+    });
+    let mut provisions = futures::stream::iter(provisions).buffer_unordered(256);
+    while let Some(result) = provisions.next().await {
+        result?;
+    }
+    drop(provisions);
+    Ok(store)
+}
+
+/// Prepares a data folder in which these users exist.
+pub(crate) async fn prepare(data: &DataFolder, users: &[UserId]) -> anyhow::Result<()> {
+    store_with(&data.store(), users).await?.close().await?;
+    Ok(())
+}
+
+/// A server in a process of its own. It is killed when this is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    /// From the start of the process to its first answer of readiness.
+    pub(crate) ready_after: Duration,
+}
+
+impl Server {
+    /// Starts the platform and waits until it is ready.
+    pub(crate) fn platform(binary: &Path, data: &DataFolder) -> anyhow::Result<Self> {
+        // An earlier process over the same folder left its address behind.
+        let announced = data.0.join("address");
+        let _ = std::fs::remove_file(&announced);
+        let started = Instant::now();
+        let child = Command::new(binary)
+            .arg("serve")
+            .env_clear()
+            .env("ECS_DATA_DIR", &data.0)
+            .env("ECS_LISTEN", "127.0.0.1:0")
+            .env("SECRET_KEY", SECRET_KEY)
+            .env("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .with_context(|| format!("{} does not start", binary.display()))?;
+        let mut server = Self { child, address: ([127, 0, 0, 1], 0).into(), ready_after: Duration::ZERO };
+        server.address = server.wait("its address", || {
+            std::fs::read_to_string(&announced).ok()?.trim().strip_prefix("http://")?.parse().ok()
+        })?;
+        let address = server.address;
+        server.wait("readiness", || is_ready(address).then_some(()))?;
+        server.ready_after = started.elapsed();
+        Ok(server)
+    }
+
+    /// Starts a limit and waits for its address.
+    pub(crate) fn limit(answer: Answer) -> anyhow::Result<Self> {
+        let started = Instant::now();
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["limit-server", answer.as_str()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        let output = child.stdout.take().context("the limit has no output")?;
+        let read = BufReader::new(output).read_line(&mut line);
+        let mut server = Self { child, address: ([127, 0, 0, 1], 0).into(), ready_after: started.elapsed() };
+        read?;
+        server.address = line.trim().parse().context("the limit did not say where it is")?;
+        Ok(server)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        // The standard library can only kill, which is no way to stop a database.
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        anyhow::ensure!(asked.success(), "the platform can't be told to stop");
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait()? {
+                anyhow::ensure!(status.success(), "the platform stopped with {status}");
+                return Ok(());
+            }
+            thread::sleep(LOOK);
+        }
+        anyhow::bail!("the platform did not stop within {PATIENCE:?}")
+    }
+
+    fn wait<T>(&mut self, what: &str, ready: impl Fn() -> Option<T>) -> anyhow::Result<T> {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            if let Some(value) = ready() {
+                return Ok(value);
+            }
+            if let Some(status) = self.child.try_wait()? {
+                anyhow::bail!("the platform ended with {status} before {what}");
+            }
+            thread::sleep(LOOK);
+        }
+        anyhow::bail!("the platform took more than {PATIENCE:?} for {what}")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn is_ready(address: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.starts_with("HTTP/1.1 200 "))
+    };
+    ask().unwrap_or(false)
+}
+
+/// A token for a user.
+pub(crate) fn token(user: UserId) -> anyhow::Result<String> {
+    let tokens = Tokens::new(&SecretKey::new(Secret::new(SECRET_KEY))?);
+    Ok(tokens.issue(&Identity::of(user), Timestamp::now(), TOKEN_LIFETIME)?)
+}
+
+/// Builds the platform's release binary and returns its path.
+pub(crate) fn build() -> anyhow::Result<PathBuf> {
+    let me = std::env::current_exe()?;
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--locked", "--quiet", "-p", "ecs", "--bin", "ecs"])
+        .current_dir(workspace)
+        .status()
+        .context("cargo does not start")?;
+    anyhow::ensure!(status.success(), "the platform does not build");
+    let binary = me.with_file_name("ecs");
+    anyhow::ensure!(binary.exists(), "{} is not there: run `make bench`", binary.display());
+    Ok(binary)
+}
