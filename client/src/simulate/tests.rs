@@ -1,0 +1,152 @@
+//! Simulations against a stub of the platform.
+
+use std::time::Duration;
+
+use ecs_domain::Timestamp;
+
+use super::*;
+use crate::stub::{Stub, Trouble};
+use crate::{Silent, check};
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+fn tools(stub: &Stub, journal: Option<Arc<Journal>>) -> Tools {
+    Tools {
+        client: stub.client.clone(),
+        clock: Arc::new(SystemClock),
+        journal,
+        progress: Arc::new(Silent),
+        stop: CancellationToken::new(),
+    }
+}
+
+fn plan(events: u64) -> Plan {
+    Plan { users: 6, rate: None, until: Until::Sent(events), concurrency: 8, ..Plan::default() }
+}
+
+#[tokio::test]
+async fn every_event_of_the_plan_is_sent_once_and_counted() {
+    let stub = Stub::start().await;
+    let summary = run(&plan(200), &tools(&stub, None)).await.unwrap();
+    assert_eq!((summary.sent, summary.accepted, summary.unanswered, summary.wrong_ids), (200, 200, 0, 0));
+    assert!(summary.refused.is_empty() && summary.failed_attempts.is_empty());
+    assert!(summary.latency.is_some_and(|latency| latency.max_ms >= latency.p50_ms));
+    let memory = stub.memory.lock().unwrap();
+    assert_eq!((memory.events.len(), memory.requests), (200, 200));
+}
+
+#[tokio::test]
+async fn a_rerun_meets_the_same_users_and_sends_other_events() {
+    let stub = Stub::start().await;
+    run(&plan(20), &tools(&stub, None)).await.unwrap();
+    run(&plan(20), &tools(&stub, None)).await.unwrap();
+    let memory = stub.memory.lock().unwrap();
+    assert_eq!((memory.users.len(), memory.events.len()), (6, 40));
+    assert!(memory.users.contains_key("sim-1-0"));
+}
+
+#[tokio::test]
+async fn trouble_is_survived_under_the_same_id_and_the_journal_holds() {
+    let stub = Stub::start().await;
+    stub.trouble([
+        Trouble::Busy(0),
+        Trouble::TakenButBroken,
+        Trouble::Status(422),
+        Trouble::Status(500),
+        Trouble::TakenButBroken,
+    ]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let journal = Arc::new(Journal::create(&path).unwrap());
+    let tools = tools(&stub, Some(journal));
+    let summary = run(&plan(60), &tools).await.unwrap();
+    assert_eq!((summary.sent, summary.accepted), (60, 59));
+    assert_eq!(summary.refused.get(&422), Some(&1));
+    assert_eq!(summary.failed_attempts.get("broken"), Some(&2), "{:?}", summary.failed_attempts);
+    assert_eq!(summary.failed_attempts.get("503"), Some(&1));
+    assert_eq!(stub.memory.lock().unwrap().events.len(), 59);
+
+    let contents = Journal::read(&path).unwrap();
+    let report = check::journal(&contents.entries, &tools.client, Duration::ZERO).await.unwrap();
+    assert!(report.holds(), "{:?}", report.complaints());
+    assert_eq!((report.sent, report.accepted.counted, report.refused), (60, 59, 1));
+
+    // The journal can fail, too: an event that got its 202 and is gone.
+    let lost = contents.entries.iter().find(|entry| entry.state == crate::journal::State::Accepted).unwrap();
+    stub.memory.lock().unwrap().events.remove(&lost.key.event_id);
+    let report = check::journal(&contents.entries, &tools.client, Duration::ZERO).await.unwrap();
+    assert_eq!(report.missing.count, 1);
+}
+
+#[tokio::test]
+async fn an_event_that_stays_unanswered_is_never_taken_for_an_accepted_one() {
+    let stub = Stub::start().await;
+    let plan = Plan { patience: Duration::ZERO, concurrency: 1, ..plan(3) };
+    let tools = tools(&stub, None);
+    let users = provision(&plan, &tools).await.unwrap();
+    stub.trouble([Trouble::TakenButBroken, Trouble::Busy(60)]);
+    let summary = run_as(&plan, &tools, users).await.unwrap();
+    assert_eq!((summary.sent, summary.accepted, summary.unanswered), (3, 1, 2));
+}
+
+#[tokio::test]
+async fn events_are_sent_when_they_are_due() {
+    let stub = Stub::start().await;
+    let plan = Plan { rate: Some(200.0), until: Until::Sent(41), ..plan(0) };
+    let tools = tools(&stub, None);
+    let users = provision(&plan, &tools).await.unwrap();
+    let begun = Instant::now();
+    let summary = run_as(&plan, &tools, users).await.unwrap();
+    // The last of 41 events is due 40/200 s after the first; earlier it must not be.
+    assert!(begun.elapsed() >= Duration::from_millis(200), "{:?}", begun.elapsed());
+    assert_eq!(summary.accepted, 41);
+}
+
+#[tokio::test]
+async fn a_simulation_that_is_stopped_says_how_far_it_came() {
+    let stub = Stub::start().await;
+    let plan = Plan { rate: Some(100.0), until: Until::Stopped, ..plan(0) };
+    let tools = tools(&stub, None);
+    let stopper = async {
+        while stub.memory.lock().unwrap().events.len() < 10 {
+            tokio::task::yield_now().await;
+        }
+        tools.stop.cancel();
+    };
+    let (summary, ()) = tokio::join!(run(&plan, &tools), stopper);
+    let summary = summary.unwrap();
+    assert!(summary.sent >= 10);
+    assert_eq!(summary.sent, summary.accepted + summary.unanswered);
+}
+
+#[tokio::test]
+async fn journeys_end_with_a_notification() {
+    let stub = Stub::start().await;
+    let plan = Plan {
+        rate: Some(200.0),
+        until: Until::Sent(40),
+        journey_every: Some(Duration::from_millis(20)),
+        ..plan(0)
+    };
+    let summary = run(&plan, &tools(&stub, None)).await.unwrap();
+    assert!(summary.journeys.notified >= 1, "{:?}", summary.journeys);
+    assert_eq!(summary.journeys.notified, summary.journeys.accepted);
+    assert!(summary.journeys.failed.is_empty());
+}
+
+#[test]
+fn a_plan_that_makes_no_sense_is_refused() {
+    let check = |plan: Plan, expect: bool| assert_eq!(plan.check().is_ok(), expect, "{plan:?}");
+    check(Plan::default(), true);
+    check(Plan { rate: Some(0.0), ..Plan::default() }, false);
+    check(Plan { rate: Some(f64::NAN), ..Plan::default() }, false);
+    check(Plan { transaction_share: 1.5, ..Plan::default() }, false);
+    check(Plan { users: 0, ..Plan::default() }, false);
+    check(Plan { concurrency: 0, ..Plan::default() }, false);
+}
