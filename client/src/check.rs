@@ -314,7 +314,7 @@ mod tests {
             after: Option<EventKey>,
             _: usize,
         ) -> anyhow::Result<Vec<EventKey>> {
-            let from = after.map_or(0, |key| self.counted.iter().position(|k| *k == key).unwrap() + 1);
+            let from = after.map_or(0, |key| self.counted.iter().rposition(|k| *k == key).unwrap() + 1);
             // Two to a page, so that paging is walked too.
             let page = self.counted.iter().skip(from).take(2).copied().collect();
             Ok(if ledger == Ledger::Emotions { page } else { Vec::new() })

@@ -188,7 +188,6 @@ impl Client {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
@@ -273,11 +272,14 @@ mod tests {
         let stub = Stub::start().await;
         stub.trouble([Trouble::Busy(0), Trouble::TakenButBroken]);
         stub.client.emotion(&emotion(Some("1"))).await.unwrap();
-        let memory = Arc::clone(&stub.memory);
-        assert_eq!((memory.lock().unwrap().requests, memory.lock().unwrap().events.len()), (3, 1));
+        let taken = || {
+            let memory = stub.memory.lock().unwrap();
+            (memory.requests, memory.events.len())
+        };
+        assert_eq!(taken(), (3, 1));
         stub.trouble([Trouble::Busy(0)]);
         assert!(stub.client.emotion(&emotion(None)).await.is_err());
-        assert_eq!(memory.lock().unwrap().requests, 4);
+        assert_eq!(taken(), (4, 1));
     }
 
     #[tokio::test]
