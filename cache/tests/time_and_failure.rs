@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use ecs_cache::{Backend, BackendError, Cache, Key, Options, Scope};
 use ecs_domain::UserId;
+use tokio::sync::{Barrier, Notify};
 use uuid::Uuid;
 
 const TTL: Duration = Duration::from_secs(100);
@@ -87,4 +88,32 @@ async fn a_backend_that_fails_half_way_costs_loads_and_no_answers() {
     let (cache, loads) = (Cache::over(Arc::new(GenerationsOnly)), AtomicU32::new(0));
     assert_eq!(read(&cache, &loads).await, 1);
     assert_eq!(read(&cache, &loads).await, 2);
+}
+
+#[tokio::test]
+async fn those_who_waited_for_a_failing_load_do_not_take_turns_at_it() {
+    let (cache, loads) = (Cache::in_process(Options::default()), AtomicU32::new(0));
+    let (begun, go_on, together) = (Notify::new(), Notify::new(), Barrier::new(2));
+    let caller = || {
+        let load = || async {
+            if loads.fetch_add(1, Ordering::SeqCst) == 0 {
+                begun.notify_one();
+                go_on.notified().await;
+            } else {
+                // Two loads meet here, or wait for each other for ever.
+                together.wait().await;
+            }
+            Err::<u32, _>("no")
+        };
+        cache.get_or_load(key(), TTL, load)
+    };
+    let fail_once_all_wait = async {
+        begun.notified().await;
+        // The callers share this task and their backend never waits, so by the next turn the other two have joined.
+        tokio::task::yield_now().await;
+        go_on.notify_one();
+    };
+    let all = async { tokio::join!(caller(), caller(), caller(), fail_once_all_wait) };
+    let (a, b, c, ()) = tokio::time::timeout(Duration::from_secs(10), all).await.unwrap();
+    assert_eq!([a, b, c], [Err("no"); 3]);
 }
