@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use ecs_client::import::Mapping;
+
 use crate::role::Role;
 use crate::settings::Flags;
 
@@ -126,27 +128,14 @@ pub struct ImportArgs {
     /// The file to read
     pub file: PathBuf,
     /// A known layout
-    #[arg(long, value_parser = ["cdnow"], conflicts_with_all = ["user", "date", "amount"])]
+    #[arg(long, value_parser = ["cdnow"], conflicts_with = "map", required_unless_present = "map")]
     pub preset: Option<String>,
-    /// Column of the customer's id: its name in the header, or its number from 1
-    #[arg(long, value_name = "COLUMN", required_unless_present = "preset")]
-    pub user: Option<String>,
-    /// Column of the day or instant
-    #[arg(long, value_name = "COLUMN", required_unless_present = "preset")]
-    pub date: Option<String>,
-    /// Column of the amount
-    #[arg(long, value_name = "COLUMN", required_unless_present = "preset")]
-    pub amount: Option<String>,
-    /// How dates are written, as in strftime; unset: ISO 8601
-    #[arg(long, value_name = "FORMAT")]
-    pub date_format: Option<String>,
-    /// What stands between columns: a character, or `space` for any run of spaces
-    #[arg(long, default_value = ",")]
-    pub delimiter: String,
-    /// The first line is data, not a header
-    #[arg(long)]
-    pub no_header: bool,
-    /// Where progress is kept; unset: beside the file's digest in the data folder
+    /// Where things stand: user=COLUMN,date=COLUMN,amount=COLUMN, columns by name or number from 1. Also
+    /// quantity=COLUMN, date-format=%d/%m/%Y, delimiter=comma|semicolon|tab|pipe|whitespace, header=yes|no, skip=LINES,
+    /// currency=CODE, namespace=NAME
+    #[arg(long, value_name = "MAPPING")]
+    pub map: Option<Mapping>,
+    /// Where progress is kept [default: a file in the data folder]
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
     /// Print every refused row, not just the first ones

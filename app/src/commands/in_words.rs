@@ -1,6 +1,50 @@
 //! Summaries in words.
 
+use ecs_client::import::Report;
 use ecs_client::simulate::Summary;
+
+/// Refused rows that are printed unless all are asked for.
+const REFUSALS: usize = 10;
+
+/// How an import went: counts and totals that can be held against the file, and the rows that were refused.
+pub(super) fn import(report: &Report, all_refusals: bool) -> String {
+    let date = |day: Option<ecs_domain::Day>| day.map_or_else(|| "never".to_owned(), |day| day.to_string());
+    let mut text = format!(
+        "rows            {} read = {} accepted + {} refused{}\n\
+         customers       {} ({} new)\n\
+         amount          {} accepted, quantity {}, from {} to {}\n\
+         time            {:.1} s",
+        report.rows,
+        report.accepted,
+        report.refused.len(),
+        if report.accepted_before > 0 {
+            format!(" ({} of them by an earlier run)", report.accepted_before)
+        } else {
+            String::new()
+        },
+        report.customers,
+        report.new_customers,
+        report.amount,
+        report.quantity,
+        date(report.first_date),
+        date(report.last_date),
+        report.seconds
+    );
+    let shown = if all_refusals { report.refused.len() } else { REFUSALS };
+    for row in report.refused.iter().take(shown) {
+        text.push_str(&format!("\nrefused         line {}: {}", row.line, row.reason));
+    }
+    if report.refused.len() > shown {
+        text.push_str(&format!(
+            "\nrefused         and {} more; --all-refusals prints them",
+            report.refused.len() - shown
+        ));
+    }
+    if let Some(reason) = &report.interrupted {
+        text.push_str(&format!("\nINTERRUPTED     {reason}; run it again to go on"));
+    }
+    text
+}
 
 /// How a simulation went, in a few lines.
 pub(super) fn simulation(summary: &Summary) -> String {
