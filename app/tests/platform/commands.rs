@@ -149,3 +149,42 @@ async fn the_demo_shows_the_platform_and_its_curl_lines_work() {
     let ended = tokio::time::timeout(DEADLINE, child.wait()).await.unwrap().unwrap();
     assert!(ended.success() && rest.contains("accepted"), "{rest}");
 }
+
+#[tokio::test]
+async fn an_import_refuses_rows_one_by_one_resumes_and_never_doubles() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let server = Server::start(data).await;
+    let file = data.join("purchases.txt");
+    let mut rows = vec![" customer_id  date number_of_cds  dollar_value".to_owned()];
+    // Two customers; every tenth purchase looks exactly like the one before it, and two rows can't be right.
+    for n in 0..200 {
+        rows.push(format!(" {:05} 199701{:02}  1 {:6}", n / 10 % 2, n / 10 % 20 + 1, "11.77"));
+    }
+    rows.push(" 00001 19970301  1   0.00".to_owned());
+    rows.push(" 00001 19970399  1   5.00".to_owned());
+    std::fs::write(&file, rows.join("\n")).unwrap();
+    let import = ["import", "transactions", file.to_str().unwrap(), "--preset", "cdnow"];
+    for round in 0..3 {
+        if round == 2 {
+            // Without its memory of what is done it sends everything again, to no effect.
+            std::fs::remove_dir_all(data.join("imports")).unwrap();
+        }
+        let output = run(ecs(data, &import)).await;
+        let text = text(&output);
+        assert!(output.status.success(), "{text}");
+        assert!(text.contains("202 read = 200 accepted + 2 refused"), "{text}");
+        assert!(text.contains("2354.00 accepted") && text.contains("customers       2 ("), "{text}");
+        assert!(text.contains("line 202: the amount is 0") && text.contains("line 203: "), "{text}");
+    }
+    let verified = run(ecs(data, &["verify", "--wait", "30"])).await;
+    assert!(text(&verified).contains("200 accepted = 200 counted"), "{}", text(&verified));
+    server.kill().await;
+    let store = rusqlite::Connection::open(data.join("store.sqlite")).unwrap();
+    let (count, first): (i64, String) = store
+        .query_row("SELECT count(*), min(occurred_at) FROM transactions", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+    assert_eq!((count, &first[..10]), (200, "1997-01-01"));
+}
