@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::get;
-use ecs_web::{Limits, layers, server};
+use axum::routing::{get, post};
+use ecs_web::{JsonBody, Limits, layers, server};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -38,7 +38,10 @@ async fn start(limits: Limits) -> Server {
             "slow"
         }
     };
-    let router = Router::new().route("/quick", get(async || "quick")).route("/slow", get(slow));
+    let router = Router::new()
+        .route("/quick", get(async || "quick"))
+        .route("/slow", get(slow))
+        .route("/json", post(async |_: JsonBody<serde_json::Value>| "taken"));
     let router = layers::standard(router, "test", limits);
     let task = tokio::spawn(server::serve(listener, router, limits, shutdown.clone()));
     Server { address, shutdown, task, began, release }
@@ -137,4 +140,20 @@ async fn a_drain_does_not_wait_for_ever() {
     server.shutdown.cancel();
     timeout(DEADLINE, server.task).await.unwrap().unwrap().unwrap();
     assert!(!read_to_end(&mut in_flight).await.contains(" 200 "));
+}
+
+#[tokio::test]
+async fn a_client_in_the_middle_of_its_body_hears_why_it_was_refused() {
+    let server = start(Limits::default()).await;
+    let mut stream = connect(&server).await;
+    let head =
+        "POST /json HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let answer = read_answer(&mut stream, "}").await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    // A client that writes first and reads later must be able to finish: a reset would lose it the answer.
+    for _ in 0..10 {
+        timeout(DEADLINE, stream.write_all(&[b' '; 100_000])).await.unwrap().unwrap();
+    }
+    assert_eq!(timeout(DEADLINE, stream.read(&mut [0; 1])).await.unwrap().unwrap(), 0);
 }

@@ -1,5 +1,7 @@
 //! The listener's loop: one task per connection, a cap on connections, a bounded drain.
 
+mod linger;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::linger::Lingering;
 use crate::Limits;
 
 /// After an error of the process rather than the connection, such as too many open files, a pause lets some close.
@@ -116,7 +119,7 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .pipeline_flush(true)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(Lingering::new(stream)), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
