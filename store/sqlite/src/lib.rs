@@ -17,6 +17,9 @@ mod options;
 mod outbox;
 #[cfg(test)]
 mod plans;
+pub mod raw;
+#[cfg(test)]
+mod tests;
 mod users;
 
 use std::path::Path;
@@ -92,10 +95,8 @@ const CHECKPOINT_PAGES: i64 = 8192;
 const WRITER_CACHE: i64 = -32_768;
 
 fn open(path: &Path, options: &Options) -> Result<SqliteStore, Fault> {
-    let mut writer = connect(path, options)?;
+    let mut writer = open_writer(path, options)?;
     migrations::apply(&mut writer)?;
-    writer.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    writer.pragma_update(None, "cache_size", WRITER_CACHE)?;
     let readers = (0..options.readers.max(1))
         .map(|_| {
             let reader = connect(path, options)?;
@@ -104,4 +105,11 @@ fn open(path: &Path, options: &Options) -> Result<SqliteStore, Fault> {
         })
         .collect::<rusqlite::Result<Vec<_>>>()?;
     Ok(SqliteStore { writer: Writer::start(writer)?, readers: Readers::start(readers)? })
+}
+
+fn open_writer(path: &Path, options: &Options) -> rusqlite::Result<rusqlite::Connection> {
+    let writer = connect(path, options)?;
+    writer.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    writer.pragma_update(None, "cache_size", WRITER_CACHE)?;
+    Ok(writer)
 }

@@ -1,4 +1,5 @@
 //! The store's contract, over SQLite.
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -6,36 +6,36 @@ use uuid::Uuid;
 use crate::column::day_number_of;
 
 /// A batch, ready to be folded.
-pub(super) struct Batch {
+pub(crate) struct Batch {
     /// By day, user, id, and then by place in the caller's slice, so that of two same events the first one counts.
-    pub(super) rows: Vec<Row>,
+    pub(crate) rows: Vec<Row>,
     /// The users of the batch in rising order, each once.
-    pub(super) users: Vec<Uuid>,
+    pub(crate) users: Vec<Uuid>,
     /// The senders' words for the emotions, end to end.
     words: String,
 }
 
 /// One event.
-pub(super) struct Row {
-    pub(super) day: i64,
+pub(crate) struct Row {
+    pub(crate) day: i64,
     /// Index into [`Batch::users`].
-    pub(super) user: u32,
-    pub(super) id: Uuid,
+    pub(crate) user: u32,
+    pub(crate) id: Uuid,
     /// Index into the caller's slice.
-    pub(super) place: u32,
+    pub(crate) place: u32,
     /// Microseconds since 1970.
-    pub(super) occurred_at: i64,
-    pub(super) positivity: u32,
-    pub(super) intensity: u32,
-    pub(super) stress: u32,
-    pub(super) is_stress_event: bool,
+    pub(crate) occurred_at: i64,
+    pub(crate) positivity: u32,
+    pub(crate) intensity: u32,
+    pub(crate) stress: u32,
+    pub(crate) is_stress_event: bool,
     word_start: u32,
     word_end: u32,
 }
 
 impl Batch {
     /// Takes the events over, but for what the fold doesn't need. A batch has fewer than 2^32 events.
-    pub(super) fn new(events: &[EmotionEvent], threshold: StressThreshold) -> Self {
+    pub(crate) fn new(events: &[EmotionEvent], threshold: StressThreshold) -> Self {
         let mut users: Vec<Uuid> = events.iter().map(|event| event.user.uuid()).collect();
         users.sort_unstable();
         users.dedup();
@@ -49,12 +49,12 @@ impl Batch {
     }
 
     /// The sender's word for this event.
-    pub(super) fn word(&self, row: &Row) -> &str {
+    pub(crate) fn word(&self, row: &Row) -> &str {
         self.words.get(row.word_start as usize..row.word_end as usize).unwrap_or_default()
     }
 
     /// The rows in runs of the same day and user.
-    pub(super) fn runs(&self) -> impl Iterator<Item = &[Row]> {
+    pub(crate) fn runs(&self) -> impl Iterator<Item = &[Row]> {
         self.rows.chunk_by(|a, b| a.day == b.day && a.user == b.user)
     }
 }

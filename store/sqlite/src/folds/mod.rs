@@ -13,12 +13,13 @@ use ecs_store::{EmotionRules, FeatureSource, Folded, Folds, StoreError};
 
 use crate::SqliteStore;
 use crate::engine::Size;
-use batch::Batch;
+pub(crate) use batch::{Batch, Row};
 
 pub(crate) use emotions::{COUNTED, DISCARDED};
 
+pub(crate) use emotions::statements as emotion_statements;
 #[cfg(test)]
-pub(crate) use {emotions::statements as emotion_statements, features::statements as feature_statements};
+pub(crate) use features::statements as feature_statements;
 
 /// From this many events on, a fold has a transaction to itself.
 const LARGE: usize = 512;
