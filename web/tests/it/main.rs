@@ -5,6 +5,7 @@ mod auth;
 mod body;
 mod health;
 mod layers;
+mod logs;
 mod params;
 mod server;
 mod support;
