@@ -36,7 +36,8 @@ pub trait Bus: Send + Sync + 'static {
     /// How far a group has come.
     async fn backlog(&self, subject: Subject, group: Group) -> Result<Backlog, BusError>;
 
-    /// A page of the log, oldest first, after `after` (from the start when `None`).
+    /// A page of the log, oldest first, after `after` (from the start when `None`). Fewer than `limit` records mean that
+    /// the log ended there when it was read.
     /// [`BusError::Unsupported`] where the transport keeps no log.
     async fn log(&self, subject: Subject, after: Option<Position>, limit: usize)
     -> Result<LogPage, BusError>;
@@ -197,7 +198,7 @@ pub struct Backlog {
 /// A page of a subject's log.
 #[derive(Debug, Clone)]
 pub struct LogPage {
-    /// Oldest first; empty at the end of the log.
+    /// Oldest first; fewer than asked for, or none, at the end of the log.
     pub records: Vec<LogRecord>,
     /// Until when events were forgotten by [`Bus::prune`]; `None` when the log is complete.
     pub pruned_at: Option<Timestamp>,

@@ -12,7 +12,8 @@ pub trait Books: Send + Sync + 'static {
     async fn fates(&self, ledger: Ledger, keys: &[EventKey]) -> Result<Vec<Fate>, StoreError>;
 
     /// The counted events that the ledger still names one by one, in the order of their keys, after `after`.
-    /// Transactions go by their ids alone; the day of their keys is the one on which they happened.
+    /// Transactions go by their ids alone; the day of their keys is the one on which they happened. Fewer than `limit`
+    /// events mean that there were no more.
     async fn counted(
         &self,
         ledger: Ledger,

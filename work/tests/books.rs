@@ -13,8 +13,11 @@ use ecs_bus::{Bus as _, Delivery, Headers, Outcome, Subject, SubscribeOptions};
 use ecs_domain::consent::{ConsentRule, Purpose};
 use ecs_domain::emotion::{StressThreshold, Unit};
 use ecs_domain::notification::Notification;
-use ecs_domain::{Clock as _, OfferId, UserId};
-use ecs_store::{Consents as _, Credit as _, EmotionRules, Folded, Folds as _, Notifications as _};
+use ecs_domain::{Clock as _, Day, OfferId, UserId};
+use ecs_store::{
+    Books, Consents as _, CountedPage, Credit as _, EmotionRules, EventKey, Fate, Folded, Folds as _, Ledger,
+    LedgerTotals, Notifications as _, OfferBooks, StoreError, SummaryMismatch,
+};
 use ecs_work::books::{self, Report};
 use ecs_work::consume::{self, ConsumeDeps, Failure, Handler};
 use ecs_work::{Decoded, OnFailure, OnStop, Relay, RelayDeps, Wake, decoded, outbox_message, retention};
@@ -266,4 +269,68 @@ async fn a_platform_at_full_load_raises_no_false_alarm() {
     assert_eq!(report.emotions.counted + report.emotions.dead_lettered, 60 * 45);
     platform.drain().await;
     platform.bus.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_between_two_looks_raises_no_false_alarm() {
+    let platform = Arc::new(Platform::open());
+    let restless = Restless(Arc::clone(&platform), platform.user().await);
+    for round in 0..3 {
+        restless.stir().await;
+        let now = platform.clock.now();
+        let floor = retention::raw_floor(now, 30);
+        let report = books::balance(platform.bus.as_ref(), &restless, now, floor).await.unwrap();
+        assert_eq!(report.complaints(), [""; 0], "round {round}");
+    }
+}
+
+/// A store in which something is published and counted before each of the books' own reads.
+struct Restless(Arc<Platform>, UserId);
+
+impl Restless {
+    async fn stir(&self) {
+        let now = self.0.clock.now();
+        let name = uuid::Uuid::new_v4().to_string();
+        let (felt, bought) = (emotion(self.1, &name, now), transaction(self.1, &name, now));
+        let emotions = [EmotionPayload::decode(&felt).unwrap()];
+        let transactions = [TransactionPayload::decode(&bought).unwrap()];
+        self.0.publish(vec![felt, bought]).await;
+        let (consent, stress) = (ConsentRule::Assumed, StressThreshold(Unit::new(0.7).unwrap()));
+        let rules = EmotionRules { consent, stress, raw_floor: retention::raw_floor(now, 30) };
+        self.0.store.fold_emotions(&emotions, rules, now).await.unwrap();
+        self.0.store.fold_transactions(&transactions, now).await.unwrap();
+    }
+}
+
+#[async_trait]
+impl Books for Restless {
+    async fn fates(&self, ledger: Ledger, keys: &[EventKey]) -> Result<Vec<Fate>, StoreError> {
+        self.stir().await;
+        self.0.store.fates(ledger, keys).await
+    }
+
+    async fn counted(
+        &self,
+        ledger: Ledger,
+        after: Option<EventKey>,
+        limit: usize,
+    ) -> Result<CountedPage, StoreError> {
+        self.stir().await;
+        self.0.store.counted(ledger, after, limit).await
+    }
+
+    async fn ledger_totals(&self, ledger: Ledger) -> Result<LedgerTotals, StoreError> {
+        self.stir().await;
+        self.0.store.ledger_totals(ledger).await
+    }
+
+    async fn summary_mismatches(&self, floor: Day, limit: u32) -> Result<Vec<SummaryMismatch>, StoreError> {
+        self.stir().await;
+        self.0.store.summary_mismatches(floor, limit).await
+    }
+
+    async fn offer_books(&self) -> Result<OfferBooks, StoreError> {
+        self.stir().await;
+        self.0.store.offer_books().await
+    }
 }

@@ -6,7 +6,8 @@ use ecs_domain::Timestamp;
 /// Enough to make the calls cheap, few enough to hold their payloads in memory.
 const PAGE: usize = 5_000;
 
-/// Walks a log from a position to its end. The end moves while events come in, but reading is faster than publishing.
+/// Walks a log from a position to where it ended when the last page was read. The end moves while events come in: were
+/// it chased until nothing new is there, a trickle of events would keep the walk going for ever.
 pub(super) struct LogReader<'a> {
     bus: &'a dyn Bus,
     subject: Subject,
@@ -28,9 +29,8 @@ impl<'a> LogReader<'a> {
         let page = self.bus.log(self.subject, self.after, PAGE).await?;
         self.pruned_at = self.pruned_at.max(page.pruned_at);
         self.after = page.records.last().map(|record| record.position).or(self.after);
-        // A transport may cut a page short, so only an empty one is the end.
-        self.at_end = page.records.is_empty();
-        Ok((!self.at_end).then_some(page.records))
+        self.at_end = page.records.len() < PAGE;
+        Ok(Some(page.records))
     }
 
     /// Until when events were forgotten, as far as the pages read so far tell.
