@@ -14,6 +14,9 @@ use crate::{Backend, Cache, Key, Scope};
 /// Long enough that nothing expires on its own.
 const LONG: Duration = Duration::from_secs(3600);
 
+/// How long a test waits for what should happen at once.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The kind of cache under test.
 pub struct Kind {
     /// The cache.
@@ -109,9 +112,10 @@ pub async fn a_load_begun_before_an_invalidation_is_not_served_after_it(kind: Ki
     begun.notified().await;
     kind.cache.invalidate([Scope::User(user)]).await;
 
-    // The slow load is still under way: joining it would wait for ever, and serve its stale value.
     let fresh = || async { Ok::<_, Infallible>("fresh".to_owned()) };
-    let during = kind.cache.get_or_load(key(user, "one"), LONG, fresh).await;
+    // The slow load is still under way: who joined it would wait for ever, and be served its stale value.
+    let during = kind.cache.get_or_load(key(user, "one"), LONG, fresh);
+    let during = tokio::time::timeout(PATIENCE, during).await.expect("nobody joins a load begun before");
     go_on.notify_one();
     let slow = slow.await.expect("the slow load doesn't panic");
     let after = kind.cache.get_or_load(key(user, "one"), LONG, fresh).await;
