@@ -18,8 +18,9 @@ pub struct Options {
     pub max_payload: usize,
     /// How many bytes of the newest events stay in memory, so that a consumer that keeps up needn't read them back.
     pub tail_bytes: usize,
-    /// How long a commit waits for publishers that were answered together to come back together. It only waits when
-    /// the commit before had company, so a lone publisher never pays for it.
+    /// How long a commit waits at most for publishers that were answered together to come back together. It waits no
+    /// longer than a quarter of what the last commit took, and only when that one answered several at once, so a lone
+    /// publisher never pays for it.
     pub gather: Duration,
     /// How long an acknowledgement may stay unwritten. A crash within that time repeats its delivery.
     pub progress_interval: Duration,
@@ -63,7 +64,7 @@ impl Options {
             window_bytes: 32 << 20,
             max_payload: 1 << 20,
             tail_bytes: 8 << 20,
-            gather: Duration::from_micros(100),
+            gather: Duration::from_millis(2),
             progress_interval: Duration::from_millis(50),
             max_file_bytes: None,
             vfs: None,

@@ -24,6 +24,8 @@ pub(crate) struct Writer {
     connection: Option<Connection>,
     /// How many requests the last commit answered.
     answered: usize,
+    /// How long the last commit took.
+    last_commit: Duration,
     progress_written: Instant,
     /// The last write failed. Until one succeeds, `ping` makes one of its own to find out.
     failed: bool,
@@ -38,6 +40,7 @@ impl Writer {
             shared,
             connection: Some(connection),
             answered: 0,
+            last_commit: Duration::ZERO,
             progress_written: Instant::now(),
             failed: false,
         }
@@ -48,7 +51,9 @@ impl Writer {
         let _last_words = LastWords(Arc::clone(&self.shared));
         loop {
             let expected = self.answered - self.answered / 4;
-            let work = self.shared.queue.take(self.patience(), expected, self.shared.options.gather);
+            // A wait is worth a part of what it may save, which is a commit of its own for those who come late.
+            let gather = self.shared.options.gather.min(self.last_commit / 4);
+            let work = self.shared.queue.take(self.patience(), expected, gather);
             let idle = work.requests.is_empty() && work.commands.is_empty();
             let phase = work.phase;
             self.serve(work);
@@ -95,7 +100,10 @@ impl Writer {
             return answer_flushes(flushes, &Ok(()));
         }
         self.answered = replies.len();
-        match self.write(now, &blocks, &changes) {
+        let started = Instant::now();
+        let written = self.write(now, &blocks, &changes);
+        self.last_commit = started.elapsed();
+        match written {
             Ok(firsts) => {
                 self.failed = false;
                 self.publish_blocks(now, blocks, firsts);
