@@ -74,6 +74,31 @@ fn every_crate_obeys_the_lints_of_the_workspace() {
     }
 }
 
+/// A library that nobody uses still costs everybody its build.
+#[test]
+fn every_library_that_a_crate_names_is_used_by_it() {
+    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap();
+    let mut idle = Vec::new();
+    for package in &metadata.packages {
+        let folder = package.manifest_path.parent().unwrap().as_std_path();
+        // A contract's folder also holds the crates that implement it.
+        let own = ["src", "tests", "examples", "benches"].map(|part| folder.join(part));
+        let code: String = own
+            .iter()
+            .filter(|part| part.is_dir())
+            .flat_map(|part| sources(part))
+            .map(|path| std::fs::read_to_string(path).unwrap())
+            .collect();
+        for used in &package.dependencies {
+            let name = used.rename.as_ref().unwrap_or(&used.name).replace('-', "_");
+            if !code.contains(&format!("{name}::")) && !code.contains(&format!("use {name}")) {
+                idle.push(format!("{} names {}", package.name, used.name));
+            }
+        }
+    }
+    assert!(idle.is_empty(), "{idle:#?}");
+}
+
 #[test]
 fn no_function_is_longer_than_a_page_and_no_file_than_a_chapter() {
     let mut seen = 0;

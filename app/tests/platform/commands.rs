@@ -5,8 +5,8 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
-use crate::support::DEADLINE;
 use crate::support::process::{Server, ecs, run, text};
+use crate::support::{DEADLINE, eventually};
 
 async fn refused(data: &Path, arguments: &[&str], environment: &[(&str, &str)], code: i32, expect: &[&str]) {
     let mut command = ecs(data, arguments);
@@ -187,4 +187,81 @@ async fn an_import_refuses_rows_one_by_one_resumes_and_never_doubles() {
         })
         .unwrap();
     assert_eq!((count, &first[..10]), (200, "1997-01-01"));
+}
+
+#[tokio::test]
+async fn the_second_ctrl_c_does_not_wait() {
+    use tokio::io::AsyncWriteExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path()).await;
+    // A request that never ends keeps the drain busy.
+    let mut slow = tokio::net::TcpStream::connect(server.url.trim_start_matches("http://")).await.unwrap();
+    slow.write_all(b"POST /v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{")
+        .await
+        .unwrap();
+    let log = folder.path().join("serve.log");
+    let says = async |what: &str| std::fs::read_to_string(&log).unwrap().contains(what).then_some(());
+    server.signal("INT");
+    eventually("the drain has begun", async || says("\"stopping\"").await).await;
+    server.signal("INT");
+    let mut child = server.child;
+    let ended = tokio::time::timeout(DEADLINE, child.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(130));
+    says("exiting at once").await.expect("it says why");
+}
+
+/// Secrets, tokens, addresses, emotion values and scores never reach a log, not even the most talkative one.
+#[tokio::test]
+async fn logs_carry_ids_and_no_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let mut command = ecs(data, &["serve", "--listen", "127.0.0.1:0", "--set", "ECS_LOG=trace"]);
+    let log = std::fs::File::create(data.join("serve.log")).unwrap();
+    let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+    let url = eventually("it listens", async || std::fs::read_to_string(data.join("address")).ok()).await;
+    let http = crate::support::http::Http::new(url.trim_start_matches("http://").parse().unwrap());
+    let login = serde_json::json!({"email": "secretive@example.com", "password": "a password to hide"});
+    let id = http.post("/v1/auth/register", &[], &login).await.expect_status(201)["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let session = http.post("/v1/auth/login", &[], &login).await.expect_status(200);
+    let token = session["access_token"].as_str().unwrap().to_owned();
+    let kept = std::fs::read_to_string(data.join("secrets.json")).unwrap();
+    let kept: serde_json::Value = serde_json::from_str(&kept).unwrap();
+    let key = kept["internal_key"].as_str().unwrap();
+    for stress in ["0.987654321", "\"0.987654321\"", "9.87654321"] {
+        let body = format!(
+            "{{\"userId\":\"{id}\",\"timestamp\":\"2026-01-01T00:00:00Z\",\"eventId\":\"1\",\"emotionEvent\":{{\"type\":\"sorrow\",\
+             \"metrics\":{{\"positivity\":0.123454321,\"intensity\":0.5,\"stress_level\":{stress}}}}}}}"
+        );
+        let headers = [("x-internal-key", key), ("content-type", "application/json")];
+        http.send("POST", "/v1/emotions/stream", &headers, body).await;
+    }
+    let authorization = format!("Bearer {token}");
+    let headers = [("authorization", authorization.as_str()), ("x-request-id", "the-analysis")];
+    let analysis = http
+        .call("POST", &format!("/v1/users/{id}/credit-analysis"), &headers, None)
+        .await
+        .expect_status(200);
+    let score = analysis["ml_risk_score"].to_string();
+    let server = Server { child, url };
+    server.signal("TERM");
+    let mut child = server.child;
+    tokio::time::timeout(DEADLINE, child.wait()).await.unwrap().unwrap();
+    let log = std::fs::read_to_string(data.join("serve.log")).unwrap();
+    let secrets =
+        [kept["secret_key"].as_str().unwrap(), key, &token, "a password to hide", "secretive@example.com"];
+    for secret in secrets.into_iter().chain(["987654321", "87654321", "123454321", "sorrow", &score[..8]]) {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert!(line.is_none(), "{secret:?} is in the log: {}", line.unwrap_or_default());
+    }
+    let answered =
+        log.lines().find(|line| line.contains("the-analysis") && line.contains("answered")).unwrap();
+    let answered: serde_json::Value = serde_json::from_str(answered).unwrap();
+    assert_eq!(
+        (&answered["span"]["user_id"], &answered["span"]["role"]),
+        (&id.into(), &"user-and-credit".into())
+    );
+    assert!(answered["span"]["trace_id"].is_string() && answered["status"] == 200, "{answered}");
 }

@@ -9,7 +9,11 @@ use tokio::process::Child;
 use crate::support::eventually;
 use crate::support::process::{Server, ecs, run, text};
 
-const KILLS: u64 = 10;
+/// How often the process dies: ten times in every run, more in a soak (`make soak`), with other moments each time.
+fn kills() -> (u64, u64) {
+    let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
+    (number("ECS_TEST_KILLS", 10), number("ECS_TEST_SEED", 20_251_120))
+}
 
 /// Starts a crowd that goes on however often the platform dies, and notes every promise it gets in the journal.
 fn crowd(data: &Path, url: &str, round: u64) -> Child {
@@ -44,8 +48,9 @@ fn promised(data: &Path) -> usize {
 async fn kill_9_at_ten_random_moments_loses_nothing_and_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
-    let mut random = rand::rngs::StdRng::seed_from_u64(20_251_120);
-    for round in 0..KILLS {
+    let (kills, seed) = kills();
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    for round in 0..kills {
         let server = Server::start(data).await;
         let before = promised(data);
         let mut crowd = crowd(data, &server.url, round);
@@ -67,7 +72,8 @@ async fn kill_9_at_ten_random_moments_loses_nothing_and_doubles_nothing() {
     let findings: serde_json::Value = serde_json::from_slice(&verified.stdout).unwrap();
     let accepted = &findings["journal"]["accepted"];
     assert_eq!(accepted["total"], accepted["counted"], "{findings:#}");
-    assert!(accepted["total"].as_u64().unwrap() > KILLS * 50, "{findings:#}");
+    assert!(accepted["total"].as_u64().unwrap() > kills * 50, "{findings:#}");
+    println!("{kills} kills, seed {seed}: {}", findings["journal"]["accepted"]);
     assert_eq!(findings["books"]["offers"]["pending"], 0, "{findings:#}");
     assert_eq!(
         findings["books"]["offers"]["active"], findings["books"]["offers"]["notified"],

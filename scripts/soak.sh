@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# The long versions of the fault and property tests. Writes docs/soak.md; takes about half an hour on 2 cores.
+# SOAK_KILLS (default 200) and SOAK_CASES (default 20000) make it longer or shorter.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+kills=${SOAK_KILLS:-200}
+cases=${SOAK_CASES:-20000}
+seed=${SOAK_SEED:-$(date +%s)}
+report=docs/soak.md
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+cat >"$report" <<END
+# The last soak
+
+\`make soak\`, on $(date -u +%F), commit $(git rev-parse --short HEAD), $(nproc) cores, seed $seed.
+
+| what | how much | result | seconds |
+|---|---|---|---|
+END
+
+failed=0
+run() {
+    local what=$1 how_much=$2 began=$SECONDS result=passed
+    shift 2
+    echo "== $what: $how_much"
+    "$@" >"$log" 2>&1 || { result=FAILED; failed=1; tail -n 60 "$log"; }
+    echo "| $what | $how_much | $result | $((SECONDS - began)) |" >>"$report"
+}
+
+run "kill -9 under load, books balanced after each" "$kills kills" \
+    env ECS_TEST_KILLS="$kills" ECS_TEST_SEED="$seed" \
+    cargo test --release --locked -p ecs --test platform -- --nocapture kill_9
+grep -E "^[0-9]+ kills, seed" "$log" || true
+accepted=$(grep -oE '^[0-9]+ kills, seed .*' "$log" || true)
+[ -z "$accepted" ] || printf '\nAccepted by the journal of the kill run: `%s`.\n\n' "${accepted#*: }" >>"$report.tail"
+run "arbitrary bytes to both ingestion endpoints" "$cases cases" \
+    env PROPTEST_CASES="$cases" cargo test --release --locked -p ecs-emotion-ingestion -p ecs-transaction-ingestion
+run "contracts, by property" "$cases cases" \
+    env PROPTEST_CASES="$cases" cargo test --release --locked -p ecs-domain -p ecs-bus-embedded -p ecs-store-sqlite
+run "the whole suite again, ten times over" "10 runs of the platform tests" \
+    bash -c 'for _ in $(seq 10); do cargo test --release --locked -p ecs --test platform || exit 1; done'
+cat "$report.tail" >>"$report" 2>/dev/null || true
+rm -f "$report.tail"
+cat "$report"
+exit $failed
