@@ -1,8 +1,10 @@
 //! Decisions and offers.
 
+use std::time::Duration;
+
 use ecs_domain::decision::Outcome;
 use ecs_domain::offer::OfferStatus;
-use ecs_store::{AcceptResult, ActivateResult, PageRequest, Store};
+use ecs_store::{AcceptResult, ActivateResult, NewDecision, PageRequest, Store};
 use futures::future::join_all;
 
 use crate::Harness;
@@ -48,6 +50,18 @@ pub async fn a_decision_stands_for_a_while<H: Harness>() {
     assert!(!store.record_decision(new_decision(denial(2, 3, after(1)))).await.unwrap().repeated);
     let next = store.record_decision(new_decision(denial(1, 4, after(300)))).await.unwrap();
     assert_eq!((next.decision, next.repeated), (denial(1, 4, after(300)), false));
+}
+
+/// Two decisions of the same instant, neither of which stands: each call returns its own.
+pub async fn a_decision_that_does_not_stand_is_returned_all_the_same<H: Harness>() {
+    let harness = H::start().await;
+    let store = harness.store();
+    register(store.as_ref(), [1]).await;
+    for number in [2, 1, 3] {
+        let new = NewDecision { decision: denial(1, number, now()), stands_for: Duration::ZERO };
+        let recorded = store.record_decision(new).await.unwrap();
+        assert_eq!((recorded.decision, recorded.repeated), (denial(1, number, now()), false));
+    }
 }
 
 /// Sixteen requests at once end in one decision and one offer.

@@ -42,7 +42,7 @@ macro_rules! conformance {
             features: windows_end_where_they_should, stress_events_are_those_at_the_threshold_in_their_window,
                 a_new_user_has_empty_features, an_unknown_user_has_none, sums_of_huge_amounts_do_not_overflow;
             credit: a_decision_is_read_as_it_was_made, a_denial_is_kept, a_decision_stands_for_a_while,
-                decisions_at_the_same_time_are_one, a_decision_that_fails_leaves_no_offer,
+                a_decision_that_does_not_stand_is_returned_all_the_same, decisions_at_the_same_time_are_one, a_decision_that_fails_leaves_no_offer,
                 offers_are_listed_newest_first, an_offer_is_accepted_once, accepts_at_the_same_time_are_one,
                 an_expired_offer_is_not_accepted, anothers_offer_is_unknown, an_offer_is_activated_once,
                 an_offer_that_was_not_accepted_is_not_activated, offers_expire;

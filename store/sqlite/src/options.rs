@@ -9,7 +9,7 @@ pub struct Options {
     pub vfs: Option<String>,
     /// How hard a commit is pressed to disk.
     pub synchronous: Synchronous,
-    /// How many connections read. At least one is opened.
+    /// How many connections read. At least one is opened; with more, a long read of the books holds nobody up.
     pub readers: usize,
     /// How long a lock that another process holds is waited for.
     pub busy_timeout: Duration,
@@ -17,7 +17,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { vfs: None, synchronous: Synchronous::Full, readers: 2, busy_timeout: Duration::from_secs(5) }
+        Self { vfs: None, synchronous: Synchronous::Full, readers: 3, busy_timeout: Duration::from_secs(5) }
     }
 }
 

@@ -39,6 +39,7 @@ fn hot_statements() -> Vec<&'static str> {
         features::LAST_TRANSACTION,
         features::EMOTIONS,
         decisions::LAST,
+        decisions::BY_ID,
         offers::FIND,
         offers::COUNT,
         offers::PAGE,

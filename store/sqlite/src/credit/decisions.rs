@@ -18,6 +18,10 @@ pub(crate) mod statements {
         "SELECT id, decided_at, outcome, reason, offer_id, risk_score, model_version,
             policy_version, features, contributions
          FROM decisions WHERE user_id = ?1 AND decided_at > ?2 ORDER BY decided_at DESC LIMIT 1";
+    pub(crate) const BY_ID: &str =
+        "SELECT id, decided_at, outcome, reason, offer_id, risk_score, model_version,
+            policy_version, features, contributions
+         FROM decisions WHERE id = ?1";
 }
 
 const INSERT: &str = "INSERT INTO decisions (id, user_id, decided_at, outcome, reason, offer_id, risk_score,
@@ -47,11 +51,10 @@ pub(super) fn record(connection: &Connection, new: &NewDecision) -> Result<Recor
         offers::insert(connection, offer)?;
     }
     insert(connection, decision)?;
-    let before = Timestamp::MIN;
-    let kept = self::standing(connection, decision.user, before)?;
-    let decision =
-        kept.ok_or_else(|| StoreError::Corrupt("a decision is gone that was just kept".to_owned()))?;
-    Ok(Recorded { decision, repeated: false })
+    // Read back by its id, so that the first answer and its repeats are the same to the microsecond.
+    let mut statement = connection.prepare_cached(statements::BY_ID)?;
+    let kept = statement.query_row([IdText::new(decision.id.uuid())], DecisionRow::read)?;
+    Ok(Recorded { decision: kept.decision(connection, decision.user)?, repeated: false })
 }
 
 fn insert(connection: &Connection, decision: &Decision) -> Result<(), Fault> {
