@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ecs_bus::{Bus, Event, SubscribeOptions};
 use ecs_bus_conformance::kit::{
     GROUP, SUBJECT, SystemClock, ack, event, join, next, retry, whole_log, within,
@@ -21,6 +22,9 @@ const FILE: &str = "ECS_BUS_KILL_TEST_FILE";
 /// Stands before each durable id, since the test runner writes to the same stream.
 const MARK: &str = "durable:";
 
+/// Large payloads make long commits, so that the kill falls into one.
+const LARGE: usize = 16 << 10;
+
 fn open(file: &Path) -> EmbeddedBus {
     EmbeddedBus::open(file, Options::new(Arc::new(SystemClock))).unwrap()
 }
@@ -31,12 +35,14 @@ async fn child_that_publishes() {
     let Some(file) = std::env::var_os(FILE) else { return };
     let bus = Arc::new(open(Path::new(&file)));
     let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..8 {
+    for _ in 0..64 {
         let bus = Arc::clone(&bus);
         tasks.spawn(async move {
             loop {
                 let id = EventId::new(Uuid::now_v7());
-                let result = bus.publish(vec![Event { id, ..event(0) }]).await;
+                let result = bus
+                    .publish(vec![Event { id, payload: Bytes::from(vec![b' '; LARGE]), ..event(0) }])
+                    .await;
                 assert_eq!(result, vec![Ok(())]);
                 writeln!(std::io::stdout().lock(), "{MARK}{id}").unwrap();
             }
@@ -80,7 +86,7 @@ async fn nothing_durable_is_lost_to_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bus.db");
     let mut durable = HashSet::new();
-    for count in [1, 7, 64, 333, 1_000, 4_000] {
+    for count in [1, 7, 64, 150, 400, 800] {
         let path = file.clone();
         durable.extend(tokio::task::spawn_blocking(move || publish_and_kill(&path, count)).await.unwrap());
         let bus = open(&file);
