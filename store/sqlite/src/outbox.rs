@@ -18,6 +18,7 @@ pub(crate) const ANY_FREE: &str = "SELECT 1 FROM outbox WHERE claimed_until <= ?
 pub(crate) const FREE: &str = "SELECT row, event_id, subject, key, payload, request_id, traceparent
      FROM outbox WHERE claimed_until <= ?1 ORDER BY claimed_until, row LIMIT ?2";
 pub(crate) const CLAIM: &str = "UPDATE outbox SET claimed_until = ?2 WHERE row = ?1";
+const RELEASE_ALL: &str = "UPDATE outbox SET claimed_until = 0 WHERE claimed_until > 0";
 pub(crate) const FINISH: &str = "DELETE FROM outbox WHERE row = ?1";
 pub(crate) const DEPTH: &str = "SELECT count(*) FROM outbox";
 
@@ -58,6 +59,13 @@ impl Outbox for SqliteStore {
         self.read(|connection| Ok(count(connection.prepare_cached(DEPTH)?.query_row([], |row| row.get(0))?)))
             .await
     }
+}
+
+/// Frees every row. The file belongs to one process at a time, so a claim that is there when it is opened was left by
+/// one that died, and nobody need wait for it to run out.
+pub(crate) fn release_all(connection: &Connection) -> Result<(), Fault> {
+    connection.execute(RELEASE_ALL, [])?;
+    Ok(())
 }
 
 /// Puts a message into the outbox, inside the transaction of the write that it belongs to.
