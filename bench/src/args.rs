@@ -20,9 +20,15 @@ pub(crate) struct Args {
     pub(crate) command: Option<Command>,
 }
 
-/// What this binary does in processes that it starts itself.
+/// What it does instead of a whole run.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Only the durable POST, over and over, for those who hold a profiler against the platform.
+    Steady {
+        /// Seconds of load.
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+    },
     /// Serves one limit over HTTP and prints its address.
     #[command(hide = true)]
     LimitServer {

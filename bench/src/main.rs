@@ -19,6 +19,7 @@ mod run;
 mod sample;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let result = match args.command {
         Some(Command::LimitServer { answer }) => limits::http::serve(answer),
+        Some(Command::Steady { seconds }) => run::steady(&args, Duration::from_secs(seconds)),
         None => run::run(&args),
     };
     match result {

@@ -90,6 +90,7 @@ impl Server {
         // An earlier process over the same folder left its address behind.
         let announced = data.0.join("address");
         let _ = std::fs::remove_file(&announced);
+        let log = std::fs::File::options().create(true).append(true).open(log(binary))?;
         let started = Instant::now();
         let child = Command::new(binary)
             .arg("serve")
@@ -99,7 +100,7 @@ impl Server {
             .env("SECRET_KEY", SECRET_KEY)
             .env("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(log)
             .spawn()
             .with_context(|| format!("{} does not start", binary.display()))?;
         let mut server = Self { child, address: ([127, 0, 0, 1], 0).into(), ready_after: Duration::ZERO };
@@ -170,6 +171,11 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Where the platform logs to, beside the report.
+fn log(binary: &Path) -> PathBuf {
+    binary.with_file_name("../bench/ecs.log")
 }
 
 fn is_ready(address: SocketAddr) -> bool {

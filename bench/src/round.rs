@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use ecs_client::Percentiles;
 use ecs_store::{Books as _, Ledger, Maintenance as _};
 use ecs_store_sqlite::SqliteStore;
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::args::{Answer, Scale};
@@ -17,6 +18,7 @@ use crate::load::{self, Emotions, Lines, Measured, Plan, Transactions};
 use crate::platform::{self, DataFolder, INTERNAL_KEY, Server};
 use crate::population::Population;
 use crate::process;
+use crate::report;
 
 /// As many connections as the goal names.
 pub(crate) const CONNECTIONS: usize = 256;
@@ -27,12 +29,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Everything that a round needs.
-pub(crate) struct Setting<'a> {
+pub(crate) struct Setting {
     pub(crate) scale: Scale,
-    pub(crate) binary: &'a Path,
-    pub(crate) folder: &'a Path,
-    pub(crate) population: &'a Population,
-    pub(crate) runtime: &'a Runtime,
+    pub(crate) binary: PathBuf,
+    /// For the data of the run; gone with it.
+    pub(crate) folder: TempDir,
+    pub(crate) population: Population,
+    pub(crate) runtime: Runtime,
 }
 
 /// What a round found.
@@ -65,17 +68,16 @@ pub(crate) struct Steady {
     pub(crate) refused: u64,
 }
 
-impl Setting<'_> {
+impl Setting {
     pub(crate) fn round(&self, number: usize) -> anyhow::Result<Round> {
         let (bare, generator_cores) = self.http_limit(Answer::Bare)?;
         let before = self.http_limit(Answer::Parse)?.0;
-        let folder = self.folder.join(format!("round-{number}"));
+        let folder = self.folder.path().join(format!("round-{number}"));
         let (emotions, transactions, lines) = self.loaded(&folder)?;
         let after = self.http_limit(Answer::Parse)?.0;
-        let population = self.population;
-        let append =
-            bus::append(self.folder, population, batch_size(emotions.append_batch), self.scale.short)?;
-        let fsync_per_second = bus::append(self.folder, population, 1, self.scale.short / 4)?;
+        let (population, scratch) = (&self.population, self.folder.path());
+        let append = bus::append(scratch, population, batch_size(emotions.append_batch), self.scale.short)?;
+        let fsync_per_second = bus::append(scratch, population, 1, self.scale.short / 4)?;
         let fold = self.fold(&folder.join("raw"))?;
         let drain = self.drain(&folder.join("drain"))?;
         let consume = self.consume(&folder.join("consume"))?;
@@ -92,18 +94,31 @@ impl Setting<'_> {
     fn http_limit(&self, answer: Answer) -> anyhow::Result<(f64, f64)> {
         let server = Server::limit(answer)?;
         let measured = load::run(server.address, self.plan(CONNECTIONS, self.scale.short), |connection| {
-            Emotions::new(self.population, server.address, INTERNAL_KEY, 0, connection)
+            Emotions::new(&self.population, server.address, INTERNAL_KEY, 0, connection)
         })?;
         anyhow::ensure!(measured.refused == 0, "the {} limit refused requests", answer.as_str());
         Ok((measured.rate, measured.generator_cores))
+    }
+
+    /// The durable POST alone.
+    pub(crate) fn only_steady(&self) -> anyhow::Result<Steady> {
+        let data = DataFolder::new(self.folder.path().join("steady"));
+        self.runtime.block_on(platform::prepare(&data, self.population.users()))?;
+        let server = Server::platform(&self.binary, &data)?;
+        report::progress(&format!("the platform is process {}", server.pid()));
+        let (steady, accepted) = self.steady(&server, &data)?;
+        server.stop()?;
+        self.check_books(&data, accepted)?;
+        Ok(steady)
     }
 
     /// The platform under load: the goal's row, then the routes that have none.
     fn loaded(&self, folder: &Path) -> anyhow::Result<(Steady, f64, f64)> {
         let data = DataFolder::new(folder.join("platform"));
         self.runtime.block_on(platform::prepare(&data, self.population.users()))?;
-        let server = Server::platform(self.binary, &data)?;
+        let server = Server::platform(&self.binary, &data)?;
         let (steady, accepted) = self.steady(&server, &data)?;
+        report::progress(&format!("{steady:?}"));
         let transactions = self.transactions(&server)?;
         let lines = self.lines(&server)?;
         await_counted(&data, accepted + lines.accepted)?;
@@ -116,7 +131,7 @@ impl Setting<'_> {
         let who = server.pid().to_string();
         let cpu = process::cpu_seconds(&who)?;
         let measured = load::run(server.address, self.plan(CONNECTIONS, self.scale.steady), |connection| {
-            Emotions::new(self.population, server.address, INTERNAL_KEY, 1, connection)
+            Emotions::new(&self.population, server.address, INTERNAL_KEY, 1, connection)
         })?;
         let backlog = await_counted(data, measured.accepted)?;
         let cpu = process::cpu_seconds(&who)? - cpu;
@@ -146,7 +161,7 @@ impl Setting<'_> {
 
     fn lines(&self, server: &Server) -> anyhow::Result<Measured> {
         load::run(server.address, self.plan(UPLOADS, self.scale.short), |connection| {
-            Lines::new(self.population, server.address, INTERNAL_KEY, 3, connection)
+            Lines::new(&self.population, server.address, INTERNAL_KEY, 3, connection)
         })
     }
 
@@ -167,14 +182,14 @@ impl Setting<'_> {
     fn fold(&self, folder: &Path) -> anyhow::Result<f64> {
         let data = DataFolder::new(folder.to_owned());
         self.runtime.block_on(platform::prepare(&data, self.population.users()))?;
-        fold::fold(&data.store(), self.population, self.scale.events)
+        fold::fold(&data.store(), &self.population, self.scale.events)
     }
 
     fn drain(&self, folder: &Path) -> anyhow::Result<f64> {
         let data = DataFolder::new(folder.to_owned());
         self.runtime.block_on(async {
             let store = platform::store_with(&data.store(), self.population.users()).await?;
-            let bus = bus::prefill(&data.bus(), self.population, self.scale.events).await?;
+            let bus = bus::prefill(&data.bus(), &self.population, self.scale.events).await?;
             crate::drain::drain(Arc::new(bus), Arc::new(store), self.scale.events).await
         })
     }
@@ -184,7 +199,7 @@ impl Setting<'_> {
         let path: PathBuf = folder.join("bus.sqlite");
         self.runtime.block_on(async {
             use ecs_bus::Bus as _;
-            let bus = bus::prefill(&path, self.population, self.scale.events).await?;
+            let bus = bus::prefill(&path, &self.population, self.scale.events).await?;
             let rate = bus::consume(&bus, self.scale.events).await?;
             bus.close().await?;
             Ok(rate)

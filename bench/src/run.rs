@@ -27,27 +27,37 @@ pub(crate) struct Idle {
     pub(crate) memory: Memory,
 }
 
+/// The whole run.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    anyhow::ensure!(!cfg!(debug_assertions), "a debug build measures nothing: run `make bench`");
     let scale = args.scale();
+    let (place, setting) = prepare(scale)?;
+    report::progress("start-up and idle memory");
+    let idle = idle(&setting.binary, setting.folder.path())?;
+    let mut rounds = Vec::new();
+    for number in 1..=scale.rounds {
+        report::progress(&format!("round {number} of {}", scale.rounds));
+        rounds.push(setting.round(number)?);
+    }
+    finish(&place, scale, &idle, &rounds)
+}
+
+/// Only the durable POST.
+pub(crate) fn steady(args: &Args, time: Duration) -> anyhow::Result<()> {
+    let (_, setting) = prepare(Scale { steady: time, ..args.scale() })?;
+    report::say(&format!("{:#?}", setting.only_steady()?));
+    Ok(())
+}
+
+/// The folder of the reports, and what every measurement needs.
+fn prepare(scale: Scale) -> anyhow::Result<(PathBuf, Setting)> {
+    anyhow::ensure!(!cfg!(debug_assertions), "a debug build measures nothing: run `make bench`");
     report::progress("building the release binary");
     let binary = platform::build()?;
     let place = report::folder(&binary)?;
     let folder = tempfile::tempdir_in(&place).context("no folder for the data")?;
     let population = Population::new(scale.users, Timestamp::now());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    report::progress("start-up and idle memory");
-    let idle = idle(&binary, folder.path())?;
-    let setting =
-        Setting { scale, binary: &binary, folder: folder.path(), population: &population, runtime: &runtime };
-    let mut rounds = Vec::new();
-    for number in 1..=scale.rounds {
-        report::progress(&format!("round {number} of {}", scale.rounds));
-        let round = setting.round(number)?;
-        report::progress(&format!("{round:#?}"));
-        rounds.push(round);
-    }
-    finish(&place, scale, &idle, &rounds)
+    Ok((place, Setting { scale, binary, folder, population, runtime }))
 }
 
 fn finish(place: &Path, scale: Scale, idle: &Idle, rounds: &[crate::round::Round]) -> anyhow::Result<()> {

@@ -24,20 +24,20 @@ pub(super) async fn run(
     stream.set_nodelay(true)?;
     let mut tally = Tally::default();
     let mut buffer = Vec::with_capacity(8 * 1024);
-    let events = requests.events_per_request();
     loop {
         let started = Instant::now();
         if started >= window.end {
             return Ok(tally);
         }
         stream.write_all(requests.next()).await.context("sending")?;
-        let status = answer(&mut stream, &mut buffer).await?;
+        let head = answer(&mut stream, &mut buffer).await?;
         let done = Instant::now();
-        if status != ACCEPTED {
+        if head.status != ACCEPTED {
             tally.refused += 1;
             tokio::time::sleep(AFTER_REFUSAL).await;
             continue;
         }
+        let events = requests.accepted(buffer.get(head.body..).unwrap_or_default())?;
         tally.accepted += events;
         if done >= window.begin && done < window.end {
             tally.counted += events;
@@ -46,17 +46,17 @@ pub(super) async fn run(
     }
 }
 
-/// Reads one whole answer and returns its status.
-async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> anyhow::Result<u16> {
+/// Reads one whole answer into the buffer and returns what its head says.
+async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> anyhow::Result<Head> {
     buffer.clear();
     loop {
         let read = stream.read_buf(buffer).await.context("receiving")?;
         anyhow::ensure!(read > 0, "the server closed a connection");
-        if let Some(Head { status, total }) = response::head(buffer)?
-            && buffer.len() >= total
+        if let Some(head) = response::head(buffer)?
+            && buffer.len() >= head.total
         {
-            anyhow::ensure!(buffer.len() == total, "the server sent more than one answer");
-            return Ok(status);
+            anyhow::ensure!(buffer.len() == head.total, "the server sent more than one answer");
+            return Ok(head);
         }
     }
 }

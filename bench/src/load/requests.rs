@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use anyhow::Context as _;
 use ecs_domain::UserId;
+use serde::Deserialize;
 
 use crate::population::{Facts, KIND, Population, TIME_OF_DAY};
 
@@ -14,8 +15,8 @@ pub(crate) trait Requests: Send + 'static {
     /// The next request, whole.
     fn next(&mut self) -> &[u8];
 
-    /// How many events each request carries.
-    fn events_per_request(&self) -> u64;
+    /// How many events of the last request an answer of 202 with this body accepts.
+    fn accepted(&self, body: &[u8]) -> anyhow::Result<u64>;
 }
 
 /// Numbers of events that no other connection uses, nor another load with another `first`.
@@ -133,8 +134,8 @@ impl Requests for Emotions {
         &self.bytes
     }
 
-    fn events_per_request(&self) -> u64 {
-        1
+    fn accepted(&self, _: &[u8]) -> anyhow::Result<u64> {
+        Ok(1)
     }
 }
 
@@ -174,6 +175,12 @@ impl Lines {
     }
 }
 
+/// What an upload's answer says.
+#[derive(Deserialize)]
+struct Answer {
+    accepted: u64,
+}
+
 impl Requests for Lines {
     fn next(&mut self) -> &[u8] {
         self.bytes.truncate(self.head);
@@ -186,8 +193,10 @@ impl Requests for Lines {
         &self.bytes
     }
 
-    fn events_per_request(&self) -> u64 {
-        Self::EVENTS
+    /// Lines may be refused one by one, for instance while the bus's window is full.
+    fn accepted(&self, body: &[u8]) -> anyhow::Result<u64> {
+        let answer: Answer = serde_json::from_slice(body).context("the answer to an upload")?;
+        Ok(answer.accepted)
     }
 }
 
@@ -226,8 +235,8 @@ impl Requests for Transactions {
         &self.bytes
     }
 
-    fn events_per_request(&self) -> u64 {
-        1
+    fn accepted(&self, _: &[u8]) -> anyhow::Result<u64> {
+        Ok(1)
     }
 }
 

@@ -6,6 +6,8 @@ use anyhow::Context as _;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) status: u16,
+    /// Where the body starts.
+    pub(super) body: usize,
     /// Bytes of head and body together.
     pub(super) total: usize,
 }
@@ -21,7 +23,8 @@ pub(super) fn head(bytes: &[u8]) -> anyhow::Result<Option<Head>> {
         .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
         .map_or(Ok(0), |(_, value)| value.trim().parse())
         .context("the content length is no number")?;
-    Ok(Some(Head { status: status.parse().context("the status is no number")?, total: end + 4 + length }))
+    let status = status.parse().context("the status is no number")?;
+    Ok(Some(Head { status, body: end + 4, total: end + 4 + length }))
 }
 
 #[cfg(test)]
@@ -31,8 +34,8 @@ mod tests {
     #[test]
     fn an_answer_ends_where_its_length_says() {
         let check = |text: &str, expect: Option<(u16, usize)>| {
-            let expect = expect.map(|(status, total)| Head { status, total });
-            assert_eq!(head(text.as_bytes()).unwrap(), expect, "{text:?}");
+            let head = head(text.as_bytes()).unwrap().map(|head| (head.status, head.total));
+            assert_eq!(head, expect, "{text:?}");
         };
         check("HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n", None);
         check("HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}", Some((202, 46)));
