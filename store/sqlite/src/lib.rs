@@ -99,6 +99,7 @@ const WRITER_CACHE: i64 = -32_768;
 fn open(path: &Path, options: &Options) -> Result<SqliteStore, Fault> {
     let mut writer = open_writer(path, options)?;
     migrations::apply(&mut writer)?;
+    outbox::release_all(&writer)?;
     let readers = (0..options.readers.max(1))
         .map(|_| {
             let reader = connect(path, options)?;
