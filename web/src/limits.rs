@@ -11,6 +11,8 @@ pub struct Limits {
     pub stream_timeout: Duration,
     /// How long a client may take to send a request's headers, and so how long a connection may stay idle.
     pub header_read_timeout: Duration,
+    /// How long a client may take no byte of an answer that waits for it.
+    pub write_timeout: Duration,
     /// How many connections are served at once. Those beyond wait in the kernel's queue.
     pub max_connections: usize,
     /// How long requests in flight may go on once the process was told to stop.
@@ -23,6 +25,7 @@ impl Default for Limits {
             request_timeout: Duration::from_secs(30),
             stream_timeout: Duration::from_secs(15 * 60),
             header_read_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             max_connections: 10_000,
             drain_timeout: Duration::from_secs(10),
         }

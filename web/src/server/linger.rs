@@ -1,4 +1,5 @@
-//! A connection that closes in a way that lets its client hear the last answer.
+//! A connection that closes in a way that lets its client hear the last answer, and that does not wait for ever for a
+//! client which doesn't listen.
 //!
 //! An answer like 401 or 413 is sent before the body was read. Closing a socket with unread input makes the kernel
 //! reset the connection, and the reset can overtake the answer. So the end is announced first, and for a short time
@@ -18,17 +19,35 @@ const TIME: Duration = Duration::from_millis(500);
 /// How much it may go on sending meanwhile.
 const BYTES: usize = 4 * 1024 * 1024;
 
-/// A stream that lingers when it is shut down.
+/// A stream that lingers when it is shut down, and that fails when its client takes nothing for too long.
 pub(super) struct Lingering {
     stream: TcpStream,
+    write_timeout: Duration,
+    /// There while a write waits for the client.
+    stalled: Option<Pin<Box<Sleep>>>,
     /// There from the moment on at which the end was announced.
     deadline: Option<Pin<Box<Sleep>>>,
     thrown_away: usize,
 }
 
 impl Lingering {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, deadline: None, thrown_away: 0 }
+    pub(super) fn new(stream: TcpStream, write_timeout: Duration) -> Self {
+        Self { stream, write_timeout, stalled: None, deadline: None, thrown_away: 0 }
+    }
+
+    /// What a write came to, or an error once writes have waited for too long.
+    fn unless_stalled(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let timeout = self.write_timeout;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Reads until the client has closed its side, too, or has had its time.
@@ -61,7 +80,8 @@ impl AsyncRead for Lingering {
 
 impl AsyncWrite for Lingering {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.unless_stalled(cx, written)
     }
 
     fn poll_write_vectored(
@@ -69,7 +89,8 @@ impl AsyncWrite for Lingering {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.unless_stalled(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -85,11 +85,11 @@ struct Connections {
 
 impl Connections {
     fn spawn(&self, stream: TcpStream, slot: OwnedSemaphorePermit) {
-        let (router, timeout) = (self.router.clone(), self.limits.header_read_timeout);
+        let (router, limits) = (self.router.clone(), self.limits);
         let (shutdown, cut) = (self.shutdown.clone(), self.cut.clone());
         self.tasks.spawn(async move {
             tokio::select! {
-                () = connection(stream, router, timeout, shutdown) => {}
+                () = connection(stream, router, limits, shutdown) => {}
                 () = cut.cancelled() => {}
             }
             drop(slot);
@@ -107,19 +107,19 @@ impl Connections {
 }
 
 /// Serves one connection until its client closes it or the shutdown has been honoured.
-async fn connection(
-    stream: TcpStream,
-    router: Router,
-    header_timeout: Duration,
-    shutdown: CancellationToken,
-) {
+async fn connection(stream: TcpStream, router: Router, limits: Limits, shutdown: CancellationToken) {
     // Answers are small and complete: there is nothing to wait for. A failure only means that they are slower.
     let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(header_timeout)
-        .pipeline_flush(true)
-        .serve_connection(TokioIo::new(Lingering::new(stream)), TowerToHyperService::new(router));
+        .header_read_timeout(limits.header_read_timeout)
+        // One small write is cheaper than gathering head and body. Gathering the answers to pipelined requests would be
+        // cheaper still, but then nothing bounds what waits for a client that asks and never reads.
+        .writev(false)
+        .serve_connection(
+            TokioIo::new(Lingering::new(stream, limits.write_timeout)),
+            TowerToHyperService::new(router),
+        );
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,

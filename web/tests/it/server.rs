@@ -157,3 +157,52 @@ async fn a_client_in_the_middle_of_its_body_hears_why_it_was_refused() {
     }
     assert_eq!(timeout(DEADLINE, stream.read(&mut [0; 1])).await.unwrap().unwrap(), 0);
 }
+
+#[tokio::test]
+async fn a_client_that_asks_and_never_reads_is_cut_off() {
+    let server = start(Limits { write_timeout: Duration::from_millis(100), ..Limits::default() }).await;
+    let mut stream = connect(&server).await;
+    let requests = REQUEST.repeat(1_000);
+    let mut sent = 0;
+    let until_cut_off = async {
+        // What the kernel holds for both sides is a few megabytes; the server holds nothing beyond that.
+        while sent < 64 << 20 && stream.write_all(&requests).await.is_ok() {
+            sent += requests.len();
+        }
+    };
+    timeout(DEADLINE, until_cut_off).await.expect("the server closes the connection");
+    assert!(sent < 64 << 20, "the server keeps answering nobody");
+}
+
+#[tokio::test]
+async fn an_answer_does_not_wait_for_the_next_request() {
+    let server = start(Limits::default()).await;
+    let mut stream = connect(&server).await;
+    stream.write_all(&[REQUEST, b"GET /qui"].concat()).await.unwrap();
+    assert!(read_answer(&mut stream, "quick").await.contains(" 200 "));
+    stream.write_all(b"ck HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    assert!(read_answer(&mut stream, "quick").await.contains(" 200 "));
+}
+
+#[tokio::test]
+async fn a_request_that_could_be_read_in_two_ways_is_refused() {
+    let server = start(Limits::default()).await;
+    let check = async |headers: &str, expect: &str| {
+        let mut stream = connect(&server).await;
+        let head =
+            format!("POST /json HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{headers}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // What a smuggler would like to be taken for a request of its own.
+        stream.write_all(REQUEST).await.unwrap();
+        let answer = read_to_end(&mut stream).await;
+        assert!(answer.starts_with(expect), "{headers:?}: {answer}");
+        assert!(!answer.contains(" 200 "), "{headers:?}: {answer}");
+    };
+    check("content-length: 4\r\ntransfer-encoding: chunked", "HTTP/1.1 400 ").await;
+    check("content-length: 4\r\ncontent-length: 5", "HTTP/1.1 400 ").await;
+    check("content-length: +4", "HTTP/1.1 400 ").await;
+    check("content-length: 4, 4", "HTTP/1.1 400 ").await;
+    check("content-length : 4", "HTTP/1.1 400 ").await;
+    check("transfer-encoding: chunked, identity", "HTTP/1.1 400 ").await;
+    check("x-folded: a\r\n b", "HTTP/1.1 400 ").await;
+}
