@@ -25,7 +25,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Where the books are read.
 enum Source {
-    Running(Client),
+    Running(Box<Client>),
     Stopped { storage: Storage, raw_days: u16 },
 }
 
@@ -85,7 +85,7 @@ impl Source {
     fn of(settings: &Settings) -> anyhow::Result<Self> {
         let data = DataDir::new(&settings.data_dir);
         if settings.url.is_some() || data.running_at()?.is_some() {
-            return Ok(Self::Running(operator::client(settings, &SystemClock)?));
+            return Ok(Self::Running(Box::new(operator::client(settings, &SystemClock)?)));
         }
         anyhow::ensure!(
             data.store().exists(),
@@ -112,7 +112,7 @@ impl Source {
 
     fn fates(&self) -> &dyn FateSource {
         match self {
-            Self::Running(client) => client,
+            Self::Running(client) => client.as_ref(),
             Self::Stopped { storage, .. } => storage,
         }
     }

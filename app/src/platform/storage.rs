@@ -67,9 +67,7 @@ impl Storage {
 
 fn cache(settings: &Settings) -> Cache {
     match settings.cache_bytes {
-        Some(max_bytes) => {
-            Cache::in_process(ecs_cache::Options { max_bytes, ..ecs_cache::Options::default() })
-        }
+        Some(max_bytes) => Cache::in_process(ecs_cache::Options { max_bytes }),
         None => Cache::none(),
     }
 }
