@@ -1,9 +1,6 @@
 //! The books over the embedded bus and store: they balance on a platform at work, and every kind of trouble shows.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-#[path = "support/platform.rs"]
-mod platform;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +18,7 @@ use ecs_store::{
 use ecs_work::books::{self, Report};
 use ecs_work::consume::{self, ConsumeDeps, Failure, Handler};
 use ecs_work::{Decoded, OnFailure, OnStop, Relay, RelayDeps, Wake, decoded, outbox_message, retention};
-use platform::{Platform, emotion, malformed, terms, transaction, until};
+use ecs_work_testkit::platform::{Platform, emotion, malformed, terms, transaction, until};
 use rusqlite::Connection;
 
 /// Does what the four worker roles do, no more than the books need.

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,9 +10,7 @@ use async_trait::async_trait;
 use ecs_bus::{Bus as _, BusError, Delivery, Event, Outcome, Subject, SubscribeOptions};
 use ecs_domain::EventId;
 use ecs_work::consume::{self, ConsumeDeps, Failure, Handler};
-use support::bus::MemoryBus;
-use support::store::Letters;
-use support::{TokioClock, event, until};
+use ecs_work_testkit::memory::{Letters, MemoryBus, TokioClock, event, until};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;

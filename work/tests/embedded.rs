@@ -1,9 +1,6 @@
 //! The consumer loop over the embedded bus and store.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-#[path = "support/platform.rs"]
-mod platform;
-
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +11,7 @@ use ecs_bus::{Bus as _, Delivery, Outcome, Subject, SubscribeOptions};
 use ecs_domain::{Clock as _, EventId};
 use ecs_work::consume::{self, ConsumeDeps, Failure, Handler, Options};
 use ecs_work::{BackOff, Decoded, OnFailure, OnStop};
-use platform::{Platform, emotion, malformed, until};
+use ecs_work_testkit::platform::{Platform, emotion, malformed, until};
 
 /// Panics over some events and takes note of the others.
 struct Picky {

@@ -1,16 +1,12 @@
 //! The outbox relay: whatever fails, what is in the outbox gets onto the bus.
 
-mod support;
-
 use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_bus::{Event, Subject};
 use ecs_store::{Outbox, OutboxRow};
 use ecs_work::{Relay, RelayDeps, Supervisor, Wake, outbox_message};
-use support::bus::MemoryBus;
-use support::store::MemoryOutbox;
-use support::{TokioClock, event, until};
+use ecs_work_testkit::memory::{MemoryBus, MemoryOutbox, TokioClock, event, until};
 
 struct Scene {
     bus: MemoryBus,

@@ -1,11 +1,6 @@
 //! The role over the embedded bus and store.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-#[path = "../../../work/tests/support/flaky.rs"]
-mod flaky;
-#[path = "../../../work/tests/support/platform.rs"]
-mod platform;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +13,8 @@ use ecs_domain::offer::OfferStatus;
 use ecs_domain::{Clock as _, OfferId, UserId};
 use ecs_store::{Credit as _, Notifications as _, Outbox as _, PageRequest};
 use ecs_work::{Relay, RelayDeps, Wake, retention};
-use flaky::FlakyBus;
-use platform::{Platform, acceptance_event, malformed, until};
+use ecs_work_testkit::FlakyBus;
+use ecs_work_testkit::platform::{Platform, acceptance_event, malformed, until};
 
 fn start(platform: &Platform, outbox: Wake) {
     let role = CreditApplication::create(Deps {

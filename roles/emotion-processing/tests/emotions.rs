@@ -1,9 +1,6 @@
 //! The role over the embedded bus and store.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-#[path = "../../../work/tests/support/platform.rs"]
-mod platform;
-
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,7 +14,7 @@ use ecs_domain::{Clock as _, Timestamp, UserId, utc_day};
 use ecs_emotion_processing::{Deps, EmotionProcessing, Rules};
 use ecs_store::{Books as _, Consents as _, EventKey, Fate, Ledger, LedgerTotals, Maintenance as _};
 use ecs_work::{Failure, Supervisor, retention};
-use platform::{Platform, emotion, malformed, until};
+use ecs_work_testkit::platform::{DEADLINE, Platform, emotion, malformed, until};
 use uuid::Uuid;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -144,5 +141,5 @@ async fn what_is_past_its_retention_is_forgotten_and_the_aggregates_stay() {
     let log = platform.bus.log(Subject::Emotions, None, 10).await.unwrap();
     assert!(log.records.is_empty() && log.pruned_at.is_some());
     assert_eq!(totals(&platform).await.in_aggregates, 5);
-    assert!(supervisor.drain(platform::DEADLINE).await.is_clean());
+    assert!(supervisor.drain(DEADLINE).await.is_clean());
 }

@@ -1,9 +1,6 @@
 //! The role over the embedded bus and store, and its endpoint in process.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-#[path = "../../../work/tests/support/platform.rs"]
-mod platform;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +14,9 @@ use ecs_store::{Notifications as _, PageRequest};
 use ecs_web::auth::{SecretKey, Tokens};
 use ecs_web::{Auth, Identity, Secret};
 use ecs_work::retention;
+use ecs_work_testkit::platform::{Platform, malformed, terms};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
-use platform::{Platform, malformed, terms};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use uuid::Uuid;

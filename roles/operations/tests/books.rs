@@ -1,9 +1,6 @@
 //! The endpoints in process, over the embedded bus and store.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-#[path = "../../../work/tests/support/platform.rs"]
-mod platform;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +16,9 @@ use ecs_store::{EmotionRules, Folds as _};
 use ecs_web::auth::{SecretKey, Tokens};
 use ecs_web::{Auth, Identity, Secret};
 use ecs_work::retention;
+use ecs_work_testkit::platform::{Platform, emotion};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
-use platform::{Platform, emotion};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use uuid::Uuid;

@@ -1,15 +1,12 @@
 //! The role over the embedded bus and store.
 
-#[path = "../../../work/tests/support/platform.rs"]
-mod platform;
-
 use ecs_bus::{Bus as _, Event, Subject};
 use ecs_cache::Cache;
 use ecs_domain::{Clock as _, UserId};
 use ecs_store::{Books as _, Folds as _, Ledger};
 use ecs_transaction_processing::{Deps, TransactionProcessing};
 use ecs_work::retention;
-use platform::{Platform, malformed, transaction, until};
+use ecs_work_testkit::platform::{Platform, malformed, transaction, until};
 use uuid::Uuid;
 
 fn start(platform: &Platform) {

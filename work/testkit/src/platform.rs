@@ -1,10 +1,4 @@
 //! The real embedded bus and store in a folder of their own, for tests of what works on both.
-#![allow(
-    dead_code,
-    clippy::allow_attributes,
-    clippy::unwrap_used,
-    reason = "each test binary uses its own part of it, and a test may stop at the first surprise"
-)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -30,14 +24,15 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 /// Long enough for a slow machine; nobody waits for it in vain.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The system's time, moved by what a test says.
 #[derive(Default)]
-pub(crate) struct MovableClock(AtomicI64);
+pub struct MovableClock(AtomicI64);
 
 impl MovableClock {
-    pub(crate) fn advance(&self, by: Duration) {
+    /// Moves it forward.
+    pub fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_secs()).unwrap(), Ordering::SeqCst);
     }
 }
@@ -49,16 +44,23 @@ impl Clock for MovableClock {
 }
 
 /// A bus, a store, and a supervisor for what works on them.
-pub(crate) struct Platform {
-    pub(crate) bus: Arc<EmbeddedBus>,
-    pub(crate) store: Arc<SqliteStore>,
-    pub(crate) clock: Arc<MovableClock>,
-    pub(crate) supervisor: Supervisor,
-    pub(crate) folder: TempDir,
+pub struct Platform {
+    /// The bus.
+    pub bus: Arc<EmbeddedBus>,
+    /// The store.
+    pub store: Arc<SqliteStore>,
+    /// The clock of the bus, and of whoever is given it.
+    pub clock: Arc<MovableClock>,
+    /// Runs what a test starts.
+    pub supervisor: Supervisor,
+    /// Where the files are; it goes with the platform.
+    pub folder: TempDir,
 }
 
 impl Platform {
-    pub(crate) fn open() -> Self {
+    /// A new one, empty.
+    #[must_use]
+    pub fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(MovableClock::default());
         let options = ecs_bus_embedded::Options::new(Arc::clone(&clock) as Arc<dyn Clock>);
@@ -69,35 +71,38 @@ impl Platform {
         Self { bus, store, clock, supervisor: Supervisor::new(), folder }
     }
 
-    pub(crate) async fn user(&self) -> UserId {
+    /// A user without a password.
+    pub async fn user(&self) -> UserId {
         let id = UserId::new(Uuid::new_v4());
         let external_id = Some(id.to_string());
         let now = self.clock.now();
         self.store.provision(Provision { id, external_id, email: None, now }).await.unwrap().user.id
     }
 
-    pub(crate) async fn publish(&self, events: Vec<Event>) {
+    /// Publishes, and insists that all of it is durable.
+    pub async fn publish(&self, events: Vec<Event>) {
         let results = self.bus.publish(events).await;
         assert!(results.iter().all(Result::is_ok), "{results:?}");
     }
 
     /// Waits until the group of `subject` has settled everything.
-    pub(crate) async fn settled(&self, subject: Subject) {
+    pub async fn settled(&self, subject: Subject) {
         let settled = || async { self.bus.backlog(subject, subject.group()).await.unwrap().pending == 0 };
         until(&format!("{subject} is settled"), settled).await;
     }
 
-    pub(crate) async fn letters(&self) -> Vec<DeadLetterRow> {
+    /// The dead letters, newest first.
+    pub async fn letters(&self) -> Vec<DeadLetterRow> {
         self.store.dead_letters(1_000).await.unwrap()
     }
 
     /// Stops what the supervisor runs.
-    pub(crate) async fn drain(&self) {
+    pub async fn drain(&self) {
         assert!(self.supervisor.drain(DEADLINE).await.is_clean());
     }
 
     /// An offer to `user` that can be accepted.
-    pub(crate) async fn offer(&self, user: UserId) -> Offer {
+    pub async fn offer(&self, user: UserId) -> Offer {
         let now = self.clock.now();
         let offer = Offer {
             id: OfferId::new(Uuid::new_v4()),
@@ -133,7 +138,7 @@ impl Platform {
     }
 
     /// An offer to `user` that was accepted; its acceptance waits in the outbox.
-    pub(crate) async fn accepted(&self, user: UserId) -> OfferId {
+    pub async fn accepted(&self, user: UserId) -> OfferId {
         let offer = self.offer(user).await.id;
         let now = self.clock.now();
         let message = acceptance(user, offer, now);
@@ -144,7 +149,7 @@ impl Platform {
 }
 
 /// Polls until `done`, at most [`DEADLINE`].
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, done: impl Fn() -> F) {
+pub async fn until<F: Future<Output = bool>>(what: &str, done: impl Fn() -> F) {
     let deadline = tokio::time::Instant::now() + DEADLINE;
     while !done().await {
         assert!(tokio::time::Instant::now() < deadline, "waited too long until {what}");
@@ -152,7 +157,9 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, done: impl Fn() 
     }
 }
 
-pub(crate) fn terms() -> Terms {
+/// What every offer here promises.
+#[must_use]
+pub fn terms() -> Terms {
     Terms {
         credit_limit: Money::from_minor_units(500_000),
         interest_rate: Rate::from_basis_points(1425),
@@ -160,17 +167,22 @@ pub(crate) fn terms() -> Terms {
     }
 }
 
-pub(crate) fn acceptance(user: UserId, offer: OfferId, at: Timestamp) -> OutboxMessage {
+/// The outbox row of an acceptance.
+#[must_use]
+pub fn acceptance(user: UserId, offer: OfferId, at: Timestamp) -> OutboxMessage {
     outbox_message(&acceptance_event(user, offer, at))
 }
 
-pub(crate) fn acceptance_event(user: UserId, offer: OfferId, at: Timestamp) -> Event {
+/// The event of an acceptance.
+#[must_use]
+pub fn acceptance_event(user: UserId, offer: OfferId, at: Timestamp) -> Event {
     let approved = ApprovedOffer { offer, user, terms: terms(), accepted_at: at };
     OfferPayload::event(&approved, Headers::current())
 }
 
 /// An emotion of `user` that its sender calls `name`.
-pub(crate) fn emotion(user: UserId, name: &str, at: Timestamp) -> Event {
+#[must_use]
+pub fn emotion(user: UserId, name: &str, at: Timestamp) -> Event {
     let unit = |fraction| Unit::new(fraction).unwrap();
     let emotion = EmotionEvent {
         id: EventId::derive(user, name),
@@ -183,7 +195,8 @@ pub(crate) fn emotion(user: UserId, name: &str, at: Timestamp) -> Event {
 }
 
 /// A transaction of `user` that its sender calls `name`.
-pub(crate) fn transaction(user: UserId, name: &str, at: Timestamp) -> Event {
+#[must_use]
+pub fn transaction(user: UserId, name: &str, at: Timestamp) -> Event {
     let transaction = Transaction {
         id: TransactionId::from(EventId::derive(user, name)),
         user,
@@ -199,6 +212,7 @@ pub(crate) fn transaction(user: UserId, name: &str, at: Timestamp) -> Event {
 }
 
 /// The same envelope with bytes that nobody understands.
-pub(crate) fn malformed(event: Event) -> Event {
+#[must_use]
+pub fn malformed(event: Event) -> Event {
     Event { id: EventId::new(Uuid::new_v4()), payload: bytes::Bytes::from_static(b"{\"userId\":"), ..event }
 }

@@ -7,15 +7,19 @@ use async_trait::async_trait;
 use ecs_domain::Timestamp;
 use ecs_store::{DeadLetterRow, DeadLetters, Outbox, OutboxMessage, OutboxRow, StoreError};
 
+/// Dead letters.
 #[derive(Default)]
-pub(crate) struct Letters {
-    pub(crate) kept: Mutex<Vec<DeadLetterRow>>,
+pub struct Letters {
+    /// What was kept, oldest first.
+    pub kept: Mutex<Vec<DeadLetterRow>>,
     /// How many of the next calls fail.
-    pub(crate) failures: Mutex<u32>,
+    pub failures: Mutex<u32>,
 }
 
 impl Letters {
-    pub(crate) fn all(&self) -> Vec<DeadLetterRow> {
+    /// A copy of what was kept.
+    #[must_use]
+    pub fn all(&self) -> Vec<DeadLetterRow> {
         self.kept.lock().unwrap().clone()
     }
 }
@@ -39,16 +43,17 @@ impl DeadLetters for Letters {
 
 /// Rows with the time until which they are claimed.
 #[derive(Default)]
-pub(crate) struct MemoryOutbox {
+pub struct MemoryOutbox {
     rows: Mutex<Vec<(OutboxRow, Timestamp)>>,
     /// How many of the next calls that finish rows fail.
-    pub(crate) finish_failures: Mutex<u32>,
+    pub finish_failures: Mutex<u32>,
     /// How many of the next claims fail.
-    pub(crate) claim_failures: Mutex<u32>,
+    pub claim_failures: Mutex<u32>,
 }
 
 impl MemoryOutbox {
-    pub(crate) fn put(&self, message: OutboxMessage) {
+    /// Puts a message in.
+    pub fn put(&self, message: OutboxMessage) {
         let OutboxMessage { id, subject, key, payload, request_id, traceparent } = message;
         self.put_row(OutboxRow {
             row: 0,
@@ -61,13 +66,16 @@ impl MemoryOutbox {
         });
     }
 
-    pub(crate) fn put_row(&self, mut row: OutboxRow) {
+    /// Puts a row in; it gets the next number.
+    pub fn put_row(&self, mut row: OutboxRow) {
         let mut rows = self.rows.lock().unwrap();
         row.row = i64::try_from(rows.len()).unwrap();
         rows.push((row, Timestamp::MIN));
     }
 
-    pub(crate) fn depth(&self) -> usize {
+    /// How many rows there are.
+    #[must_use]
+    pub fn depth(&self) -> usize {
         self.rows.lock().unwrap().len()
     }
 }

@@ -13,8 +13,9 @@ use ecs_domain::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+/// The bus. Clones are the same bus.
 #[derive(Clone, Default)]
-pub(crate) struct MemoryBus(Arc<Shared>);
+pub struct MemoryBus(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -22,20 +23,23 @@ struct Shared {
     changed: Notify,
 }
 
+/// What it holds, and what it is told to refuse.
 #[derive(Default)]
-pub(crate) struct State {
+pub struct State {
     /// Everything that was published, repetitions included.
-    pub(crate) published: Vec<Event>,
+    pub published: Vec<Event>,
     /// How many of the next publishes are refused.
-    pub(crate) refuse_publishes: u32,
+    pub refuse_publishes: u32,
     /// How many of the next subscriptions are refused.
-    pub(crate) refuse_subscriptions: u32,
+    pub refuse_subscriptions: u32,
     /// How many subscriptions there were.
-    pub(crate) subscriptions: u32,
+    pub subscriptions: u32,
     /// The delays that were asked for, in order.
-    pub(crate) retries: Vec<Duration>,
-    pub(crate) acked: Vec<Event>,
-    pub(crate) closed: bool,
+    pub retries: Vec<Duration>,
+    /// What was acknowledged, in order.
+    pub acked: Vec<Event>,
+    /// Whether it has ended.
+    pub closed: bool,
     ready: VecDeque<Delivery>,
     delayed: Vec<(Instant, Delivery)>,
     held: HashMap<Tag, Delivery>,
@@ -43,16 +47,20 @@ pub(crate) struct State {
 }
 
 impl MemoryBus {
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    /// Its state, locked while the guard lives.
+    pub fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap()
     }
 
-    pub(crate) fn settled(&self) -> bool {
+    /// Whether nothing waits and nobody holds anything.
+    #[must_use]
+    pub fn settled(&self) -> bool {
         let state = self.state();
         state.ready.is_empty() && state.delayed.is_empty() && state.held.is_empty()
     }
 
-    pub(crate) fn end(&self) {
+    /// Ends it, as [`Bus::close`] does.
+    pub fn end(&self) {
         self.state().closed = true;
         self.0.changed.notify_waiters();
     }

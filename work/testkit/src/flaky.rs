@@ -11,18 +11,20 @@ use ecs_bus::{
 use ecs_domain::Timestamp;
 
 /// Refuses the next publishes of one subject.
-pub(crate) struct FlakyBus {
+pub struct FlakyBus {
     inner: Arc<dyn Bus>,
     subject: Subject,
     refusals: AtomicU32,
 }
 
 impl FlakyBus {
-    pub(crate) fn new(inner: Arc<dyn Bus>, subject: Subject, refusals: u32) -> Self {
+    /// Refuses the next `refusals` publishes of `subject`, and is `inner` for the rest.
+    pub fn new(inner: Arc<dyn Bus>, subject: Subject, refusals: u32) -> Self {
         Self { inner, subject, refusals: AtomicU32::new(refusals) }
     }
 
-    pub(crate) fn refusals_left(&self) -> u32 {
+    /// How many refusals are still to come.
+    pub fn refusals_left(&self) -> u32 {
         self.refusals.load(Ordering::SeqCst)
     }
 

@@ -1,28 +1,26 @@
 //! A bus and pieces of a store in memory, whose failures a test chooses, under tokio's paused time.
-#![allow(
-    dead_code,
-    clippy::allow_attributes,
-    clippy::unwrap_used,
-    reason = "each test binary uses its own part of it, and a test may stop at the first surprise"
-)]
 
-pub(crate) mod bus;
-pub(crate) mod store;
+mod bus;
+mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use bus::{MemoryBus, State};
 use bytes::Bytes;
 use ecs_bus::{Event, Headers, Subject};
 use ecs_domain::{Clock, EventId, Timestamp, UserId};
+pub use store::{Letters, MemoryOutbox};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Follows tokio's clock, so that it moves when a test's time does.
-pub(crate) struct TokioClock(Instant);
+pub struct TokioClock(Instant);
 
 impl TokioClock {
-    pub(crate) fn start() -> Arc<Self> {
+    /// Starts at noon of 2026-11-20.
+    #[must_use]
+    pub fn start() -> Arc<Self> {
         Arc::new(Self(Instant::now()))
     }
 }
@@ -33,7 +31,9 @@ impl Clock for TokioClock {
     }
 }
 
-pub(crate) fn event(subject: Subject, number: u128) -> Event {
+/// The event of this number, without content.
+#[must_use]
+pub fn event(subject: Subject, number: u128) -> Event {
     Event {
         id: EventId::new(Uuid::from_u128(number)),
         subject,
@@ -44,7 +44,7 @@ pub(crate) fn event(subject: Subject, number: u128) -> Event {
 }
 
 /// Polls until `done`, at most an hour of the test's time.
-pub(crate) async fn until(what: &str, done: impl Fn() -> bool) {
+pub async fn until(what: &str, done: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(3600);
     while !done() {
         assert!(Instant::now() < deadline, "waited too long until {what}");
