@@ -160,6 +160,7 @@ impl Scorecard {
 impl Term {
     fn contribution(&self, features: &Features) -> Contribution {
         let shaped = self.input.of(features).map_or(self.reference, |value| self.transform.apply(value));
-        Contribution { input: self.input, log_odds: self.weight * (shaped - self.reference) }
+        // Adding zero turns a negative zero into a plain one; a reader would wonder about "-0.0".
+        Contribution { input: self.input, log_odds: self.weight * (shaped - self.reference) + 0.0 }
     }
 }
