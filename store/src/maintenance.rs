@@ -11,6 +11,9 @@ pub trait Maintenance: Send + Sync + 'static {
     /// Drops what is past its retention. Raw emotion rows of days before `raw_floor` go; the ids of those among them
     /// that arrived at or after `ids_since` are kept, so that a late redelivery still counts once. Ids that arrived
     /// before `ids_since` go. Aggregates stay. Does a bounded piece of work and may be called again.
+    ///
+    /// An event that comes again counts as arriving then, for the bus may deliver the repeat for as long as it could the
+    /// first one. An engine may save itself the note of it while the last one is less than a day old.
     async fn retain(&self, retention: Retention) -> Result<Retained, StoreError>;
 
     /// Whether the engine answers.

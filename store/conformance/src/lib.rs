@@ -53,7 +53,7 @@ macro_rules! conformance {
             books: fates_say_what_became_of_events, counted_events_come_in_pages, counted_transactions_come_in_pages,
                 totals_add_up, a_summary_that_is_off_is_found, offers_are_accounted_for;
             retention: raw_rows_go_and_aggregates_stay, a_late_redelivery_after_retention_counts_once,
-                old_ids_go, retention_works_in_pieces;
+                old_ids_go, a_repeat_renews_the_id, retention_works_in_pieces;
             life: reopening_keeps_everything, a_closed_store_is_unavailable;
         }
     };

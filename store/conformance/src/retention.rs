@@ -1,5 +1,6 @@
 //! Retention of raw emotion rows and of ids.
 
+use ecs_domain::consent::Purpose;
 use ecs_domain::emotion::EmotionEvent;
 use ecs_store::{EmotionRules, EventKey, Fate, Folded, Ledger, Retained, Retention, Store};
 
@@ -68,6 +69,42 @@ pub async fn old_ids_go<H: Harness>() {
     assert_eq!(store.retain(week_later).await.unwrap(), Retained { raw_rows: 0, ids: 1, more: false });
     let totals = store.ledger_totals(Ledger::Emotions).await.unwrap();
     assert_eq!((totals.in_aggregates, totals.named), (3, 0));
+}
+
+/// Ids live as long after the last delivery of their event as the bus may deliver that one again. Ids of events
+/// with a raw row, without one, and of discarded ones are alike in this.
+pub async fn a_repeat_renews_the_id<H: Harness>() {
+    let harness = H::start().await;
+    let store = harness.store();
+    register(store.as_ref(), [1, 2, 3]).await;
+    let (purpose, long_ago) = (Purpose::EmotionAnalysis, after(-8 * DAY));
+    store.set_consent(user(2), purpose, false, long_ago).await.unwrap();
+    let events = [
+        emotion(1, 1, MORNING, [0.5; 3]),
+        emotion(1, 2, "2025-08-19T08:00:00Z", [0.5; 3]),
+        emotion(2, 3, MORNING, [0.5; 3]),
+        emotion(3, 4, MORNING, [0.5; 3]),
+    ];
+    use Fate::{Counted, Discarded, Unknown};
+    let first = store.fold_emotions(&events, rules(), long_ago).await.unwrap();
+    assert_eq!(first, [Folded::Counted, Folded::Counted, Folded::Discarded, Folded::Counted]);
+    store.set_consent(user(3), purpose, false, now()).await.unwrap();
+    assert_eq!(store.fold_emotions(&events, rules(), now()).await.unwrap(), [Folded::Repeated; 4]);
+
+    let dates = ["2026-11-20", "2025-08-19", "2026-11-20", "2026-11-20"];
+    let key =
+        |(event, date): (&EmotionEvent, &str)| EventKey { day: day(date), user: event.user, id: event.id };
+    let keys: Vec<_> = events.iter().zip(dates).map(key).collect();
+    let fates = async || store.fates(Ledger::Emotions, &keys).await.unwrap();
+    let dropped = store.retain(next_day()).await.unwrap();
+    assert_eq!(dropped, Retained { raw_rows: 2, ids: 0, more: false });
+    assert_eq!(fates().await, [Counted, Counted, Discarded, Counted]);
+    assert_eq!(
+        store.fold_emotions(&events, floored_rules(), after(60)).await.unwrap(),
+        [Folded::Repeated; 4]
+    );
+    store.retain(Retention { ids_since: after(1), ..next_day() }).await.unwrap();
+    assert_eq!(fates().await, [Unknown; 4], "and then they go");
 }
 
 /// A call does a bounded piece and says that there is more; in the end all of it is done.

@@ -34,6 +34,8 @@ fn hot_statements() -> Vec<&'static str> {
         emotions::HAS_IDS,
         emotions::FIND_RAW,
         emotions::FIND_ID,
+        emotions::RENEW_RAW,
+        emotions::RENEW_ID,
         features::ACCOUNT,
         features::TRANSACTIONS,
         features::LAST_TRANSACTION,

@@ -6,6 +6,7 @@
 use ecs_domain::Timestamp;
 use ecs_domain::consent::{ConsentRule, Purpose};
 use ecs_store::{EmotionRules, Folded};
+use jiff::SignedDuration;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use uuid::Uuid;
 
@@ -17,6 +18,10 @@ use crate::engine::Fault;
 pub(crate) const COUNTED: i64 = 1;
 /// What the inbox says of an event that was discarded for lack of consent.
 pub(crate) const DISCARDED: i64 = 2;
+
+/// How old a noted arrival may get before a repeat renews it. Ids are kept for a day longer than the bus keeps events,
+/// so within that day nothing needs to be written.
+const RENEWAL: SignedDuration = SignedDuration::from_hours(24);
 
 pub(crate) mod statements {
     //! The fold's SQL, where the test of the query plans sees it.
@@ -33,6 +38,10 @@ pub(crate) mod statements {
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING";
     pub(crate) const INSERT_ID: &str = "INSERT INTO emotion_inbox (day, user_id, event_id, arrived_at, fate)
          VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+    pub(crate) const RENEW_RAW: &str = "UPDATE emotional_events SET arrived_at = ?4
+         WHERE day = ?1 AND user_id = ?2 AND event_id = ?3 AND arrived_at < ?5";
+    pub(crate) const RENEW_ID: &str = "UPDATE emotion_inbox SET arrived_at = ?4
+         WHERE day = ?1 AND user_id = ?2 AND event_id = ?3 AND arrived_at < ?5";
     pub(crate) const ADD: &str = "INSERT INTO emotional_events_summary (user_id, summary_date, event_count,
             stress_event_count, positivity_sum, intensity_sum, stress_sum, updated_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -98,6 +107,8 @@ struct Fold<'a> {
     find_id: CachedStatement<'a>,
     insert_raw: CachedStatement<'a>,
     insert_id: CachedStatement<'a>,
+    renew_raw: CachedStatement<'a>,
+    renew_id: CachedStatement<'a>,
     add: CachedStatement<'a>,
 }
 
@@ -135,6 +146,8 @@ impl<'a> Fold<'a> {
             find_id: connection.prepare_cached(statements::FIND_ID)?,
             insert_raw: connection.prepare_cached(statements::INSERT_RAW)?,
             insert_id: connection.prepare_cached(statements::INSERT_ID)?,
+            renew_raw: connection.prepare_cached(statements::RENEW_RAW)?,
+            renew_id: connection.prepare_cached(statements::RENEW_ID)?,
             add: connection.prepare_cached(statements::ADD)?,
         };
         fold.insert_raw.raw_bind_parameter(5, now.as_microsecond())?;
@@ -176,6 +189,8 @@ impl<'a> Fold<'a> {
                 !(elsewhere && self.is_elsewhere(place, row, user)?) && self.insert(place, row, user)?;
             if is_new {
                 sums.take(row);
+            } else {
+                self.renew(row, user)?;
             }
             note(results, row, if is_new { Folded::Counted } else { Folded::Repeated });
         }
@@ -223,7 +238,21 @@ impl<'a> Fold<'a> {
             let was_counted =
                 counted && self.find_raw.exists(params![day, IdBytes(user), IdBytes(row.id)])?;
             let is_new = !was_counted && self.insert_id(row, user, DISCARDED)?;
+            if !is_new {
+                self.renew(row, user)?;
+            }
             note(results, row, if is_new { Folded::Discarded } else { Folded::Repeated });
+        }
+        Ok(())
+    }
+
+    /// The bus may deliver a repeat for as long as it could the first one, so the id has to live as long again.
+    fn renew(&mut self, row: &Row, user: Uuid) -> Result<(), Fault> {
+        let now = self.now.0;
+        let old = now.saturating_sub(RENEWAL).unwrap_or(Timestamp::MIN);
+        for statement in [&mut self.renew_raw, &mut self.renew_id] {
+            let (user, id) = (IdBytes(user), IdBytes(row.id));
+            statement.execute(params![row.day, user, id, now.as_microsecond(), old.as_microsecond()])?;
         }
         Ok(())
     }
