@@ -17,7 +17,7 @@ pub const CONTENT_TYPE_PROBLEM: &str = "application/problem+json";
 /// What kind of problem it is. Each kind owns its status and its title.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
-    /// The body is not what its content type says.
+    /// The body is not what its content type says, or not all there; or the query can't be read.
     Malformed,
     /// There are no credentials, or they don't hold.
     Unauthorized,
@@ -27,8 +27,6 @@ pub enum Code {
     NotFound,
     /// The path exists, the method doesn't.
     MethodNotAllowed,
-    /// The client took too long to send its body.
-    RequestTimeout,
     /// It clashes with what is there.
     Conflict,
     /// It was there once.
@@ -59,7 +57,6 @@ impl Code {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict => StatusCode::CONFLICT,
             Self::Gone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -74,14 +71,13 @@ impl Code {
     #[must_use]
     pub fn name(self) -> (&'static str, &'static str) {
         match self {
-            Self::Malformed => ("urn:ecs:problem:malformed", "The body is malformed"),
+            Self::Malformed => ("urn:ecs:problem:malformed", "The request is malformed"),
             Self::Unauthorized => ("urn:ecs:problem:unauthorized", "Authentication is needed"),
             Self::Forbidden => ("urn:ecs:problem:forbidden", "This is not allowed"),
             Self::NotFound => ("urn:ecs:problem:not-found", "There is no such thing"),
             Self::MethodNotAllowed => {
                 ("urn:ecs:problem:method-not-allowed", "The method is not allowed here")
             }
-            Self::RequestTimeout => ("urn:ecs:problem:request-timeout", "The body took too long to arrive"),
             Self::Conflict => ("urn:ecs:problem:conflict", "It clashes with what is there"),
             Self::Gone => ("urn:ecs:problem:gone", "It is no longer there"),
             Self::TooLarge => ("urn:ecs:problem:too-large", "The body is too large"),
@@ -139,12 +135,6 @@ impl Problem {
     #[must_use]
     pub fn method_not_allowed() -> Self {
         Self::new(Code::MethodNotAllowed, "the Allow header names the methods of this path")
-    }
-
-    /// 408: the client was too slow.
-    #[must_use]
-    pub fn request_timeout() -> Self {
-        Self::new(Code::RequestTimeout, "the body did not arrive in time")
     }
 
     /// 409: it clashes with what is there.

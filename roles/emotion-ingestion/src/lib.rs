@@ -94,6 +94,7 @@ async fn receive(
     request: Request,
 ) -> Result<Response, Problem> {
     if body::has_media_type(request.headers(), body::NDJSON) {
+        body::refuse_encoded(request.headers())?;
         // The upload's state is large; the single event, which is the hot path, need not carry its room.
         return Box::pin(stream::receive(&deps, &context, request.into_body())).await;
     }

@@ -33,15 +33,19 @@ pub(crate) async fn receive(
         tokio::select! {
             biased;
             Some(published) = upload.in_flight.next() => upload.tally.published(published),
-            frame = next_frame(&mut body), if upload.in_flight.len() < deps.limits.chunks_in_flight => match frame? {
-                NextFrame::End => break,
-                NextFrame::Data(piece) => {
+            frame = next_frame(&mut body), if upload.in_flight.len() < deps.limits.chunks_in_flight => match frame {
+                Ok(NextFrame::End) => break,
+                Ok(NextFrame::Data(piece)) => {
                     read += piece.len() as u64;
                     if read > deps.limits.max_body {
-                        upload.cut_off();
+                        upload.cut_off("the upload is over its limit", too_large(deps));
                         return upload.finish().await;
                     }
                     upload.take(piece);
+                }
+                Err(problem) => {
+                    upload.cut_off("the upload broke off", problem);
+                    return upload.finish().await;
                 }
             },
         }
@@ -73,7 +77,8 @@ struct Upload<'a> {
     chunk: Chunk,
     in_flight: FuturesUnordered<BoxFuture<'a, Published>>,
     tally: Tally,
-    over_limit: bool,
+    /// Why the body was not read to its end.
+    cut_off: Option<Problem>,
 }
 
 impl<'a> Upload<'a> {
@@ -86,7 +91,7 @@ impl<'a> Upload<'a> {
             chunk: Chunk::default(),
             in_flight: FuturesUnordered::new(),
             tally: Tally::new(deps.limits.listed_rejections),
-            over_limit: false,
+            cut_off: None,
         }
     }
 
@@ -140,10 +145,10 @@ impl<'a> Upload<'a> {
         }));
     }
 
-    /// The body turned out to be over its limit after part of it was published.
-    fn cut_off(&mut self) {
-        self.over_limit = true;
-        let detail = "the upload is over its limit: this line and those after it were not read".to_owned();
+    /// The body can't be read to its end, after part of it may have been published.
+    fn cut_off(&mut self, why: &str, problem: Problem) {
+        self.cut_off = Some(problem);
+        let detail = format!("{why}: this line and those after it were not read");
         self.tally.rejected(self.lines.current(), detail, true);
     }
 
@@ -152,8 +157,10 @@ impl<'a> Upload<'a> {
         while let Some(published) = self.in_flight.next().await {
             self.tally.published(published);
         }
-        if self.over_limit && self.tally.accepted() == 0 {
-            return Err(too_large(self.deps));
+        if let Some(problem) = self.cut_off
+            && self.tally.accepted() == 0
+        {
+            return Err(problem);
         }
         if let Some(error) = self.tally.sole_reason() {
             return Err(not_published(error));

@@ -2,7 +2,7 @@
 
 use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, Unit};
 use ecs_domain::{EventId, Timestamp, UserId, Violations};
-use ecs_web::body::{self, JsonError, Text};
+use ecs_web::body::{self, JsonError, Object, Text};
 use ecs_web::fields;
 use serde::Deserialize;
 use uuid::{NoContext, Uuid};
@@ -16,7 +16,7 @@ struct WireEvent<'a> {
     #[serde(borrow)]
     timestamp: Option<Text<'a>>,
     #[serde(borrow)]
-    emotion_event: Option<WireEmotion<'a>>,
+    emotion_event: Option<Object<WireEmotion<'a>>>,
     #[serde(borrow)]
     event_id: Option<Text<'a>>,
 }
@@ -25,7 +25,7 @@ struct WireEvent<'a> {
 struct WireEmotion<'a> {
     #[serde(rename = "type", borrow)]
     kind: Option<Text<'a>>,
-    metrics: Option<WireMetrics>,
+    metrics: Option<Object<WireMetrics>>,
 }
 
 /// The contract writes these three in snake_case.
@@ -55,7 +55,7 @@ pub(crate) fn read(json: &[u8], now: Timestamp) -> Result<Received<'_>, JsonErro
         .and_then(|text| violations.check("timestamp", fields::occurred_at(&text, now)));
     let emotion = violations
         .require("emotionEvent", wire.emotion_event)
-        .and_then(|wire| emotion(wire, &mut violations));
+        .and_then(|Object(wire)| emotion(wire, &mut violations));
     if let Some(id) = &wire.event_id {
         violations.check("eventId", fields::text(id));
     }
@@ -75,7 +75,7 @@ fn emotion(wire: WireEmotion<'_>, violations: &mut Violations) -> Option<(Emotio
     let kind = violations
         .require("emotionEvent.type", wire.kind)
         .and_then(|word| violations.check("emotionEvent.type", EmotionKind::new(word.0.into_owned())));
-    let metrics = violations.require("emotionEvent.metrics", wire.metrics)?;
+    let Object(metrics) = violations.require("emotionEvent.metrics", wire.metrics)?;
     let positivity = unit("emotionEvent.metrics.positivity", metrics.positivity, violations);
     let intensity = unit("emotionEvent.metrics.intensity", metrics.intensity, violations);
     let stress = unit("emotionEvent.metrics.stress_level", metrics.stress_level, violations);

@@ -6,7 +6,8 @@ use axum::extract::State;
 use ecs_domain::permission::Permission;
 use ecs_domain::{Day, EventId, UserId, Violations};
 use ecs_store::{EventKey, Fate, Ledger};
-use ecs_web::{Identity, Problem, body};
+use ecs_web::body::{self, Object};
+use ecs_web::{Identity, Problem};
 use ecs_work::books;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ const MAX_BYTES: usize = 2 * 1024 * 1024;
 #[derive(Deserialize)]
 struct Question {
     ledger: Option<String>,
-    keys: Option<Vec<Key>>,
+    keys: Option<Vec<Object<Key>>>,
 }
 
 #[derive(Deserialize)]
@@ -48,6 +49,7 @@ pub(crate) async fn fates(
     if !body::has_media_type(&headers, body::JSON) {
         return Err(Problem::unsupported_media_type("the content type must be application/json"));
     }
+    body::refuse_encoded(&headers)?;
     let bytes = body::collect(body, MAX_BYTES).await?;
     let (ledger, keys) = body::parse::<Question>(&bytes)?.read()?;
     let fates = reading.books().fates(ledger, &keys).await.map_err(|error| problem::of_store(&error))?;
@@ -64,7 +66,7 @@ impl Question {
         }
         match (ledger, keys) {
             (Some(ledger), Some(keys)) if violations.is_empty() => {
-                Ok((ledger, keys.into_iter().map(EventKey::from).collect()))
+                Ok((ledger, keys.into_iter().map(|Object(key)| key.into()).collect()))
             }
             _ => Err(violations),
         }

@@ -7,6 +7,7 @@ use ecs_domain::{Violation, Violations};
 use serde::Deserialize;
 use serde_json::error::Category;
 
+use super::Object;
 use crate::Problem;
 
 /// Why bytes are not the value that was asked for.
@@ -36,11 +37,10 @@ impl From<JsonError> for Problem {
 
 /// Reads an object. Only what doesn't fit is read a second time, to find the path of the field.
 pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, JsonError> {
-    // serde would take an array for an object, by the order of its fields.
-    if bytes.trim_ascii_start().first() == Some(&b'[') {
-        return Err(JsonError::Invalid(Violation::new("body", "must be an object").into()));
+    match serde_json::from_slice::<Object<T>>(bytes) {
+        Ok(Object(value)) => Ok(value),
+        Err(error) => Err(explain::<T>(bytes, &error)),
     }
-    serde_json::from_slice(bytes).map_err(|error| explain::<T>(bytes, &error))
 }
 
 /// Text that is borrowed from the body unless it holds escapes. In an `Option`, serde's own `Cow` would always copy.
@@ -72,12 +72,24 @@ fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8], error: &serde_json::Error) -
 /// Reads the bytes once more, now keeping the path. The same bytes fail in the same way.
 fn violation_of<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<JsonError> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let error = serde_path_to_error::deserialize::<_, T>(&mut json).err()?;
-    let path = error.path().to_string();
+    let error = serde_path_to_error::deserialize::<_, Object<T>>(&mut json).err()?;
+    let text = error.inner().to_string();
     // serde calls the document itself ".".
-    let field = if path == "." { "body".to_owned() } else { path };
-    let message = message(&error.inner().to_string());
+    let path = Some(error.path().to_string()).filter(|path| path != ".");
+    let field = match (path, duplicate_field(&text)) {
+        (Some(path), Some(name)) => format!("{path}.{name}"),
+        (None, Some(name)) => name.to_owned(),
+        (Some(path), None) => path,
+        (None, None) => "body".to_owned(),
+    };
+    let message = message(&text);
     Some(JsonError::Invalid(Violation::new(field, message).into()))
+}
+
+/// The field that stands twice, which serde's path doesn't say. The name is one of ours.
+fn duplicate_field(text: &str) -> Option<&str> {
+    let (name, _) = text.strip_prefix("duplicate field `")?.split_once('`')?;
+    Some(name)
 }
 
 const OUT_OF_RANGE: &str = "number out of range";
@@ -89,7 +101,7 @@ fn message(text: &str) -> Cow<'static, str> {
         return "must be a number of a size that can be held".into();
     }
     if text.starts_with("duplicate field") {
-        return "must not hold a field twice".into();
+        return "must not stand twice".into();
     }
     if text.starts_with("UUID parsing failed") {
         return "must be a UUID".into();

@@ -1,19 +1,21 @@
-//! JSON bodies: 415 for another content type, 413 over the limit, 400 for what is not JSON, 422 with the field's path
+//! JSON bodies: 415 for another content type and for a compressed body, 413 over the limit, 400 for what is not JSON, 422 with the field's path
 //! for what is JSON of the wrong shape. Values are never echoed.
 //!
 //! Shapes have `Option` fields and say with [`ecs_domain::Violations::require`] which are needed, so that a client
 //! hears of all missing fields at once. Unknown fields are ignored.
 
 mod json;
+mod object;
 mod read;
 
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde::de::DeserializeOwned;
 
 pub use json::{JsonError, Text, parse};
+pub use object::Object;
 pub use read::{NextFrame, collect, next_frame};
 
 use crate::Problem;
@@ -59,6 +61,7 @@ async fn read_json(request: Request) -> Result<Bytes, Problem> {
     if !has_media_type(request.headers(), JSON) {
         return Err(Problem::unsupported_media_type("the content type must be application/json"));
     }
+    refuse_encoded(request.headers())?;
     collect(request.into_body(), MAX_JSON_BYTES).await
 }
 
@@ -70,4 +73,14 @@ pub fn has_media_type(headers: &HeaderMap, expected: &str) -> bool {
     };
     let essence = value.split_once(';').map_or(value, |(essence, _)| essence);
     essence.trim().eq_ignore_ascii_case(expected)
+}
+
+/// 415 for a compressed body: what it unfolds to has no bound.
+pub fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(CONTENT_ENCODING) {
+        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            Err(Problem::unsupported_media_type("the body must come without a content encoding"))
+        }
+        _ => Ok(()),
+    }
 }

@@ -20,11 +20,12 @@ pub enum NextFrame {
     End,
 }
 
-/// Waits for the next piece: 408 when the client falls silent, 400 when the connection breaks the body off.
+/// Waits for the next piece: 400 when the client falls silent or the connection breaks the body off.
 pub async fn next_frame(body: &mut Body) -> Result<NextFrame, Problem> {
     loop {
-        let frame =
-            tokio::time::timeout(SILENCE, body.frame()).await.map_err(|_| Problem::request_timeout())?;
+        let frame = tokio::time::timeout(SILENCE, body.frame())
+            .await
+            .map_err(|_| Problem::malformed("the body did not arrive in time"))?;
         match frame {
             None => return Ok(NextFrame::End),
             Some(Err(_)) => return Err(Problem::malformed("the body broke off")),

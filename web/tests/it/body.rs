@@ -6,7 +6,7 @@ use axum::extract::Request;
 use axum::routing::post;
 use ecs_domain::UserId;
 use ecs_web::JsonBody;
-use ecs_web::body::MAX_JSON_BYTES;
+use ecs_web::body::{MAX_JSON_BYTES, Object};
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,8 +19,8 @@ struct Sample {
     name: Option<String>,
     count: Option<u32>,
     user: Option<UserId>,
-    nested: Option<Nested>,
-    list: Option<Vec<Nested>>,
+    nested: Option<Object<Nested>>,
+    list: Option<Vec<Object<Nested>>>,
 }
 
 #[derive(Deserialize)]
@@ -74,7 +74,12 @@ async fn a_wrong_type_is_named_by_its_path() {
     .await;
     check(r#"{"list": {}}"#, 422, Some(("list", "must be an array"))).await;
     check(r#"{"list": [{}, {"value": []}]}"#, 422, Some(("list[1].value", "must be a number"))).await;
-    check(r#"{"name": "a", "name": "b"}"#, 422, Some(("body", "must not hold a field twice"))).await;
+    check(r#"{"name": "a", "name": "b"}"#, 422, Some(("name", "must not stand twice"))).await;
+    check(r#"{"list": [{"flag": true, "flag": true}]}"#, 422, Some(("list[0].flag", "must not stand twice")))
+        .await;
+    check(r#"{"nested": [true, 0.5]}"#, 422, Some(("nested", "must be an object"))).await;
+    check(r#"{"list": [[true, 0.5]]}"#, 422, Some(("list[0]", "must be an object"))).await;
+    check(r#"["x", 7]"#, 422, Some(("body", "must be an object"))).await;
     check("7", 422, Some(("body", "must be an object"))).await;
     check("null", 422, Some(("body", "must be an object"))).await;
 }
@@ -121,6 +126,20 @@ async fn only_json_is_taken() {
     check(Some(""), 415).await;
 }
 
+#[tokio::test]
+async fn a_compressed_body_is_415() {
+    let check = async |encoding: &str, expect: u16| {
+        let request = Request::post("/")
+            .header("content-type", "application/json")
+            .header("content-encoding", encoding);
+        let answer = call(router(), request.body(Body::from("{}")).unwrap()).await;
+        assert_eq!(answer.status.as_u16(), expect, "{encoding}");
+    };
+    check("gzip", 415).await;
+    check("identity, br", 415).await;
+    check("Identity", 200).await;
+}
+
 /// A body in pieces, of which nobody knows how many will come.
 fn pieces(pieces: Vec<Bytes>) -> Body {
     let pieces = pieces.into_iter().map(Ok::<_, String>);
@@ -150,6 +169,17 @@ async fn a_body_over_the_limit_is_413_announced_or_not() {
 async fn a_body_that_breaks_off_is_400() {
     let broken = futures::stream::iter([Ok(Bytes::from_static(b"{")), Err("gone")]);
     assert_eq!(send(Some("application/json"), Body::from_stream(broken)).await.status, 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_falls_silent_in_its_body_hears_400() {
+    let silent = futures::stream::iter([Ok::<_, String>(Bytes::from_static(b"{"))]);
+    let silent = futures::StreamExt::chain(silent, futures::stream::pending());
+    let answer = send(Some("application/json"), Body::from_stream(silent)).await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json["detail"]),
+        (400, &json!("the body did not arrive in time"))
+    );
 }
 
 proptest! {

@@ -80,6 +80,8 @@ async fn every_invalid_value_is_named_by_its_path() {
     check("/timestamp", json!("2001-02-03T04:05:06-03:00"), None).await;
     check("/emotionEvent", json!(null), Some("is required")).await;
     check("/emotionEvent", json!("calm"), Some("must be an object")).await;
+    check("/emotionEvent", json!(["calm", [0.5, 0.5, 0.5]]), Some("must be an object")).await;
+    check("/emotionEvent/metrics", json!([0.5, 0.5, 0.5]), Some("must be an object")).await;
     check("/emotionEvent/type", json!(null), Some("is required")).await;
     check("/emotionEvent/type", json!(""), Some("must be 1 to 64 printable characters")).await;
     check("/emotionEvent/type", json!("x".repeat(65)), Some("must be 1 to 64 printable characters")).await;

@@ -143,3 +143,34 @@ async fn an_upload_over_its_limit_is_413_or_tells_what_was_accepted_of_it() {
     }]);
     assert_eq!(answer.json["rejected"], expect);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_breaks_off_tells_what_was_accepted_of_it() {
+    let check = async |lines: usize, silent: bool, expect: u16| {
+        let bus = FakeBus::taking_all();
+        let mut pieces = vec![Ok(Bytes::from(format!("{}\n", line("a")))); lines];
+        pieces.push(Ok(Bytes::from("{\"userId\"")));
+        if !silent {
+            pieces.push(Err("the connection is gone"));
+        }
+        let body = futures::StreamExt::chain(futures::stream::iter(pieces), futures::stream::pending());
+        let answer = send(&bus, request("application/x-ndjson").body(Body::from_stream(body)).unwrap()).await;
+        assert_eq!((answer.status, bus.events().len()), (expect, lines), "{}", answer.json);
+        if expect == 202 {
+            let detail = "the upload broke off: this line and those after it were not read";
+            let rejected = json!([{"line": lines + 1, "detail": detail, "retryable": true}]);
+            assert_eq!(answer.json, json!({"accepted": lines, "rejected": rejected, "rejectedTotal": 1}));
+        }
+    };
+    check(0, true, 400).await;
+    check(0, false, 400).await;
+    check(7, true, 202).await;
+    check(7, false, 202).await;
+}
+
+#[tokio::test]
+async fn a_compressed_upload_is_415() {
+    let bus = FakeBus::taking_all();
+    let request = request("application/x-ndjson").header("content-encoding", "gzip");
+    assert_eq!(send(&bus, request.body(line("a").into()).unwrap()).await.status, 415);
+}
