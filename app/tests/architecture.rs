@@ -123,6 +123,64 @@ fn no_function_is_longer_than_a_page_and_no_file_than_a_chapter() {
     assert!(offences.is_empty(), "{offences:#?}");
 }
 
+/// The eighth of the known faults. Tests wait for what they want until a deadline, or move a paused clock: one that sleeps
+/// for a fixed time is slow when that is too long and fails when it is too short. None is left out, either.
+#[test]
+fn fault_8_tests_slept_a_fixed_time_and_were_flaky() {
+    let mut sleepers = Sleepers::default();
+    for path in sources(&root()) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let kinds = ["tests", "testkit", "conformance"];
+        sleepers.in_tests = path.components().any(|part| kinds.iter().any(|kind| part.as_os_str() == *kind));
+        sleepers.lines = text.lines().map(str::to_owned).collect();
+        sleepers.path = path;
+        sleepers.visit_file(&syn::parse_file(&text).unwrap());
+    }
+    assert!(sleepers.tests > 300, "only {} tests were looked at", sleepers.tests);
+    assert!(sleepers.patient > 3, "only {} functions poll: does this still find them?", sleepers.patient);
+    assert!(sleepers.offences.is_empty(), "{:#?}", sleepers.offences);
+}
+
+#[derive(Default)]
+struct Sleepers {
+    path: PathBuf,
+    lines: Vec<String>,
+    in_tests: bool,
+    tests: usize,
+    patient: usize,
+    offences: Vec<String>,
+}
+
+impl<'ast> Visit<'ast> for Sleepers {
+    fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
+        let before = self.in_tests;
+        self.in_tests |= module.attrs.iter().any(|attribute| attribute.path().is_ident("cfg"));
+        syn::visit::visit_item_mod(self, module);
+        self.in_tests = before;
+    }
+
+    fn visit_item_fn(&mut self, function: &'ast syn::ItemFn) {
+        let (start, end) = (function.span().start().line, function.span().end().line);
+        let text = self.lines[start - 1..end].join("\n");
+        self.tests += usize::from(text.contains("#[test]") || text.contains("#[tokio::test"));
+        if self.in_tests && text.contains("sleep(") {
+            let patient = text.contains("deadline") || text.contains("start_paused");
+            self.patient += usize::from(patient);
+            if !patient {
+                self.offences.push(format!(
+                    "{}: {} sleeps without a deadline",
+                    self.path.display(),
+                    function.sig.ident
+                ));
+            }
+        }
+        if function.attrs.iter().any(|attribute| attribute.path().is_ident("ignore")) {
+            self.offences.push(format!("{}: {} is left out", self.path.display(), function.sig.ident));
+        }
+        syn::visit::visit_item_fn(self, function);
+    }
+}
+
 #[test]
 fn the_readme_names_both_commands_and_links_what_exists() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
