@@ -2,7 +2,7 @@
 .PHONY: run test check soak bench
 
 run:
-	cargo run --release --quiet -- demo
+	cargo run --release --locked -- demo
 
 test:
 	cargo test --workspace --locked
