@@ -5,6 +5,7 @@
 //! takes rows away, always the oldest.
 
 use std::path::Path;
+use std::{fs, io};
 
 use ecs_bus::{BusError, Subject};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -58,11 +59,26 @@ pub(crate) fn index(subject: Subject) -> usize {
 pub(crate) fn open_writer(path: &Path, options: &Options) -> Result<Connection, BusError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if options.vfs.is_none() {
+        make_private(path).map_err(|error| BusError::Unavailable(error.to_string()))?;
+    }
     let connection = connect(path, options, flags)?;
     check_ownership(&connection)?;
     configure(&connection, options).map_err(|error| classify(&error))?;
     migrate(&connection).map_err(|error| classify(&error))?;
     Ok(connection)
+}
+
+/// Makes the file for its owner alone, when it isn't there. SQLite gives the files beside it the same permissions.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Opens a connection that only reads.

@@ -129,3 +129,18 @@ async fn a_dropped_bus_leaves_nobody_waiting() {
     assert!(matches!(within(waiting).await.unwrap(), Err(BusError::Closed)));
     open(&file).unwrap();
 }
+
+/// They hold what customers felt and bought.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_files_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let bus = open(&folder.path().join("bus.db")).unwrap();
+    publish(&bus, events(0..1)).await;
+    let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(files.len(), 3, "the database and the two files beside it: {files:?}");
+    for file in files {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{file:?}");
+    }
+}

@@ -148,3 +148,18 @@ async fn contract_columns_read_as_others_expect_them() {
     );
     assert_eq!(row, expect);
 }
+
+/// They hold what customers felt and bought.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_files_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    register(&store, [1]).await;
+    let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(files.len(), 3, "the database and the two files beside it: {files:?}");
+    for file in files {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{file:?}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Opening a connection the way every part of the engine wants it.
 
 use std::path::Path;
+use std::{fs, io};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -15,7 +16,11 @@ pub(crate) fn connect(path: &Path, options: &Options) -> rusqlite::Result<Connec
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = match &options.vfs {
         Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs.as_str())?,
-        None => Connection::open_with_flags(path, flags)?,
+        None => {
+            // Where that isn't possible, SQLite says why.
+            drop(make_private(path));
+            Connection::open_with_flags(path, flags)?
+        }
     };
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.busy_timeout(options.busy_timeout)?;
@@ -26,4 +31,16 @@ pub(crate) fn connect(path: &Path, options: &Options) -> rusqlite::Result<Connec
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     Ok(connection)
+}
+
+/// Makes the file for its owner alone, when it isn't there. SQLite gives the files beside it the same permissions.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
