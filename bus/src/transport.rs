@@ -53,7 +53,8 @@ pub trait Bus: Send + Sync + 'static {
     async fn close(&self) -> Result<(), BusError>;
 }
 
-/// One member of a group. Dropping it hands what it has not settled back to the group at once.
+/// One member of a group. Dropping it hands what it has not settled back to the group at once, and that MUST NOT count as
+/// an attempt: a worker leaves when it stops, or when what it needs is away, which is no event's fault.
 #[async_trait]
 pub trait Subscription: Send {
     /// Waits for events, then returns at least one and at most `max_batch` of them. [`BusError::Closed`] when the

@@ -47,6 +47,13 @@ enum State {
     Waiting { due: Timestamp },
 }
 
+/// Whether a delivery that comes back counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    Made,
+    Unmade,
+}
+
 /// What a member was given to deliver: events that come round again, and a run of new ones.
 pub(crate) struct Reserved {
     pub(crate) again: Vec<Again>,
@@ -191,23 +198,25 @@ impl Group {
         }
     }
 
-    /// Takes back all that `member` holds.
+    /// Takes back all that `member` holds. It leaves because it stops, or because what it needs is away: that is no
+    /// attempt. Its tags can't be mistaken for those of the next delivery, which goes to another member.
     pub(crate) fn leave(&mut self, member: Member, now: Timestamp) {
-        self.release(now, |holder, _| holder == member);
+        self.release(now, Attempt::Unmade, |holder, _| holder == member);
     }
 
     /// Takes back what is held longer than its lease.
     pub(crate) fn expire(&mut self, now: Timestamp) {
         if self.first_lease.is_some_and(|first| first <= now) {
-            self.release(now, |_, until| until <= now);
+            self.release(now, Attempt::Made, |_, until| until <= now);
         }
     }
 
-    fn release(&mut self, now: Timestamp, matching: impl Fn(Member, Timestamp) -> bool) {
+    fn release(&mut self, now: Timestamp, attempt: Attempt, matching: impl Fn(Member, Timestamp) -> bool) {
         self.first_lease = None;
         for (position, entry) in &mut self.open {
             let State::Leased { member, until } = entry.state else { continue };
             if matching(member, until) {
+                entry.attempt -= u32::from(attempt == Attempt::Unmade && entry.attempt > 0);
                 entry.state = State::Waiting { due: now };
                 self.due.insert((now, *position));
             } else {

@@ -90,13 +90,17 @@ fn a_lease_runs_out_for_those_only_whose_time_has_come() {
 }
 
 #[test]
-fn what_a_member_never_saw_is_not_an_attempt() {
+fn what_a_member_never_saw_or_hands_back_is_not_an_attempt() {
     let mut group = Group::resume(0, Vec::new());
     let reserved = group.reserve(1, 2, at(0), at(30), 2);
     group.take_back(1, reserved.positions(), at(0));
     assert_eq!(reserve(&mut group, 2, 5, 0, 2), [(1, 1), (2, 1)]);
     group.leave(2, at(0));
-    assert_eq!(reserve(&mut group, 3, 5, 0, 2), [(1, 2), (2, 2)]);
+    assert_eq!(reserve(&mut group, 3, 5, 0, 2), [(1, 1), (2, 1)]);
+    retry(&mut group, 3, 1, 1, 0, 0);
+    assert_eq!(reserve(&mut group, 3, 5, 0, 2), [(1, 2)]);
+    group.leave(3, at(0));
+    assert_eq!(reserve(&mut group, 4, 5, 0, 2), [(1, 2), (2, 1)], "what failed stays counted");
 }
 
 #[test]
