@@ -1,5 +1,6 @@
 //! The command line, and how large a run it asks for.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -13,6 +14,9 @@ pub(crate) struct Args {
     /// One short round: shows that everything works, its numbers mean little.
     #[arg(long)]
     quick: bool,
+    /// Measures this binary of the platform instead of building one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) binary: Option<PathBuf>,
     /// How many rounds; the table shows medians.
     #[arg(long)]
     rounds: Option<usize>,

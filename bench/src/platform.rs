@@ -16,6 +16,7 @@ use ecs_web::{Identity, Secret};
 use futures::StreamExt as _;
 
 use crate::args::Answer;
+use crate::report;
 
 pub(crate) const INTERNAL_KEY: &str = "a key of the benchmark only";
 const SECRET_KEY: &str = "a secret that only signs the benchmark's tokens";
@@ -90,7 +91,8 @@ impl Server {
         // An earlier process over the same folder left its address behind.
         let announced = data.0.join("address");
         let _ = std::fs::remove_file(&announced);
-        let log = std::fs::File::options().create(true).append(true).open(log(binary))?;
+        let log =
+            std::fs::File::options().create(true).append(true).open(report::folder()?.join("ecs.log"))?;
         let started = Instant::now();
         let child = Command::new(binary)
             .arg("serve")
@@ -173,11 +175,6 @@ impl Drop for Server {
     }
 }
 
-/// Where the platform logs to, beside the report.
-fn log(binary: &Path) -> PathBuf {
-    binary.with_file_name("../bench/ecs.log")
-}
-
 fn is_ready(address: SocketAddr) -> bool {
     let ask = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect(address)?;
@@ -198,6 +195,7 @@ pub(crate) fn token(user: UserId) -> anyhow::Result<String> {
 
 /// Builds the platform's release binary and returns its path.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
+    report::progress("building the release binary");
     let me = std::env::current_exe()?;
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -215,8 +215,9 @@ fn thousands(digits: &str) -> String {
     text
 }
 
-/// Where reports and data go: beside the binaries, on a disk rather than in memory.
-pub(crate) fn folder(binary: &Path) -> anyhow::Result<PathBuf> {
+/// Where reports, logs and data go: `bench` beside the folder of this binary, on a disk rather than in memory.
+pub(crate) fn folder() -> anyhow::Result<PathBuf> {
+    let binary = std::env::current_exe()?;
     let target = binary.parent().and_then(Path::parent).context("the binary has no folder")?;
     let folder = target.join("bench");
     std::fs::create_dir_all(&folder)?;

@@ -30,7 +30,7 @@ pub(crate) struct Idle {
 /// The whole run.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let scale = args.scale();
-    let (place, setting) = prepare(scale)?;
+    let (place, setting) = prepare(args, scale)?;
     report::progress("start-up and idle memory");
     let idle = idle(&setting.binary, setting.folder.path())?;
     let mut rounds = Vec::new();
@@ -43,17 +43,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Only the durable POST.
 pub(crate) fn steady(args: &Args, time: Duration) -> anyhow::Result<()> {
-    let (_, setting) = prepare(Scale { steady: time, ..args.scale() })?;
+    let (_, setting) = prepare(args, Scale { steady: time, ..args.scale() })?;
     report::say(&format!("{:#?}", setting.only_steady()?));
     Ok(())
 }
 
 /// The folder of the reports, and what every measurement needs.
-fn prepare(scale: Scale) -> anyhow::Result<(PathBuf, Setting)> {
+fn prepare(args: &Args, scale: Scale) -> anyhow::Result<(PathBuf, Setting)> {
     anyhow::ensure!(!cfg!(debug_assertions), "a debug build measures nothing: run `make bench`");
-    report::progress("building the release binary");
-    let binary = platform::build()?;
-    let place = report::folder(&binary)?;
+    let binary = match &args.binary {
+        Some(binary) => binary.clone(),
+        None => platform::build()?,
+    };
+    let place = report::folder()?;
     let folder = tempfile::tempdir_in(&place).context("no folder for the data")?;
     let population = Population::new(scale.users, Timestamp::now());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
