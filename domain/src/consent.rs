@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn silence_counts_only_where_consent_is_assumed() {
-        let check = |rule: ConsentRule, said, expect| assert_eq!(rule.allows(said), expect, "{rule:?} {said:?}");
+        let check =
+            |rule: ConsentRule, said, expect| assert_eq!(rule.allows(said), expect, "{rule:?} {said:?}");
         check(ConsentRule::Assumed, None, true);
         check(ConsentRule::Assumed, Some(false), false);
         check(ConsentRule::Required, None, false);

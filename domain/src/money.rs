@@ -103,12 +103,11 @@ impl FromStr for Rate {
 
     fn from_str(digits: &str) -> Result<Self, Self::Err> {
         let value = parse_decimal(digits).ok_or("must be a number")?;
-        let points = (value * Decimal::ONE_HUNDRED).normalize();
-        if points.scale() > 0 {
+        if value.normalize().scale() > 2 {
             return Err("must have at most 2 decimals".into());
         }
-        match u32::try_from(points) {
-            Ok(basis_points) if basis_points <= 100_000 => Ok(Self { basis_points }),
+        match value.checked_mul(Decimal::ONE_HUNDRED).map(u32::try_from) {
+            Some(Ok(basis_points)) if basis_points <= 100_000 => Ok(Self { basis_points }),
             _ => Err("must be between 0 and 1000 percent per year".into()),
         }
     }
@@ -185,5 +184,7 @@ mod tests {
         assert_eq!(serde_json::to_string(&rate).unwrap(), "14.25");
         assert!(serde_json::from_str::<Rate>("14.255").is_err());
         assert!(serde_json::from_str::<Rate>("-1").is_err());
+        assert!(serde_json::from_str::<Rate>("1000.01").is_err());
+        assert!(serde_json::from_str::<Rate>("79228162514264337593543950335").is_err());
     }
 }

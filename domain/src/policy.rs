@@ -81,7 +81,11 @@ mod tests {
     fn a_score_falls_into_the_first_band_that_reaches_it() {
         let policy = policy(0.5, vec![band(0.2, 900), band(0.5, 100)]).validate().unwrap();
         let check = |risk, expect: Option<i64>| {
-            assert_eq!(policy.terms_for(risk).map(|terms| terms.credit_limit.minor_units()), expect, "{risk}");
+            assert_eq!(
+                policy.terms_for(risk).map(|terms| terms.credit_limit.minor_units()),
+                expect,
+                "{risk}"
+            );
         };
         check(0.0, Some(900));
         check(0.2, Some(900));
