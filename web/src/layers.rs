@@ -69,11 +69,8 @@ where
         let context = RequestContext::from_headers(request.headers());
         request.extensions_mut().insert(context.clone());
         let span = seen.span(&context, self.role);
-        let timeout = if has_media_type(request.headers(), NDJSON) {
-            self.limits.stream_timeout
-        } else {
-            self.limits.request_timeout
-        };
+        let timeout =
+            if may_take_long(&request) { self.limits.stream_timeout } else { self.limits.request_timeout };
         // Routing and extractors may run right here, so this belongs into the span, too.
         let answer = span.in_scope(|| self.inner.call(request));
         Box::pin(async move {
@@ -83,6 +80,11 @@ where
             Ok(response)
         })
     }
+}
+
+/// Uploads, whose clients set the pace, and the balance of the books, which walks the whole log.
+fn may_take_long(request: &Request) -> bool {
+    has_media_type(request.headers(), NDJSON) || request.uri().path() == "/v1/operations/books"
 }
 
 /// What the access log needs of a request that has been handed on.

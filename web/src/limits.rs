@@ -7,7 +7,8 @@ use std::time::Duration;
 pub struct Limits {
     /// How long a request may take until its answer is there.
     pub request_timeout: Duration,
-    /// The same for an upload of NDJSON, which may be large and come over a slow line.
+    /// The same for an upload of NDJSON, which may be large and come over a slow line, and for the balance of the
+    /// books, which reads the whole log.
     pub stream_timeout: Duration,
     /// How long a client may take to send a request's headers, and so how long a connection may stay idle.
     pub header_read_timeout: Duration,

@@ -6,6 +6,7 @@ use axum::extract::{FromRequestParts, Query, RawPathParams};
 use ecs_domain::{Violation, Violations};
 use http::request::Parts;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::Problem;
 
@@ -36,6 +37,21 @@ impl<S: Send + Sync> FromRequestParts<S> for PathParams {
             .await
             .map_err(|_| Problem::not_found("there is no such path"))?;
         Ok(Self(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()))
+    }
+}
+
+/// What the query says, as a shape whose fields are `Option<String>`: 400 when a field stands twice.
+#[derive(Debug, Clone, Copy)]
+pub struct QueryParams<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(_) => Err(Problem::malformed("the query can't be read")),
+        }
     }
 }
 
@@ -80,9 +96,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(raw) = Query::<RawPage>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| Problem::malformed("the query can't be read"))?;
+        let QueryParams(raw) = QueryParams::from_request_parts(parts, state).await?;
         Ok(Self::read(raw)?)
     }
 }

@@ -143,3 +143,34 @@ async fn what_is_past_its_retention_is_forgotten_and_the_aggregates_stay() {
     assert_eq!(totals(&platform).await.in_aggregates, 5);
     assert!(supervisor.drain(DEADLINE).await.is_clean());
 }
+
+/// A laptop that was closed for longer than the bus keeps events: what got its 202 before is still counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waited_through_a_long_stop_is_counted() {
+    let platform = Platform::open();
+    let (user, now) = (platform.user().await, platform.clock.now());
+    platform.publish((0..12_000).map(|n| emotion(user, &format!("{n}"), now)).collect()).await;
+
+    platform.clock.advance(9 * DAY);
+    role(&platform, Cache::none()).start(&platform.supervisor);
+    platform.settled(Subject::Emotions).await;
+    assert_eq!(totals(&platform).await.in_aggregates, 12_000);
+    platform.drain().await;
+}
+
+/// It was counted, and the process died before the bus wrote that down.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_counted_before_a_long_stop_is_not_counted_again() {
+    let platform = Platform::open();
+    let (user, long_ago) = (platform.user().await, platform.clock.now() - 100 * DAY);
+    let event = emotion(user, "back-dated, so only its id is kept", long_ago);
+    platform.publish(vec![event.clone()]).await;
+    role(&platform, Cache::none()).handler().handle(&[delivery(event)]).await.unwrap();
+    assert_eq!(totals(&platform).await.in_aggregates, 1);
+
+    platform.clock.advance(9 * DAY);
+    role(&platform, Cache::none()).start(&platform.supervisor);
+    platform.settled(Subject::Emotions).await;
+    assert_eq!(totals(&platform).await.in_aggregates, 1);
+    platform.drain().await;
+}

@@ -39,10 +39,11 @@ pub(crate) async fn list(
     State(reading): State<Reading>,
     identity: Identity,
     path: PathParams,
-    Page { page, page_size }: Page,
+    page: Result<Page, Problem>,
 ) -> Result<Json<Notifications>, Problem> {
     let user: UserId = path.id("user_id")?;
     identity.require_user(user, Permission::UsersReadAny)?;
+    let Page { page, page_size } = page?;
     let found = reading
         .store
         .notifications(user, PageRequest { page, page_size })

@@ -153,6 +153,7 @@ async fn strangers_read_nothing() {
     let list = format!("/v1/users/{user}/notifications");
     check(list.clone(), None, 401).await;
     check(list.clone(), Some(Identity::of(stranger)), 403).await;
+    check(format!("{list}?page=0"), Some(Identity::of(stranger)), 403).await;
     check(list.clone(), Some(Identity::with(stranger, [Permission::OperationsRead])), 403).await;
     let body = check(list.clone(), Some(reader), 200).await;
     assert_eq!((&body["total"], &body["page_size"]), (&json!(1), &json!(10)));

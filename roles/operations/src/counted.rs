@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use ecs_domain::permission::Permission;
 use ecs_domain::{Day, EventId, Timestamp, UserId, Violations};
 use ecs_store::{EventKey, Ledger};
+use ecs_web::params::QueryParams;
 use ecs_web::{Identity, Problem};
 use serde::{Deserialize, Serialize};
 
@@ -50,9 +51,10 @@ struct Request {
 pub(crate) async fn counted(
     State(reading): State<Reading>,
     identity: Identity,
-    Query(question): Query<Question>,
+    question: Result<QueryParams<Question>, Problem>,
 ) -> Result<Json<Counted>, Problem> {
     identity.require(Permission::OperationsRead)?;
+    let QueryParams(question) = question?;
     let Request { ledger, limit, after } = question.read()?;
     let page =
         reading.books().counted(ledger, after, limit).await.map_err(|error| problem::of_store(&error))?;

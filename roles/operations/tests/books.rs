@@ -179,6 +179,9 @@ async fn wrong_questions_hear_which_field_is_wrong() {
     check(scene.fates(&json!({ "ledger": "offers", "keys": [] })).await, &["ledger"]);
     let key = json!({ "userId": Uuid::nil(), "eventId": "1", "day": "2026-11-20" });
     check(scene.fates(&json!({ "ledger": "emotions", "keys": [key] })).await, &["keys[0].eventId"]);
+    check(scene.fates(&json!({ "ledger": "emotions", "keys": [{}] })).await, &["keys[0].userId"]);
+    let key = json!([Uuid::nil(), Uuid::nil(), "2026-11-20"]);
+    check(scene.fates(&json!({ "ledger": "emotions", "keys": [key] })).await, &["keys[0]"]);
     check(scene.get("/v1/operations/books/counted?limit=0").await, &["ledger", "limit"]);
     check(scene.get("/v1/operations/books/counted?ledger=emotions&after_day=today").await, &["after_day"]);
     let nil = Uuid::nil();
@@ -186,6 +189,13 @@ async fn wrong_questions_hear_which_field_is_wrong() {
         scene.get(&format!("/v1/operations/books/counted?ledger=emotions&after_user={nil}")).await,
         &["after_id"],
     );
+}
+
+#[tokio::test]
+async fn a_field_that_stands_twice_in_the_query_is_a_problem_of_400() {
+    let scene = Scene::open();
+    let (status, problem) = scene.get("/v1/operations/books/counted?limit=1&limit=2").await;
+    assert_eq!((status, &problem["status"]), (StatusCode::BAD_REQUEST, &json!(400)));
 }
 
 #[tokio::test]

@@ -73,8 +73,8 @@ async fn receive(
     context: RequestContext,
     JsonBytes(json): JsonBytes,
 ) -> Result<Response, Problem> {
-    let transaction = wire::read(&json, deps.base_currency, deps.clock.now())?;
-    identity.require_user(transaction.user, Permission::TransactionsWriteAny)?;
+    let may_send_for = |user| identity.require_user(user, Permission::TransactionsWriteAny);
+    let transaction = wire::read(&json, deps.base_currency, deps.clock.now(), may_send_for)?;
     let event = TransactionPayload::event(&transaction, context.trace_id(), headers(&context));
     // A transport that returns no result has promised nothing.
     let unanswered = || Err(PublishError::Unavailable("no result".to_owned()));

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use ecs_domain::transaction::{Currency, Transaction};
 use ecs_domain::{EventId, Timestamp, TransactionId, UserId, Violations};
-use ecs_web::body::{self, JsonError, Text};
-use ecs_web::fields;
+use ecs_web::body::{self, Text};
+use ecs_web::{Problem, fields};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::{NoContext, Uuid};
@@ -35,13 +35,20 @@ struct WireTransaction<'a> {
     occurred_at: Option<Text<'a>>,
 }
 
-/// Reads and checks one transaction. All its violations are reported at once, unless a type is wrong.
-pub(crate) fn read(json: &[u8], base: Currency, now: Timestamp) -> Result<Transaction, JsonError> {
+/// Reads and checks one transaction. All its violations are reported at once, unless a type is wrong, or its user is
+/// one that the sender may not send for: then nothing else is said.
+pub(crate) fn read(
+    json: &[u8],
+    base: Currency,
+    now: Timestamp,
+    may_send_for: impl FnOnce(UserId) -> Result<(), Problem>,
+) -> Result<Transaction, Problem> {
     let wire: WireTransaction<'_> = body::parse(json)?;
     let mut violations = Violations::none();
     let user = violations
         .require("userId", wire.user_id)
         .and_then(|text| violations.check("userId", fields::id::<UserId>(&text)));
+    user.map_or(Ok(()), may_send_for)?;
     let amount = violations
         .require("amount", wire.amount)
         .and_then(|json| violations.check("amount", amount::read(json.get())));
@@ -72,7 +79,7 @@ pub(crate) fn read(json: &[u8], base: Currency, now: Timestamp) -> Result<Transa
                 client_id,
             })
         }
-        _ => Err(JsonError::Invalid(violations)),
+        _ => Err(violations.into()),
     }
 }
 

@@ -51,13 +51,13 @@ impl ListedOffer {
 pub(crate) async fn list(
     identity: Identity,
     path: PathParams,
-    page: Page,
+    page: Result<Page, Problem>,
     Extract(state): Extract<State>,
 ) -> Result<Json<OffersPage>, Problem> {
     let user = path.id("user_id")?;
     identity.require_user(user, Permission::UsersReadAny)?;
+    let Page { page, page_size } = page?;
     users::find(&state, user).await?;
-    let Page { page, page_size } = page;
     let found =
         state.store.offers(user, PageRequest { page, page_size }).await.map_err(problems::of_store)?;
     let now = state.now();

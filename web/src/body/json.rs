@@ -76,7 +76,7 @@ fn violation_of<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<JsonError> {
     let text = error.inner().to_string();
     // serde calls the document itself ".".
     let path = Some(error.path().to_string()).filter(|path| path != ".");
-    let field = match (path, duplicate_field(&text)) {
+    let field = match (path, named_field(&text)) {
         (Some(path), Some(name)) => format!("{path}.{name}"),
         (None, Some(name)) => name.to_owned(),
         (Some(path), None) => path,
@@ -86,12 +86,15 @@ fn violation_of<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<JsonError> {
     Some(JsonError::Invalid(Violation::new(field, message).into()))
 }
 
-/// The field that stands twice, which serde's path doesn't say. The name is one of ours.
-fn duplicate_field(text: &str) -> Option<&str> {
-    let (name, _) = text.strip_prefix("duplicate field `")?.split_once('`')?;
+/// The field that is missing or stands twice, which serde's path doesn't say. The name is one of ours.
+fn named_field(text: &str) -> Option<&str> {
+    let rest = [MISSING, DUPLICATE].into_iter().find_map(|prefix| text.strip_prefix(prefix))?;
+    let (name, _) = rest.strip_prefix('`')?.split_once('`')?;
     Some(name)
 }
 
+const MISSING: &str = "missing field ";
+const DUPLICATE: &str = "duplicate field ";
 const OUT_OF_RANGE: &str = "number out of range";
 
 /// Says what was expected. serde's own text quotes the value it met, so only its last words are looked at, and only
@@ -100,11 +103,17 @@ fn message(text: &str) -> Cow<'static, str> {
     if text.starts_with(OUT_OF_RANGE) {
         return "must be a number of a size that can be held".into();
     }
-    if text.starts_with("duplicate field") {
+    if text.starts_with(MISSING) {
+        return "is required".into();
+    }
+    if text.starts_with(DUPLICATE) {
         return "must not stand twice".into();
     }
     if text.starts_with("UUID parsing failed") {
         return "must be a UUID".into();
+    }
+    if text.starts_with("unknown field ") {
+        return "is not a field of this call".into();
     }
     let expected = text.rsplit_once(", expected ").map_or("", |(_, expected)| expected);
     let expected = expected.split_once(" at line ").map_or(expected, |(expected, _)| expected);

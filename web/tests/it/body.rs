@@ -28,6 +28,15 @@ struct Sample {
 struct Nested {
     flag: Option<bool>,
     value: Option<f64>,
+    #[serde(default)]
+    strict: Option<Object<Strict>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct Strict {
+    needed: bool,
 }
 
 fn router() -> Router {
@@ -79,6 +88,13 @@ async fn a_wrong_type_is_named_by_its_path() {
         .await;
     check(r#"{"nested": [true, 0.5]}"#, 422, Some(("nested", "must be an object"))).await;
     check(r#"{"list": [[true, 0.5]]}"#, 422, Some(("list[0]", "must be an object"))).await;
+    check(r#"{"nested": {"strict": {}}}"#, 422, Some(("nested.strict.needed", "is required"))).await;
+    check(
+        r#"{"nested": {"strict": {"other": 1}}}"#,
+        422,
+        Some(("nested.strict.other", "is not a field of this call")),
+    )
+    .await;
     check(r#"["x", 7]"#, 422, Some(("body", "must be an object"))).await;
     check("7", 422, Some(("body", "must be an object"))).await;
     check("null", 422, Some(("body", "must be an object"))).await;

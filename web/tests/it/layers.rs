@@ -110,3 +110,21 @@ async fn a_handler_that_never_answers_is_a_503() {
     assert_eq!(answer.headers["retry-after"], "1");
     assert_eq!(answer.json["type"], "urn:ecs:problem:timeout");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_reads_much_has_more_time() {
+    let limits = Limits::default();
+    let router = || {
+        let never = || std::future::pending::<()>();
+        Router::new().route("/v1/operations/books", get(never)).route("/never", get(never).post(never))
+    };
+    let check = async |request: Request<Body>, expect: Duration| {
+        let began = tokio::time::Instant::now();
+        assert_eq!(call_with(router(), limits, request).await.status, 503);
+        assert_eq!(began.elapsed().as_secs(), expect.as_secs());
+    };
+    check(get_path("/never"), limits.request_timeout).await;
+    check(get_path("/v1/operations/books"), limits.stream_timeout).await;
+    let upload = Request::post("/never").header("content-type", "application/x-ndjson");
+    check(upload.body(Body::empty()).unwrap(), limits.stream_timeout).await;
+}

@@ -26,8 +26,10 @@ async fn the_token_comes_first_then_the_body_then_the_user() {
     check(&own, "text/plain", &huge, 415).await;
     check(&own, "application/json", &huge, 413).await;
     check(&own, "application/json", "{", 400).await;
-    // What is wrong with a stranger's transaction is told before whose it is.
-    check(&own, "application/json", &json!({"userId": OTHER, "amount": 0}).to_string(), 422).await;
+    // Nobody is told what is wrong with a transaction that they may not send anyway.
+    check(&own, "application/json", &json!({"userId": OTHER, "amount": 0}).to_string(), 403).await;
+    check(&own, "application/json", &json!({"userId": USER, "amount": 0}).to_string(), 422).await;
+    check(&own, "application/json", &json!({"userId": "nobody", "amount": 1}).to_string(), 422).await;
     check(&own, "application/json", &json!({"userId": OTHER, "amount": 1}).to_string(), 403).await;
     check(&own, "application/json", &json!({"userId": USER, "amount": 1}).to_string(), 202).await;
 

@@ -58,4 +58,9 @@ async fn a_page_out_of_range_is_refused() {
     check("page_size=101", &["page_size"]).await;
     check("page=-1&page_size=0", &["page", "page_size"]).await;
     check("page=one", &["page"]).await;
+
+    // Nobody is told what is wrong with a question that they may not ask anyway.
+    let eve = app.register("eve@example.com").await;
+    let reply = app.get(Actor::User(eve), &format!("/v1/users/{user}/offers?page=0")).await;
+    assert_eq!(reply.status, 403);
 }
