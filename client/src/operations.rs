@@ -1,5 +1,7 @@
 //! Calls of those who run the platform: its books and its health. The books need `operations:read`.
 
+use std::time::Duration;
+
 use ecs_domain::{Day, EventId, Timestamp, UserId};
 use http::Method;
 use http::uri::PathAndQuery;
@@ -10,6 +12,9 @@ use crate::{CallError, Client, EventKey, Fate, Ledger, TransportError};
 
 /// The most keys that one call may ask about.
 pub const MAX_KEYS: usize = 10_000;
+
+/// A little more than the platform takes at most.
+const BOOKS_DEADLINE: Duration = Duration::from_secs(16 * 60);
 
 /// A counted event, and when it reached the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -50,9 +55,11 @@ struct CountedAnswer {
 }
 
 impl Client {
-    /// The books as a document: what was accepted, counted, discarded, dead-lettered and is pending.
+    /// The books as a document: what was accepted, counted, discarded, dead-lettered and is pending. The platform reads
+    /// its whole log for that, so this call has a deadline of its own.
     pub async fn books(&self) -> Result<serde_json::Value, CallError> {
-        self.get(PathAndQuery::from_static("/v1/operations/books"), Auth::Token).await
+        let patient = self.clone().with_deadline(BOOKS_DEADLINE);
+        patient.get(PathAndQuery::from_static("/v1/operations/books"), Auth::Token).await
     }
 
     /// What became of each of these events, at most [`MAX_KEYS`]; `result[i]` belongs to `keys[i]`.

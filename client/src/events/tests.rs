@@ -111,6 +111,16 @@ async fn an_answer_that_never_comes_meets_the_deadline() {
 }
 
 #[tokio::test]
+async fn the_books_have_more_time() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let client = Client::new(&base, &crate::Credentials::default()).unwrap();
+    let client = client.with_deadline(Duration::from_millis(50));
+    let waits_on = tokio::time::timeout(Duration::from_millis(200), client.books()).await;
+    assert!(waits_on.is_err(), "{waits_on:?}");
+}
+
+#[tokio::test]
 async fn a_stream_of_lines_goes_out_as_one_request() {
     let stub = Stub::start().await;
     let lines: Vec<Bytes> = (0..100).map(|n| emotion(Some(&n.to_string())).to_json().unwrap()).collect();
