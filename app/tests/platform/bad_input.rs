@@ -33,6 +33,8 @@ async fn emotions() {
     check("/timestamp", json!("2999-01-01T00:00:00Z"), "timestamp").await;
     check("/timestamp", json!("1960-01-01T00:00:00Z"), "timestamp").await;
     check("/emotionEvent/type", json!(""), "emotionEvent.type").await;
+    check("/emotionEvent", json!(["calm", [0.5, 0.5, 0.5]]), "emotionEvent").await;
+    check("/emotionEvent/metrics", json!([0.5, 0.5, 0.5]), "emotionEvent.metrics").await;
     check("/eventId", json!(""), "eventId").await;
     check("/eventId", json!("x".repeat(129)), "eventId").await;
     let all = ["userId", "timestamp", "emotionEvent"];
@@ -111,10 +113,16 @@ async fn bodies_that_are_not_what_they_should_be() {
     check("application/json", String::new(), 400).await;
     check("application/json", "{\"a\": NaN}".to_owned(), 400).await;
     check("application/json", format!("{{\"a\":{}", "[".repeat(10_000)), 400).await;
+    check("application/json", "\u{feff}{}".to_owned(), 400).await;
+    check("application/json", "{\"userId\": \"\\ud800\"}".to_owned(), 400).await;
     check("text/plain", "{}".to_owned(), 415).await;
     check("application/xml", "<a/>".to_owned(), 415).await;
     check("application/json", format!("{{\"userId\": \"{}\"}}", "x".repeat(1 << 20)), 413).await;
     app.http.send("POST", "/v1/emotions/stream", &[key], "{}").await.expect_problem(415, &[]);
+    for content_type in ["application/json", "application/x-ndjson"] {
+        let headers = [key, ("content-type", content_type), ("content-encoding", "gzip")];
+        app.http.send("POST", "/v1/emotions/stream", &headers, "{}").await.expect_problem(415, &[]);
+    }
     app.http.get("/v1/nowhere", &[]).await.expect_problem(404, &[]);
     app.http.send("DELETE", "/v1/transactions", &[], "").await.expect_problem(405, &[]);
     app.stop().await;
@@ -188,6 +196,11 @@ async fn ids_in_paths_and_pages() {
         check("GET", format!("/v1/users/{}/offers?{query}", ana.id), 422, &[field]).await;
         check("GET", format!("/v1/users/{}/notifications?{query}", ana.id), 422, &[field]).await;
     }
+    check("GET", format!("/v1/users/{}/offers?page=1&page=2", ana.id), 400, &[]).await;
+    check("GET", "/v1/users/%FF/offers".to_owned(), 404, &[]).await;
+    check("GET", format!("/v1/users/{}/offers/", ana.id), 404, &[]).await;
+    check("GET", format!("/v1/users/{}?page=0", uuid::Uuid::nil()), 403, &[]).await;
+    check("GET", format!("/v1/users/{}/offers?page=0", uuid::Uuid::nil()), 403, &[]).await;
     check("GET", format!("/v1/users/{}/consents/world-domination", ana.id), 404, &[]).await;
     let accept = json!({"userId": ana.id});
     let unknown = "/v1/credit-offers/00000000-0000-7000-8000-000000000000/accept";
@@ -207,6 +220,12 @@ async fn accounts() {
     check(json!({}), &["email", "password"]).await;
     check(json!({"email": "nowhere", "password": "short"}), &["email", "password"]).await;
     check(json!({"email": "a@example.com", "password": "é".repeat(37)}), &["password"]).await;
+    let (letters, too_long) = (json!("long enough, this"), format!("{}@example.com", "İ".repeat(120)));
+    check(json!({"email": too_long, "password": letters}), &["email"]).await;
+    check(json!({"email": "a\u{0}@example.com", "password": letters}), &["email"]).await;
+    let twice = r#"{"email": "a@example.com", "email": "b@example.com", "password": "long enough, this"}"#;
+    let headers = [("content-type", "application/json")];
+    app.http.send("POST", "/v1/auth/register", &headers, twice).await.expect_problem(422, &["email"]);
     check(json!({"email": 1, "password": "long enough, this"}), &["email"]).await;
     for (email, password) in [("nobody@example.com", "long enough, this"), ("nobody", "x")] {
         let login = json!({"email": email, "password": password});

@@ -6,4 +6,5 @@ mod commands;
 mod journey;
 mod kill;
 mod known_faults;
+mod routes;
 mod support;
