@@ -35,11 +35,58 @@ pub fn before(now: Timestamp, age: Duration) -> Timestamp {
     now.checked_sub(age).unwrap_or(Timestamp::MIN)
 }
 
-/// What the store keeps of emotion events. Ids outlive the bus's copy of their events by a day, so that even the last
-/// possible redelivery finds the id of its first delivery.
+/// What a sweep makes of events that are past their retention while their group has not settled them yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsettled {
+    /// They stay.
+    Spare,
+    /// They go, with a word in the log: payloads are kept for a bounded time, come what may.
+    Forget,
+}
+
+/// Tells the first sweep of a process from the later ones. A process that was stopped for longer than the bus keeps
+/// events finds them past their retention when it starts, but they got their 202: until the second sweep its workers
+/// have the time to catch up.
+#[derive(Debug, Default)]
+pub struct Sweeps {
+    began: bool,
+}
+
+impl Sweeps {
+    /// What the next sweep does.
+    pub fn begin(&mut self) -> Unsettled {
+        if std::mem::replace(&mut self.began, true) { Unsettled::Forget } else { Unsettled::Spare }
+    }
+}
+
+/// The time of publication from which on the bus keeps events of `subject`.
+pub async fn bus_floor(
+    bus: &dyn Bus,
+    subject: Subject,
+    unsettled: Unsettled,
+    now: Timestamp,
+    keep: Duration,
+) -> Result<Timestamp, BusError> {
+    let floor = before(now, keep);
+    let backlog = bus.backlog(subject, subject.group()).await?;
+    let Some(oldest) = backlog.oldest.filter(|oldest| *oldest < floor) else { return Ok(floor) };
+    match unsettled {
+        Unsettled::Spare => {
+            tracing::warn!(%subject, pending = backlog.pending, %oldest, "events past their retention are still to be worked on");
+            Ok(oldest)
+        }
+        Unsettled::Forget => {
+            tracing::error!(%subject, pending = backlog.pending, %oldest, "events go past their retention that were never worked on");
+            Ok(floor)
+        }
+    }
+}
+
+/// What the store keeps of emotion events. Ids outlive the bus's copy of their events, which stay from `bus_floor` on, by
+/// a day, so that even the last possible redelivery finds the id of its first delivery.
 #[must_use]
-pub fn of_emotions(now: Timestamp, raw_days: u16, on_bus: Duration) -> Retention {
-    Retention { raw_floor: raw_floor(now, raw_days), ids_since: before(now, on_bus.saturating_add(DAY)) }
+pub fn of_emotions(now: Timestamp, raw_days: u16, bus_floor: Timestamp) -> Retention {
+    Retention { raw_floor: raw_floor(now, raw_days), ids_since: before(bus_floor, DAY) }
 }
 
 /// Drops from the store what is past its retention, piece by piece.
@@ -76,7 +123,15 @@ pub fn start_bus_sweep(
     let token = supervisor.token();
     let name = format!("{}/upkeep", subject.group());
     supervisor.spawn(name, OnFailure::Log, OnStop::Abort, async move {
-        let sweep = || sweep_bus(bus.as_ref(), subject, before(clock.now(), keep));
+        let mut sweeps = Sweeps::default();
+        let sweep = || {
+            let unsettled = sweeps.begin();
+            let (bus, now) = (bus.as_ref(), clock.now());
+            async move {
+                let floor = bus_floor(bus, subject, unsettled, now, keep).await?;
+                sweep_bus(bus, subject, floor).await
+            }
+        };
         periodic("bus upkeep", SWEEP, token, sweep).await;
         Ok::<(), Infallible>(())
     });
@@ -89,7 +144,7 @@ mod tests {
     #[test]
     fn ids_outlive_the_bus_by_a_day() {
         let now = "2026-11-21T10:00:00Z".parse().unwrap();
-        let retention = of_emotions(now, 30, EMOTIONS_ON_BUS);
+        let retention = of_emotions(now, 30, before(now, EMOTIONS_ON_BUS));
         assert_eq!(retention.raw_floor, jiff::civil::date(2026, 10, 22));
         assert_eq!(retention.ids_since, "2026-11-13T10:00:00Z".parse().unwrap());
     }

@@ -76,7 +76,9 @@ impl EmotionProcessing {
 
         let (deps, token) = (self.deps.clone(), supervisor.token());
         supervisor.spawn("emotion-processing/upkeep", OnFailure::Log, OnStop::Abort, async move {
-            periodic("emotion-processing/upkeep", retention::SWEEP, token, || upkeep::sweep(&deps)).await;
+            let mut sweeps = retention::Sweeps::default();
+            let sweep = || upkeep::sweep(&deps, sweeps.begin());
+            periodic("emotion-processing/upkeep", retention::SWEEP, token, sweep).await;
             Ok::<(), std::convert::Infallible>(())
         });
     }

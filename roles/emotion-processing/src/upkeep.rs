@@ -4,7 +4,7 @@ use std::fmt;
 
 use ecs_bus::{BusError, Subject};
 use ecs_store::StoreError;
-use ecs_work::retention;
+use ecs_work::retention::{self, Unsettled};
 
 use crate::Deps;
 
@@ -25,12 +25,11 @@ impl fmt::Display for SweepError {
 }
 
 /// One sweep. The bus goes first: while it still keeps an event, the store still knows the event's id.
-pub(crate) async fn sweep(deps: &Deps) -> Result<(), SweepError> {
-    let now = deps.clock.now();
-    let on_bus_since = retention::before(now, deps.bus_retention);
-    retention::sweep_bus(deps.bus.as_ref(), Subject::Emotions, on_bus_since)
-        .await
-        .map_err(SweepError::Bus)?;
-    let keep = retention::of_emotions(now, deps.raw_retention_days, deps.bus_retention);
+pub(crate) async fn sweep(deps: &Deps, unsettled: Unsettled) -> Result<(), SweepError> {
+    let (bus, subject, now) = (deps.bus.as_ref(), Subject::Emotions, deps.clock.now());
+    let floor = retention::bus_floor(bus, subject, unsettled, now, deps.bus_retention);
+    let floor = floor.await.map_err(SweepError::Bus)?;
+    retention::sweep_bus(bus, subject, floor).await.map_err(SweepError::Bus)?;
+    let keep = retention::of_emotions(now, deps.raw_retention_days, floor);
     retention::sweep_store(deps.store.as_ref(), keep).await.map_err(SweepError::Store)
 }
