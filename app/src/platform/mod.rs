@@ -1,6 +1,7 @@
 //! A running platform: storage, roles, tasks and the listener of one process, started and stopped in order.
 
 mod compose;
+mod needs;
 mod storage;
 
 use std::net::SocketAddr;
@@ -48,6 +49,7 @@ impl Platform {
         let address = listener.local_addr().context("the listener has no address")?;
         let data = DataDir::new(&settings.data_dir);
         let storage = Storage::open(settings, &data, Arc::clone(&clock))?;
+        needs::check(&settings.roles, &storage.bus.capabilities())?;
         let auth = Arc::new(operator::auth(settings, &data, Arc::clone(&clock))?);
         let platform = Self {
             address,
