@@ -1,7 +1,8 @@
 //! What travels.
 
 use bytes::Bytes;
-use ecs_domain::{EventId, UserId};
+use ecs_domain::{EventId, Timestamp, UserId};
+use uuid::{NoContext, Uuid};
 
 use crate::Subject;
 
@@ -18,6 +19,15 @@ pub struct Event {
     pub payload: Bytes,
     /// What travels beside the payload.
     pub headers: Headers,
+}
+
+/// A new id for an event that its sender didn't name: a UUIDv7, which sorts by time. The same event sent again gets
+/// another one, so a sender that wants to repeat safely has to name its events.
+#[must_use]
+pub fn unnamed_id(now: Timestamp) -> EventId {
+    let seconds = u64::try_from(now.as_second()).unwrap_or_default();
+    let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
+    EventId::new(Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos)))
 }
 
 /// What travels beside the payload.
@@ -38,6 +48,16 @@ impl Headers {
     pub const REQUEST_ID: &str = "x-request-id";
     /// See [`Headers::traceparent`].
     pub const TRACEPARENT: &str = "traceparent";
+
+    /// Headers of the current schema version for an event that came with a request.
+    #[must_use]
+    pub fn of_request(request_id: &str, traceparent: &str) -> Self {
+        Self {
+            request_id: Some(request_id.to_owned()),
+            traceparent: Some(traceparent.to_owned()),
+            ..Self::current()
+        }
+    }
 
     /// Headers of the current schema version without a request.
     #[must_use]

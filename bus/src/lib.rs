@@ -15,7 +15,7 @@ mod transport;
 
 pub use consumer::{Consumer, DEFAULT_DELIVERY_LIMIT, DeadLetter, DeadLetterSink, Outcome, SinkError};
 pub use error::{BusError, PublishError};
-pub use event::{Event, Headers};
+pub use event::{Event, Headers, unnamed_id};
 pub use subject::{Group, Subject};
 pub use transport::{
     Backlog, Bus, Capabilities, Delivery, FailedAttempt, LogPage, LogRecord, Needs, Position, Settlement,

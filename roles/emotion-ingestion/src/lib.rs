@@ -109,11 +109,7 @@ async fn receive(
 
 /// What every event of a request carries beside its payload.
 fn headers(context: &RequestContext) -> Headers {
-    Headers {
-        request_id: Some(context.request_id().to_owned()),
-        traceparent: Some(context.traceparent().to_owned()),
-        ..Headers::current()
-    }
+    Headers::of_request(context.request_id(), context.traceparent())
 }
 
 /// Nothing was accepted, for this reason.

@@ -1,11 +1,11 @@
 //! The event as senders write it.
 
+use ecs_bus::unnamed_id;
 use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, Unit};
 use ecs_domain::{EventId, Timestamp, UserId, Violations};
 use ecs_web::body::{self, JsonError, Object, Text};
 use ecs_web::fields;
 use serde::Deserialize;
-use uuid::{NoContext, Uuid};
 
 /// `{userId, timestamp, emotionEvent: {type, metrics: {positivity, intensity, stress_level}}, eventId?}`
 #[derive(Deserialize)]
@@ -61,7 +61,8 @@ pub(crate) fn read(json: &[u8], now: Timestamp) -> Result<Received<'_>, JsonErro
     }
     match (user, occurred_at, emotion) {
         (Some(user), Some(occurred_at), Some((kind, metrics))) if violations.is_empty() => {
-            let id = wire.event_id.as_deref().map_or_else(|| new_id(now), |name| EventId::derive(user, name));
+            let id =
+                wire.event_id.as_deref().map_or_else(|| unnamed_id(now), |name| EventId::derive(user, name));
             Ok(Received {
                 emotion: EmotionEvent { id, user, occurred_at, kind, metrics },
                 client_id: wire.event_id,
@@ -85,11 +86,4 @@ fn emotion(wire: WireEmotion<'_>, violations: &mut Violations) -> Option<(Emotio
 fn unit(field: &'static str, value: Option<f64>, violations: &mut Violations) -> Option<Unit> {
     let value = violations.require(field, value)?;
     violations.check(field, Unit::new(value).ok_or("must be between 0 and 1".into()))
-}
-
-/// An id that sorts by time, for an event that its sender didn't name.
-fn new_id(now: Timestamp) -> EventId {
-    let seconds = u64::try_from(now.as_second()).unwrap_or_default();
-    let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
-    EventId::new(Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos)))
 }

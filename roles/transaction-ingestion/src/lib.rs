@@ -75,7 +75,8 @@ async fn receive(
 ) -> Result<Response, Problem> {
     let may_send_for = |user| identity.require_user(user, Permission::TransactionsWriteAny);
     let transaction = wire::read(&json, deps.base_currency, deps.clock.now(), may_send_for)?;
-    let event = TransactionPayload::event(&transaction, context.trace_id(), headers(&context));
+    let headers = Headers::of_request(context.request_id(), context.traceparent());
+    let event = TransactionPayload::event(&transaction, context.trace_id(), headers);
     // A transport that returns no result has promised nothing.
     let unanswered = || Err(PublishError::Unavailable("no result".to_owned()));
     deps.bus
@@ -91,14 +92,6 @@ async fn receive(
         transaction_id: transaction.id,
     };
     Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
-}
-
-fn headers(context: &RequestContext) -> Headers {
-    Headers {
-        request_id: Some(context.request_id().to_owned()),
-        traceparent: Some(context.traceparent().to_owned()),
-        ..Headers::current()
-    }
 }
 
 fn not_published(error: &PublishError) -> Problem {

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
+use ecs_bus::unnamed_id;
 use ecs_domain::transaction::{Currency, Transaction};
-use ecs_domain::{EventId, Timestamp, TransactionId, UserId, Violations};
+use ecs_domain::{EventId, Timestamp, UserId, Violations};
 use ecs_web::body::{self, Text};
 use ecs_web::{Problem, fields};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use uuid::{NoContext, Uuid};
 
 use crate::amount;
 
@@ -65,10 +65,9 @@ pub(crate) fn read(
     let channel = checked("channel", wire.channel, &mut violations);
     match (user, amount, occurred_at) {
         (Some(user), Some(amount), Some(occurred_at)) if violations.is_empty() => {
-            let id =
-                client_id.as_deref().map_or_else(|| new_id(now), |name| EventId::derive(user, name).into());
+            let id = client_id.as_deref().map_or_else(|| unnamed_id(now), |name| EventId::derive(user, name));
             Ok(Transaction {
-                id,
+                id: id.into(),
                 user,
                 amount,
                 currency: base,
@@ -93,11 +92,4 @@ fn is_base(currency: &str, base: Currency) -> Result<(), Cow<'static, str>> {
 fn checked(field: &'static str, value: Option<Text<'_>>, violations: &mut Violations) -> Option<String> {
     let value = value?;
     violations.check(field, fields::text(&value).map(str::to_owned))
-}
-
-/// An id that sorts by time, for a transaction that its sender didn't name.
-fn new_id(now: Timestamp) -> TransactionId {
-    let seconds = u64::try_from(now.as_second()).unwrap_or_default();
-    let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
-    TransactionId::new(Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos)))
 }

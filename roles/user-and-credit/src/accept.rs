@@ -65,11 +65,7 @@ async fn accept_and_announce(
     let offer = offer.ok_or_else(unknown_offer)?;
     let now = state.now();
     let approved = ApprovedOffer { offer: offer_id, user, terms: offer.terms, accepted_at: now };
-    let headers = Headers {
-        request_id: Some(context.request_id().to_owned()),
-        traceparent: Some(context.traceparent().to_owned()),
-        ..Headers::current()
-    };
+    let headers = Headers::of_request(context.request_id(), context.traceparent());
     let message = ecs_work::outbox_message(&OfferPayload::event(&approved, headers));
     state.store.accept_offer(user, offer_id, now, message).await.map_err(problems::of_store)
 }
