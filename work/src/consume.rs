@@ -91,8 +91,8 @@ impl From<SubscribeOptions> for Options {
     }
 }
 
-/// Consumes `subject` for its group until `token` is cancelled or the bus closes; what is in flight by then is settled
-/// first. Returns an error only when the bus says that another try is pointless.
+/// Consumes `subject` for its group until `token` is cancelled; what is in flight by then is settled first. Returns an
+/// error only when the bus says that another try is pointless, or closes while nobody said stop.
 pub async fn run(
     deps: ConsumeDeps,
     subject: Subject,
@@ -103,10 +103,13 @@ pub async fn run(
     let mut member = Member { deps, subject, options, handler, token, troubles: 0 };
     loop {
         match member.serve().await {
-            Ok(Left::Stopped) | Err(BusError::Closed) => return Ok(()),
+            Ok(Left::Stopped) => return Ok(()),
+            Err(BusError::Closed) if member.token.is_cancelled() => return Ok(()),
             Ok(Left::HandedBack) => {}
             Err(BusError::Unavailable(reason)) => member.note_trouble(&reason),
-            Err(error @ (BusError::Unsupported { .. } | BusError::Corrupt(_))) => return Err(error),
+            Err(error @ (BusError::Closed | BusError::Unsupported { .. } | BusError::Corrupt(_))) => {
+                return Err(error);
+            }
         }
         if member.wait().await == Waited::Stopped {
             return Ok(());

@@ -212,11 +212,19 @@ async fn a_bus_that_is_away_is_joined_when_it_is_back() {
 
 #[tokio::test(start_paused = true)]
 async fn the_loop_ends_when_the_bus_closes() {
-    let run = Run::start(|batch| Ok(acks(batch)));
-    run.publish([1]).await;
-    run.settled().await;
-    run.bus.end();
-    tokio::time::timeout(Duration::from_secs(1), run.task).await.unwrap().unwrap().unwrap();
+    let end = async |told: bool| {
+        let run = Run::start(|batch| Ok(acks(batch)));
+        run.publish([1]).await;
+        run.settled().await;
+        if told {
+            run.token.cancel();
+        }
+        run.bus.end();
+        tokio::time::timeout(Duration::from_secs(1), run.task).await.unwrap().unwrap()
+    };
+    end(true).await.unwrap();
+    // Nobody said stop: then the bus is broken, and a process that lives on would never work again.
+    assert!(matches!(end(false).await, Err(ecs_bus::BusError::Closed)));
 }
 
 /// Holds every batch until it is let go.
