@@ -66,9 +66,10 @@ pub(crate) struct NewAccount {
 pub(crate) async fn provision(
     identity: Identity,
     Extract(state): Extract<State>,
-    JsonBody(body): JsonBody<NewAccount>,
+    body: Result<JsonBody<NewAccount>, Problem>,
 ) -> Result<(StatusCode, Json<UserView>), Problem> {
     identity.require(Permission::UsersCreate)?;
+    let JsonBody(body) = body?;
     let (external_id, email) = body.validate()?;
     let provision = Provision { id: UserId::new(Uuid::now_v7()), external_id, email, now: state.now() };
     let provisioned = state.store.provision(provision).await.map_err(problems::of_store)?;

@@ -63,6 +63,16 @@ async fn that_a_user_is_unknown_is_told_only_to_those_who_may_act_for_them() {
 }
 
 #[tokio::test]
+async fn who_may_not_provision_hears_that_and_not_what_is_wrong_with_the_body() {
+    let app = App::start();
+    let ana = app.register("ana@example.com").await;
+    for body in ["{", "[]", "{}"] {
+        let reply = app.send(Actor::User(ana), Method::POST, "/v1/users", Some(body.to_owned())).await;
+        reply.expect(StatusCode::FORBIDDEN);
+    }
+}
+
+#[tokio::test]
 async fn who_asks_is_known_before_the_body_is_read() {
     let app = App::start();
     for path in ["/v1/users".to_owned(), format!("/v1/credit-offers/{}/accept", new_user_id())] {
