@@ -12,7 +12,8 @@ use crate::StoreError;
 /// at least once. Rows become visible when their transaction commits, in no order that a reader could rely on.
 #[async_trait]
 pub trait Outbox: Send + Sync + 'static {
-    /// Claims up to `limit` rows that nobody holds, for `lease`. Two claimers MUST never hold the same row.
+    /// Claims up to `limit` rows that nobody holds, for `lease`. Two claimers MUST never hold the same row. A claim that
+    /// lasts longer than two leases from `now` is none: the clock was set back since it was made.
     async fn claim_outbox(
         &self,
         limit: usize,

@@ -46,7 +46,7 @@ macro_rules! conformance {
                 offers_are_listed_newest_first, an_offer_is_accepted_once, accepts_at_the_same_time_are_one,
                 an_expired_offer_is_not_accepted, anothers_offer_is_unknown, an_offer_is_activated_once,
                 an_offer_that_was_not_accepted_is_not_activated, offers_expire;
-            outbox: claims_do_not_overlap, a_claim_runs_out, what_is_finished_is_gone;
+            outbox: claims_do_not_overlap, a_claim_runs_out, a_claim_runs_out_though_the_clock_was_set_back, what_is_finished_is_gone;
             notifications: a_notification_is_kept_once, notifications_count_per_user,
                 a_notification_for_nobody_is_not_kept;
             dead_letters: a_dead_letter_is_kept_once, original_bytes_are_kept;

@@ -44,6 +44,18 @@ pub async fn a_claim_runs_out<H: Harness>() {
     assert_eq!(store.claim_outbox(5, after(59), LEASE).await.unwrap(), []);
 }
 
+/// A claim of the future is no claim: whoever made it had another clock.
+pub async fn a_claim_runs_out_though_the_clock_was_set_back<H: Harness>() {
+    let harness = H::start().await;
+    let store = harness.store();
+    fill(&*store, 1).await;
+    let first = store.claim_outbox(5, after(3_600), LEASE).await.unwrap();
+    assert_eq!(first.len(), 1);
+    assert_eq!(store.claim_outbox(5, now(), LEASE).await.unwrap(), first);
+    assert_eq!(store.claim_outbox(5, after(29), LEASE).await.unwrap(), []);
+    assert_eq!(store.claim_outbox(5, after(-20), LEASE).await.unwrap(), [], "clocks that differ a little");
+}
+
 /// A finished row never comes back, and finishing it twice does no harm.
 pub async fn what_is_finished_is_gone<H: Harness>() {
     let harness = H::start().await;

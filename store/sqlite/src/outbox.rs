@@ -14,10 +14,11 @@ use crate::engine::Fault;
 
 const INSERT: &str = "INSERT INTO outbox (event_id, subject, key, payload, request_id, traceparent)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-pub(crate) const ANY_FREE: &str = "SELECT 1 FROM outbox WHERE claimed_until <= ?1";
+pub(crate) const ANY_FREE: &str = "SELECT 1 FROM outbox WHERE claimed_until <= ?1 OR claimed_until > ?2";
 pub(crate) const FREE: &str = "SELECT row, event_id, subject, key, payload, request_id, traceparent
      FROM outbox WHERE claimed_until <= ?1 ORDER BY claimed_until, row LIMIT ?2";
 pub(crate) const CLAIM: &str = "UPDATE outbox SET claimed_until = ?2 WHERE row = ?1";
+pub(crate) const RELEASE_FUTURE: &str = "UPDATE outbox SET claimed_until = 0 WHERE claimed_until > ?1";
 const RELEASE_ALL: &str = "UPDATE outbox SET claimed_until = 0 WHERE claimed_until > 0";
 pub(crate) const FINISH: &str = "DELETE FROM outbox WHERE row = ?1";
 pub(crate) const DEPTH: &str = "SELECT count(*) FROM outbox";
@@ -32,12 +33,18 @@ impl Outbox for SqliteStore {
     ) -> Result<Vec<OutboxRow>, StoreError> {
         // The relay asks many times a second and mostly for nothing: a look doesn't disturb the writer.
         let instant = now.as_microsecond();
-        let any = self.read(move |connection| Ok(connection.prepare_cached(ANY_FREE)?.exists([instant])?));
+        let future = now.saturating_add(lease.saturating_mul(2)).unwrap_or(Timestamp::MAX).as_microsecond();
+        let any = self
+            .read(move |connection| Ok(connection.prepare_cached(ANY_FREE)?.exists([instant, future])?));
         if !any.await? {
             return Ok(Vec::new());
         }
         let until = now.saturating_add(lease).unwrap_or(Timestamp::MAX).as_microsecond();
-        self.write(move |connection| claim(connection, limit, instant, until)).await
+        self.write(move |connection| {
+            connection.prepare_cached(RELEASE_FUTURE)?.execute([future])?;
+            claim(connection, limit, instant, until)
+        })
+        .await
     }
 
     async fn finish_outbox(&self, rows: &[OutboxRow]) -> Result<(), StoreError> {

@@ -50,6 +50,7 @@ fn hot_statements() -> Vec<&'static str> {
         offers::EXPIRE,
         outbox::ANY_FREE,
         outbox::FREE,
+        outbox::RELEASE_FUTURE,
         outbox::CLAIM,
         outbox::FINISH,
         notifications::INSERT,
