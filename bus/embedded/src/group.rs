@@ -4,6 +4,7 @@
 //! or waiting to be handed out again. Nothing here waits or touches the disk; [`crate::progress`] writes it down.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use ecs_bus::{FailedAttempt, Settlement, Tag, Verdict};
 use ecs_domain::Timestamp;
@@ -12,6 +13,9 @@ use crate::progress::{Changes, Row};
 
 /// The most failures that are remembered of one event; the oldest go first.
 const MAX_HISTORY: usize = 64;
+
+/// How far a clock may seem to go back without having been set: members read it one after the other.
+const CLOCK_SLACK: Duration = Duration::from_secs(1);
 
 /// Names a member of a group within its process.
 pub(crate) type Member = u64;
@@ -26,6 +30,8 @@ pub(crate) struct Group {
     due: BTreeSet<(Timestamp, u64)>,
     /// No lease runs out before this; the true first may be later.
     first_lease: Option<Timestamp>,
+    /// What the clock said last.
+    seen: Option<Timestamp>,
     /// Positions whose row in the table of retries is out of date.
     changed: BTreeSet<u64>,
     /// The cursor that is written down.
@@ -206,9 +212,29 @@ impl Group {
 
     /// Takes back what is held longer than its lease.
     pub(crate) fn expire(&mut self, now: Timestamp) {
+        self.follow_clock(now);
         if self.first_lease.is_some_and(|first| first <= now) {
             self.release(now, Attempt::Made, |_, until| until <= now);
         }
+    }
+
+    /// When the clock was set back, what waits for a time goes back with it, and nothing waits longer than it was told to.
+    /// Comes before whatever counts a time from `now` on.
+    pub(crate) fn follow_clock(&mut self, now: Timestamp) {
+        let Some(seen) = self.seen.replace(now) else { return };
+        // A time that went forward is negative here, which no such duration is.
+        let Ok(back) = Duration::try_from(seen.duration_since(now)) else { return };
+        if back <= CLOCK_SLACK {
+            return;
+        }
+        let earlier = |time: Timestamp| time.saturating_sub(back).unwrap_or(Timestamp::MIN);
+        for entry in self.open.values_mut() {
+            match &mut entry.state {
+                State::Leased { until: time, .. } | State::Waiting { due: time } => *time = earlier(*time),
+            }
+        }
+        self.due = self.due.iter().map(|(due, position)| (earlier(*due), *position)).collect();
+        self.first_lease = self.first_lease.map(earlier);
     }
 
     fn release(&mut self, now: Timestamp, attempt: Attempt, matching: impl Fn(Member, Timestamp) -> bool) {

@@ -117,7 +117,10 @@ impl EmbeddedSubscription {
         let now = self.now();
         let until = now.saturating_add(self.options.lease).unwrap_or(Timestamp::MAX);
         let head = self.topic().head();
-        self.members.with(|group| group.reserve(self.member, self.max_batch(), now, until, head))
+        self.members.with(|group| {
+            group.follow_clock(now);
+            group.reserve(self.member, self.max_batch(), now, until, head)
+        })
     }
 
     /// Builds the deliveries without a read when everything reserved is new and still in memory.
@@ -217,7 +220,10 @@ impl Subscription for EmbeddedSubscription {
     async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), BusError> {
         self.check_open()?;
         let now = self.now();
-        let retried = self.members.with(|group| group.settle(self.member, settlements, now));
+        let retried = self.members.with(|group| {
+            group.follow_clock(now);
+            group.settle(self.member, settlements, now)
+        });
         self.shared.soil();
         if !retried {
             return Ok(());

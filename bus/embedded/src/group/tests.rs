@@ -125,3 +125,21 @@ fn what_was_forgotten_is_neither_pending_nor_handed_out() {
     }
     assert_eq!((group.pending(9), group.settled_through()), (2, 7));
 }
+
+#[test]
+fn nothing_waits_longer_because_the_clock_was_set_back() {
+    let mut group = Group::resume(0, Vec::new());
+    group.expire(at(1_000));
+    reserve(&mut group, 1, 2, 1_000, 2);
+    retry(&mut group, 1, 1, 1, 1_000, 5);
+    group.expire(at(1_001));
+    // By 901 seconds, with 4 seconds to go for the retry and 29 for the lease.
+    group.expire(at(100));
+    assert_eq!(group.next_change(), Some(at(104)));
+    assert_eq!(reserve(&mut group, 2, 2, 103, 2), []);
+    assert_eq!(reserve(&mut group, 2, 2, 104, 2), [(1, 2)]);
+    group.expire(at(128));
+    assert_eq!(reserve(&mut group, 2, 2, 128, 2), []);
+    group.expire(at(129));
+    assert_eq!(reserve(&mut group, 2, 2, 129, 2), [(2, 2)]);
+}
