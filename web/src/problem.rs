@@ -48,6 +48,24 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every kind there is.
+    pub const ALL: [Self; 14] = [
+        Self::Malformed,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Conflict,
+        Self::Gone,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::Invalid,
+        Self::Internal,
+        Self::Overloaded,
+        Self::Unavailable,
+        Self::Timeout,
+    ];
+
     /// The HTTP status.
     #[must_use]
     pub fn status(self) -> StatusCode {

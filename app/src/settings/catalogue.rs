@@ -32,7 +32,7 @@ pub const CATALOGUE: &[Setting] = &[
     ),
     setting(
         "ECS_DATA_DIR",
-        ".ecs",
+        super::DEFAULT_DATA_DIR,
         "The folder of the embedded store, bus and secrets. One process at a time.",
     ),
     setting("ECS_LISTEN", "127.0.0.1:9999", "Address and port to serve HTTP on. Port 0 takes a free one."),

@@ -19,6 +19,9 @@ use crate::role::{Role, Roles};
 pub use show::show;
 pub use sources::{Environment, Flags, Raw, Source, Value, merge};
 
+/// Where the data is unless somebody says otherwise.
+pub const DEFAULT_DATA_DIR: &str = ".ecs";
+
 /// One setting that can't stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -148,7 +151,7 @@ impl Reader<'_> {
         };
         Some(Settings {
             mode,
-            data_dir: self.text("ECS_DATA_DIR").unwrap_or(".ecs").into(),
+            data_dir: self.text("ECS_DATA_DIR").unwrap_or(DEFAULT_DATA_DIR).into(),
             roles: self.roles(),
             secret_key: self.key("SECRET_KEY", 32, mode),
             internal_key: self.key("INTERNAL_SERVICE_API_KEY", 16, mode),

@@ -128,6 +128,8 @@ async fn the_demo_shows_the_platform_and_its_curl_lines_work() {
         all.contains("Ana accepted and reads") && all.contains("Bia applied for credit and was denied"),
         "{all}"
     );
+    let verify = format!("target/release/ecs verify --data-dir '{}'", data.display());
+    assert!(banner.contains(&verify), "the books of this folder, not of another: {all}");
     let pasted = |line: &&String| {
         line.split('=').next().is_some_and(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
     };

@@ -52,3 +52,32 @@ async fn no_row_is_open_to_strangers_but_the_two_that_make_them_known() {
     }
     app.stop().await;
 }
+
+#[test]
+fn every_row_is_documented() {
+    let contract = include_str!("../../../docs/http.md");
+    for route in ROUTES {
+        let path = route.path.replace("{purpose}", "emotion-analysis");
+        // `counted` has a question mark behind it, `offers` in a table a page.
+        let stands = |end: char| contract.contains(&format!(" {path}{end}"));
+        let stands = ['`', '?'].into_iter().any(stands);
+        assert!(stands, "docs/http.md does not speak of {path}");
+        for method in route.methods {
+            assert!(
+                contract.contains(&format!("`{method}")),
+                "docs/http.md does not speak of {method} {path}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_problem_is_documented_with_its_status() {
+    let contract = include_str!("../../../docs/http.md");
+    for code in ecs_web::problem::Code::ALL {
+        let (kind, _) = code.name();
+        let (name, status) = (kind.rsplit(':').next().unwrap(), code.status().as_u16());
+        let row = contract.lines().find(|line| line.starts_with("| ") && line.contains(&format!("`{name}`")));
+        assert!(row.is_some_and(|row| row.starts_with(&format!("| {status} |"))), "{status} {name}: {row:?}");
+    }
+}

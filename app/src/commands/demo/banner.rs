@@ -1,6 +1,6 @@
 //! What the demo prints for people to try.
 
-use crate::settings::Settings;
+use crate::settings::{DEFAULT_DATA_DIR, Settings};
 
 use super::people::Person;
 
@@ -13,6 +13,7 @@ pub(super) fn text(settings: &Settings, people: &[Person], password: &str, inter
     }
     if let Some(person) = people.first() {
         text.push_str(&lines(base, person, password, internal_key));
+        text.push_str(&books(settings));
     }
     text.push_str("\nStop with Ctrl-C; the next start carries on. A simulated crowd is at work:\n");
     text
@@ -46,8 +47,15 @@ curl -sS -X POST $BASE/v1/users/$USER_ID/credit-analysis -H "authorization: Bear
 # See the offers, and what {name} was told.
 curl -sS "$BASE/v1/users/$USER_ID/offers?page=1&page_size=10" -H "authorization: Bearer $TOKEN"
 curl -sS $BASE/v1/users/$USER_ID/notifications -H "authorization: Bearer $TOKEN"
-
-# Balance the books of this very process, in another terminal: target/release/ecs verify
 "#
+    )
+}
+
+/// How to balance the books: of this data folder, whichever it is.
+fn books(settings: &Settings) -> String {
+    let folder = settings.data_dir.display().to_string();
+    let option = if folder == DEFAULT_DATA_DIR { String::new() } else { format!(" --data-dir '{folder}'") };
+    format!(
+        "\n# Balance the books of this very process, in another terminal:\ntarget/release/ecs verify{option}\n"
     )
 }
