@@ -21,6 +21,9 @@ use crate::Limits;
 /// After an error of the process rather than the connection, such as too many open files, a pause lets some close.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 
+/// The room for a request's head, and for what is read or written at a time. Nobody needs a credential to fill it.
+const BUFFER_BYTES: usize = 32 * 1024;
+
 /// Serves `router` until `shutdown`, then lets requests in flight finish within the drain timeout.
 ///
 /// The listener closes as soon as the drain begins, so new connections are refused; kept-alive ones end after the
@@ -113,6 +116,7 @@ async fn connection(stream: TcpStream, router: Router, limits: Limits, shutdown:
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read_timeout)
+        .max_buf_size(BUFFER_BYTES)
         // One small write is cheaper than gathering head and body. Gathering the answers to pipelined requests would be
         // cheaper still, but then nothing bounds what waits for a client that asks and never reads.
         .writev(false)

@@ -206,3 +206,20 @@ async fn a_request_that_could_be_read_in_two_ways_is_refused() {
     check("transfer-encoding: chunked, identity", "HTTP/1.1 400 ").await;
     check("x-folded: a\r\n b", "HTTP/1.1 400 ").await;
 }
+
+#[tokio::test]
+async fn headers_have_a_limit() {
+    let server = start(Limits::default()).await;
+    let check = async |bytes: usize, expect: &str| {
+        let mut stream = connect(&server).await;
+        let head = format!(
+            "GET /quick HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-long: {}\r\n\r\n",
+            "x".repeat(bytes)
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let answer = read_to_end(&mut stream).await;
+        assert!(answer.starts_with(expect), "{bytes}: {answer}");
+    };
+    check(8_000, "HTTP/1.1 200 ").await;
+    check(80_000, "HTTP/1.1 431 ").await;
+}
