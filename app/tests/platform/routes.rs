@@ -53,6 +53,58 @@ async fn no_row_is_open_to_strangers_but_the_two_that_make_them_known() {
     app.stop().await;
 }
 
+#[tokio::test]
+async fn no_body_on_any_route_gets_more_than_a_documented_problem() {
+    let app = TestApp::start().await;
+    let ana = app.person("ana").await;
+    let bearer = format!("Bearer {}", app.token(ana.id, &Permission::ALL));
+    let endless = format!("{{\"userId\": {}}}", "9".repeat(400));
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    let deep_field = format!("{{\"email\": {deep}, \"userId\": {deep}, \"keys\": {deep}}}");
+    let bodies: [&[u8]; 16] = [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b"null",
+        b"true",
+        b"-0",
+        b"\"\\ud800\"",
+        b"{\"email\": \"\\u0000\", \"password\": \"\\ud834\\udd1e\"}",
+        b"{\"userId\": null, \"keys\": null, \"ledger\": null}",
+        b"\xff\xfe{\0}\0",
+        b"\xef\xbb\xbf{}",
+        b"{\"\": {\"\": [{}]}}",
+        endless.as_bytes(),
+        deep.as_bytes(),
+        deep_field.as_bytes(),
+    ];
+    for route in ROUTES {
+        for content_type in
+            ["application/json", "application/x-ndjson", "multipart/form-data; boundary=x", ";"]
+        {
+            for body in bodies {
+                let headers = [
+                    ("authorization", bearer.as_str()),
+                    ("x-internal-key", INTERNAL_KEY),
+                    ("content-type", content_type),
+                ];
+                let (method, path) = (route.methods[0].as_str(), filled(route.path));
+                let answer = app.http.send(method, &path, &headers, body.to_vec()).await;
+                let status = answer.status.as_u16();
+                let shown = String::from_utf8_lossy(body);
+                assert!(status < 500, "{method} {path} {content_type} {shown:.80}: {answer:?}");
+                if status >= 400 {
+                    assert_eq!(answer.headers["content-type"], "application/problem+json", "{answer:?}");
+                    assert_eq!(answer.json()["status"], status, "{answer:?}");
+                    assert_eq!(answer.json()["requestId"], answer.headers["x-request-id"].to_str().unwrap());
+                }
+            }
+        }
+    }
+    app.stop().await;
+}
+
 #[test]
 fn every_row_is_documented() {
     let contract = include_str!("../../../docs/http.md");
