@@ -163,3 +163,16 @@ async fn the_files_are_for_their_owner_only() {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{file:?}");
     }
 }
+
+/// Where flushing has two strengths, as on macOS, a commit is answered after the stronger one.
+#[tokio::test]
+async fn a_commit_reaches_the_disk_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    for (pragma, expect) in [("synchronous", 2), ("fullfsync", 1), ("checkpoint_fullfsync", 1)] {
+        let read =
+            move |connection: &Connection| Ok(connection.pragma_query_value(None, pragma, |row| row.get(0))?);
+        let value: i64 = store.write(read).await.unwrap();
+        assert_eq!(value, expect, "{pragma}");
+    }
+}
