@@ -1,5 +1,8 @@
 //! Instants, days and where "now" comes from.
 
+use jiff::civil::Time;
+use jiff::fmt::temporal::Pieces;
+
 /// An instant, in UTC, with nanosecond resolution; the platform keeps microseconds.
 pub type Timestamp = jiff::Timestamp;
 
@@ -18,11 +21,17 @@ pub fn utc_day(at: Timestamp) -> Day {
     jiff::tz::Offset::UTC.to_datetime(at).date()
 }
 
-/// Reads an ISO 8601 instant. One without a zone or offset is taken as UTC.
+/// Reads an ISO 8601 instant. One without a zone or offset is taken as UTC; one with the name of a zone needs an offset,
+/// too.
 #[must_use]
 pub fn parse_timestamp(text: &str) -> Option<Timestamp> {
     text.parse::<Timestamp>().ok().or_else(|| {
-        let local: jiff::civil::DateTime = text.parse().ok()?;
+        // A date and time parsed from a text with a zone would leave out the zone.
+        let pieces = Pieces::parse(text).ok()?;
+        if pieces.offset().is_some() || pieces.time_zone_annotation().is_some() {
+            return None;
+        }
+        let local = pieces.date().to_datetime(pieces.time().unwrap_or(Time::midnight()));
         jiff::tz::Offset::UTC.to_timestamp(local).ok()
     })
 }
@@ -41,6 +50,10 @@ mod tests {
         check("2025-08-19T14:30:00Z", Some("2025-08-19T14:30:00Z"));
         check("2025-08-19T14:30:00", Some("2025-08-19T14:30:00Z"));
         check("2025-08-19T14:30:00.25-03:00", Some("2025-08-19T17:30:00.25Z"));
+        check("2025-08-19T14:30:00+02:00[Europe/Berlin]", Some("2025-08-19T12:30:00Z"));
+        check("2025-08-19T14:30:00[Europe/Berlin]", None);
+        check("2025-08-19[Europe/Berlin]", None);
+        check("2025-08-19T14:30:00+99:00", None);
         check("2025-08-19", Some("2025-08-19T00:00:00Z"));
         check("yesterday", None);
         check("", None);
