@@ -12,7 +12,8 @@ use crate::StoreError;
 /// Folds.
 ///
 /// An engine MUST make each fold one transaction that notes which events are new and folds just those, so that a
-/// repeated, reordered or half-finished batch leaves the aggregates as one delivery of each event would have.
+/// repeated, reordered or half-finished batch leaves the aggregates as one delivery of each event would have. `now` is
+/// noted as the time of their arrival.
 #[async_trait]
 pub trait Folds: Send + Sync + 'static {
     /// Folds emotion events into `emotional_events_summary`. `result[i]` is what became of `events[i]`; the same event

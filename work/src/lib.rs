@@ -5,6 +5,7 @@
 //! - [`relay::Relay`] publishes what the store's outbox holds; a [`Wake`] tells it that something is there.
 //! - [`books::balance`] compares what the bus accepted with what the store made of it.
 
+pub mod arrival;
 pub mod back_off;
 pub mod books;
 pub mod consume;

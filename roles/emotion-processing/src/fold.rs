@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use ecs_bus::payload::EmotionPayload;
 use ecs_bus::{Delivery, Outcome};
 use ecs_cache::{Cache, Scope};
-use ecs_domain::Clock;
 use ecs_domain::emotion::EmotionEvent;
+use ecs_domain::{Clock, Day, Timestamp};
 use ecs_store::{EmotionRules, Folded, Folds};
-use ecs_work::{Decoded, Failure, Handler, decoded, retention};
+use ecs_work::{Decoded, Failure, Handler, arrival, decoded, retention};
 
 use crate::{Deps, Rules};
 
@@ -49,14 +49,30 @@ impl Fold {
 impl Handler for Fold {
     async fn handle(&self, batch: &[Delivery]) -> Result<Vec<Outcome>, Failure> {
         let now = self.clock.now();
-        let decoded = Decoded::of(batch, EmotionPayload::decode);
+        let raw_floor = retention::raw_floor(now, self.raw_retention_days);
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for (run, arrived_at) in arrival::runs(batch, now) {
+            outcomes.extend(self.fold(run, raw_floor, arrived_at).await?);
+        }
+        Ok(outcomes)
+    }
+}
+
+impl Fold {
+    /// Folds what arrived together.
+    async fn fold(
+        &self,
+        run: &[Delivery],
+        raw_floor: Day,
+        arrived_at: Timestamp,
+    ) -> Result<Vec<Outcome>, Failure> {
+        let decoded = Decoded::of(run, EmotionPayload::decode);
         if decoded.items().is_empty() {
             return Ok(decoded.outcomes([]));
         }
         let Rules { consent, stress } = self.rules;
-        let raw_floor = retention::raw_floor(now, self.raw_retention_days);
         let rules = EmotionRules { consent, stress, raw_floor };
-        let fates = self.store.fold_emotions(decoded.items(), rules, now).await?;
+        let fates = self.store.fold_emotions(decoded.items(), rules, arrived_at).await?;
         self.forget_cached(decoded.items(), &fates).await;
         Ok(decoded.outcomes(fates.into_iter().map(outcome)))
     }

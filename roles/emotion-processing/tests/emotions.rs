@@ -13,6 +13,7 @@ use ecs_domain::emotion::{StressThreshold, Unit};
 use ecs_domain::{Clock as _, Timestamp, UserId, utc_day};
 use ecs_emotion_processing::{Deps, EmotionProcessing, Rules};
 use ecs_store::{Books as _, Consents as _, EventKey, Fate, Ledger, LedgerTotals, Maintenance as _};
+use ecs_work::books::balance;
 use ecs_work::{Failure, Supervisor, retention};
 use ecs_work_testkit::platform::{DEADLINE, Platform, emotion, malformed, until};
 use uuid::Uuid;
@@ -33,7 +34,7 @@ fn role(platform: &Platform, cache: Cache) -> EmotionProcessing {
 }
 
 fn delivery(event: Event) -> Delivery {
-    Delivery { tag: Tag(1), event, attempt: 1, history: Vec::new(), published_at: Timestamp::UNIX_EPOCH }
+    Delivery { tag: Tag(1), event, attempt: 1, history: Vec::new(), published_at: Timestamp::now() }
 }
 
 async fn totals(platform: &Platform) -> LedgerTotals {
@@ -173,4 +174,33 @@ async fn what_was_counted_before_a_long_stop_is_not_counted_again() {
     platform.settled(Subject::Emotions).await;
     assert_eq!(totals(&platform).await.in_aggregates, 1);
     platform.drain().await;
+}
+
+/// Counted, or counted again, long after their publication, and forgotten by the bus a week after it: the books don't
+/// miss them in the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_books_balance_after_a_weekend_without_the_platform() {
+    let platform = Platform::open();
+    let (user, now) = (platform.user().await, platform.clock.now());
+    let counted = emotion(user, "counted before, but that was not written down", now);
+    platform.publish(vec![counted.clone(), emotion(user, "waits", now)]).await;
+    role(&platform, Cache::none()).handler().handle(&[delivery(counted)]).await.unwrap();
+
+    platform.clock.advance(3 * DAY);
+    platform.publish(vec![emotion(user, "new", platform.clock.now())]).await;
+    role(&platform, Cache::none()).start(&platform.supervisor);
+    platform.settled(Subject::Emotions).await;
+    platform.drain().await;
+
+    platform.clock.advance(5 * DAY);
+    let supervisor = Supervisor::new();
+    role(&platform, Cache::none()).start(&supervisor);
+    let log = async || platform.bus.log(Subject::Emotions, None, 10).await.unwrap().records.len();
+    until("the bus has forgotten the first two", || async { log().await == 1 }).await;
+    let now = platform.clock.now();
+    let floor = retention::raw_floor(now, retention::RAW_DAYS);
+    let report = balance(&*platform.bus, &*platform.store, now, floor).await.unwrap();
+    assert_eq!(report.complaints(), Vec::<String>::new());
+    assert_eq!((report.emotions.accepted, report.emotions.in_aggregates), (1, 3));
+    assert!(supervisor.drain(DEADLINE).await.is_clean());
 }

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use ecs_bus::payload::TransactionPayload;
 use ecs_bus::{Delivery, Outcome};
 use ecs_cache::{Cache, Scope};
-use ecs_domain::Clock;
 use ecs_domain::transaction::Transaction;
+use ecs_domain::{Clock, Timestamp};
 use ecs_store::{Folded, Folds};
-use ecs_work::{Decoded, Failure, Handler, decoded};
+use ecs_work::{Decoded, Failure, Handler, arrival, decoded};
 
 use crate::Deps;
 
@@ -41,11 +41,22 @@ impl Keep {
 #[async_trait]
 impl Handler for Keep {
     async fn handle(&self, batch: &[Delivery]) -> Result<Vec<Outcome>, Failure> {
-        let decoded = Decoded::of(batch, TransactionPayload::decode);
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for (run, arrived_at) in arrival::runs(batch, self.clock.now()) {
+            outcomes.extend(self.keep(run, arrived_at).await?);
+        }
+        Ok(outcomes)
+    }
+}
+
+impl Keep {
+    /// Keeps what arrived together.
+    async fn keep(&self, run: &[Delivery], arrived_at: Timestamp) -> Result<Vec<Outcome>, Failure> {
+        let decoded = Decoded::of(run, TransactionPayload::decode);
         if decoded.items().is_empty() {
             return Ok(decoded.outcomes([]));
         }
-        let fates = self.store.fold_transactions(decoded.items(), self.clock.now()).await?;
+        let fates = self.store.fold_transactions(decoded.items(), arrived_at).await?;
         self.forget_cached(decoded.items(), &fates).await;
         Ok(decoded.outcomes(fates.into_iter().map(outcome)))
     }

@@ -1,5 +1,7 @@
 //! The role over the embedded bus and store.
 
+use std::time::Duration;
+
 use ecs_bus::{Bus as _, Event, Subject};
 use ecs_cache::Cache;
 use ecs_domain::{Clock as _, UserId};
@@ -70,5 +72,20 @@ async fn the_bus_forgets_old_transactions_and_the_store_keeps_them() {
         || async { platform.bus.log(Subject::Transactions, None, 1).await.unwrap().records.is_empty() };
     until("the bus forgot", forgotten).await;
     assert_eq!(platform.store.ledger_totals(Ledger::Transactions).await.unwrap().in_aggregates, 1);
+    platform.drain().await;
+}
+
+/// A transaction that waited is kept as of the time at which it was accepted, and the books find it accepted then.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waited_is_kept_as_of_its_acceptance() {
+    let platform = Platform::open();
+    let (user, now) = (platform.user().await, platform.clock.now());
+    platform.publish(vec![transaction(user, "1", now)]).await;
+    platform.clock.advance(Duration::from_secs(3 * 24 * 3600));
+    start(&platform);
+    platform.settled(Subject::Transactions).await;
+    let accepted = platform.bus.log(Subject::Transactions, None, 10).await.unwrap().records[0].published_at;
+    let counted = platform.store.counted(Ledger::Transactions, None, 10).await.unwrap();
+    assert_eq!(counted.events[0].1, accepted);
     platform.drain().await;
 }

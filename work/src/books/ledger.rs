@@ -13,8 +13,8 @@ use super::{BooksError, key, subject};
 
 /// How many counted events are read at once.
 const PAGE: usize = 10_000;
-/// How long after its publication an event may be counted and yet be looked for in the log. The log forgets by the time
-/// of publication, the store tells the time of arrival; what lay longer in between may rightly be gone from the log.
+/// An event that arrived so long after the log's beginning is looked for in the log. The log forgets by the time of
+/// publication, the store tells the time of arrival, and [`crate::arrival`] keeps the two within half of this.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(24);
 /// How many summaries that are off are named.
 const MISMATCHES: u32 = 20;
