@@ -7,6 +7,7 @@ pub mod cli;
 pub mod commands;
 pub mod data_dir;
 pub mod logging;
+pub mod open_files;
 pub mod operator;
 pub mod platform;
 pub mod role;

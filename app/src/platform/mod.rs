@@ -16,8 +16,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::data_dir::DataDir;
-use crate::operator;
 use crate::settings::Settings;
+use crate::{open_files, operator};
 pub use storage::Storage;
 
 /// The system's clock, to the microsecond: what the tables keep.
@@ -43,6 +43,7 @@ pub struct Platform {
 impl Platform {
     /// Starts what the settings name. The port is bound first, so that a taken one ends the start before any work begins.
     pub async fn start(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        open_files::allow(settings.http.max_connections);
         let listener = TcpListener::bind(settings.listen)
             .await
             .with_context(|| format!("{} can't be listened on (ECS_LISTEN, --listen)", settings.listen))?;
