@@ -11,10 +11,10 @@ pub fn allow(connections: usize) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = connections as u64 + BESIDE_CONNECTIONS;
     let most = maximum.map_or(wanted, |maximum| maximum.min(wanted));
-    if current.is_some_and(|current| current < most) {
-        if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum }) {
-            tracing::warn!(%error, "the limit of open files can't be raised");
-        }
+    if current.is_some_and(|current| current < most)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum })
+    {
+        tracing::warn!(%error, "the limit of open files can't be raised");
     }
     let allowed = getrlimit(Resource::Nofile).current;
     if allowed.is_some_and(|allowed| allowed < wanted) {
