@@ -25,7 +25,7 @@ pub trait Books: Send + Sync + 'static {
     async fn ledger_totals(&self, ledger: Ledger) -> Result<LedgerTotals, StoreError>;
 
     /// Days whose summary doesn't say what the raw rows and ids of that day add up to, at most `limit`. Looks only at
-    /// days from `floor` on, whose raw rows are all there.
+    /// days from `floor` on, and at none whose raw rows [`crate::Maintenance::retain`] dropped.
     async fn summary_mismatches(&self, floor: Day, limit: u32) -> Result<Vec<SummaryMismatch>, StoreError>;
 
     /// The books of the offers.

@@ -36,6 +36,19 @@ pub async fn raw_rows_go_and_aggregates_stay<H: Harness>() {
     assert_eq!(nothing_left, Retained { raw_rows: 0, ids: 0, more: false });
 }
 
+/// Where rows are gone, there is nothing to compare the summary with, also when more days are to be kept since.
+pub async fn days_without_their_raw_rows_are_not_compared<H: Harness>() {
+    let harness = H::start().await;
+    let store = harness.store();
+    register(store.as_ref(), [1]).await;
+    fold_at(&*store, &[emotion(1, 1, MORNING, [0.5; 3])], after(-8 * DAY)).await;
+    fold_at(&*store, &[emotion(1, 2, "2026-11-21T08:00:00Z", [0.5; 3])], now()).await;
+    assert_eq!(store.retain(next_day()).await.unwrap(), Retained { raw_rows: 1, ids: 0, more: false });
+    assert_eq!(store.summary_mismatches(day("2026-11-01"), 10).await.unwrap(), []);
+    harness.tamper_with_count(user(1), day("2026-11-21"), 1).await;
+    assert_eq!(store.summary_mismatches(day("2026-11-01"), 10).await.unwrap().len(), 1, "the others are");
+}
+
 /// The raw row is gone, the id is not.
 pub async fn a_late_redelivery_after_retention_counts_once<H: Harness>() {
     let harness = H::start().await;

@@ -22,6 +22,8 @@ pub(crate) const KEEP_IDS: &str = "INSERT INTO emotion_inbox (day, user_id, even
      ON CONFLICT DO NOTHING";
 pub(crate) const DROP_RAW: &str =
     "DELETE FROM emotional_events WHERE (day, user_id, event_id) <= (?1, ?2, ?3)";
+const NOTE_FLOOR: &str = "INSERT INTO raw_floor (one, day) VALUES (1, ?1)
+     ON CONFLICT (one) DO UPDATE SET day = max(day, excluded.day)";
 pub(crate) const OLD_IDS: &str =
     "SELECT day, user_id, event_id FROM emotion_inbox WHERE arrived_at < ?1 LIMIT ?2";
 pub(crate) const DROP_ID: &str =
@@ -59,6 +61,7 @@ fn drop_raw(connection: &Connection, retention: Retention) -> Result<u64, Fault>
     let Some((day, user, id)) = chunk_end(connection, floor)? else { return Ok(0) };
     let since = retention.ids_since.as_microsecond();
     connection.prepare_cached(KEEP_IDS)?.execute(params![day, user, id, since, COUNTED])?;
+    connection.prepare_cached(NOTE_FLOOR)?.execute([floor])?;
     let dropped = connection.prepare_cached(DROP_RAW)?.execute(params![day, user, id])?;
     Ok(dropped as u64)
 }

@@ -17,11 +17,10 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 1] = [Migration {
-    version: 1,
-    name: "first_tables",
-    sql: include_str!("../migrations/0001_first_tables.sql"),
-}];
+const ALL: [Migration; 2] = [
+    Migration { version: 1, name: "first_tables", sql: include_str!("../migrations/0001_first_tables.sql") },
+    Migration { version: 2, name: "raw_floor", sql: include_str!("../migrations/0002_raw_floor.sql") },
+];
 
 /// Runs what is pending, all of it or nothing, while it holds the database's write lock: of two processes that start
 /// at once, one migrates and the other finds nothing left to do.

@@ -28,10 +28,14 @@ pub(crate) mod statements {
          FROM emotional_events_summary WHERE summary_date = ?1";
 }
 
+/// The first day of which every raw row is there, or NULL.
+const RAW_FLOOR: &str = "SELECT max(day) FROM raw_floor";
+
 /// At most `limit` mismatches of days from `floor` on.
 pub(super) fn find(connection: &Connection, floor: Day, limit: usize) -> Result<Vec<SummaryMismatch>, Fault> {
     let mut mismatches = Vec::new();
-    let mut from = day_number(floor);
+    let dropped: Option<i64> = connection.prepare_cached(RAW_FLOOR)?.query_row([], |row| row.get(0))?;
+    let mut from = day_number(floor).max(dropped.unwrap_or(i64::MIN));
     while mismatches.len() < limit
         && let Some(day) = next_day(connection, from)?
     {
