@@ -77,12 +77,13 @@ impl Setting {
         let after = self.http_limit(Answer::Parse)?.0;
         let (population, scratch) = (&self.population, self.folder.path());
         let append = bus::append(scratch, population, batch_size(emotions.append_batch), self.scale.short)?;
+        let append_full = bus::append(scratch, population, CONNECTIONS, self.scale.short)?;
         let fsync_per_second = bus::append(scratch, population, 1, self.scale.short / 4)?;
         let fold = self.fold(&folder.join("raw"))?;
         let drain = self.drain(&folder.join("drain"))?;
         let consume = self.consume(&folder.join("consume"))?;
         std::fs::remove_dir_all(&folder).context("removing a round's data")?;
-        let limits = Limits { parse: f64::midpoint(before, after), append, consume, fold };
+        let limits = Limits { parse: f64::midpoint(before, after), append, append_full, consume, fold };
         Ok(Round { bare, generator_cores, limits, emotions, transactions, lines, drain, fsync_per_second })
     }
 

@@ -15,6 +15,8 @@ pub(crate) struct Limits {
     pub(crate) parse: f64,
     /// Append to the bus's log in batches of the size that the platform really reached.
     pub(crate) append: f64,
+    /// The same in batches as large as they could be at most: one event of every connection.
+    pub(crate) append_full: f64,
     /// Take events from the bus and acknowledge them.
     pub(crate) consume: f64,
     /// Batch SQL: the writes of a fold.
@@ -24,8 +26,17 @@ pub(crate) struct Limits {
 impl Limits {
     /// The rate at which one event after the other could pass all parts, were there nothing else.
     pub(crate) fn composed(&self) -> f64 {
-        let Self { parse, append, consume, fold } = self;
-        1.0 / [parse, append, consume, fold].into_iter().map(|rate| 1.0 / rate).sum::<f64>()
+        self.with_append(self.append)
+    }
+
+    /// The same, were every batch of the bus full: stricter, since small batches are slow to append.
+    pub(crate) fn composed_full(&self) -> f64 {
+        self.with_append(self.append_full)
+    }
+
+    fn with_append(&self, append: f64) -> f64 {
+        let parts = [self.parse, append, self.consume, self.fold];
+        1.0 / parts.into_iter().map(|rate| 1.0 / rate).sum::<f64>()
     }
 }
 
@@ -39,8 +50,10 @@ mod tests {
 
     #[test]
     fn the_composed_limit_adds_up_times() {
-        let limits = Limits { parse: 100_000.0, append: 300_000.0, consume: 1_500_000.0, fold: 300_000.0 };
+        let (parse, append, append_full) = (100_000.0, 300_000.0, 600_000.0);
+        let limits = Limits { parse, append, append_full, consume: 1_500_000.0, fold: 300_000.0 };
         // 10 µs, 3.33 µs, 0.67 µs and 3.33 µs make 17.33 µs.
         assert!((limits.composed() - 57_692.3).abs() < 0.1, "{}", limits.composed());
+        assert!((limits.composed_full() - 63_829.8).abs() < 0.1, "{}", limits.composed_full());
     }
 }
