@@ -4,9 +4,13 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ecs_web::secret::Secret;
 use serde::{Deserialize, Serialize};
+
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// The data folder of one deployment.
 #[derive(Debug, Clone)]
@@ -69,11 +73,15 @@ impl DataDir {
         let path = self.0.join("lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(|error| self.io(&path, error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock(file)),
-            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(self.0.clone())),
-            Err(TryLockError::Error(error)) => Err(self.io(&path, error)),
+        // A command that only asks who holds the folder has the lock for an instant, and that is no reason to refuse.
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock(file)),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::Error(error)) => return Err(self.io(&path, error)),
+            }
         }
+        Err(DataDirError::InUse(self.0.clone()))
     }
 
     /// The store's file.

@@ -114,10 +114,11 @@ impl Platform {
         // The server keeps to the deadline itself and tells of requests that it cut off; this one only guards it.
         let intake = self.intake.drain(self.drain_timeout + Duration::from_secs(1)).await;
         let workers = self.supervisor.drain(self.drain_timeout).await;
-        self.storage.close().await?;
+        let closed = self.storage.close().await;
         let overdue: Vec<String> =
             [intake, workers].into_iter().flat_map(|Drained { overdue }| overdue).collect();
         anyhow::ensure!(overdue.is_empty(), "not everything ended in time: {}", overdue.join(", "));
+        closed?;
         tracing::info!("stopped");
         Ok(())
     }

@@ -58,10 +58,11 @@ impl Storage {
 
     /// Writes what is left, closes, and lets the data folder go.
     pub async fn close(self) -> anyhow::Result<()> {
-        self.bus.close().await.context("closing the bus")?;
-        self.store.close().await.context("closing the store")?;
+        // A bus that can't close is no reason to leave the store open.
+        let bus = self.bus.close().await.context("closing the bus");
+        let store = self.store.close().await.context("closing the store");
         drop(self.lock);
-        Ok(())
+        bus.and(store)
     }
 }
 
