@@ -6,6 +6,10 @@ use async_trait::async_trait;
 use ecs_bus::{DeadLetter, DeadLetterSink, SinkError};
 use ecs_store::{DeadLetterRow, DeadLetters};
 
+/// How many dead letters of one batch get a line in the log. A partner that sends for users who aren't there makes
+/// thousands, and a log that drowns in them helps nobody.
+const LOGGED: usize = 10;
+
 /// Keeps dead letters in the store's table.
 pub struct StoreSink(Arc<dyn DeadLetters>);
 
@@ -20,22 +24,32 @@ impl StoreSink {
 #[async_trait]
 impl DeadLetterSink for StoreSink {
     async fn keep(&self, letters: Vec<DeadLetter>) -> Result<(), SinkError> {
-        for letter in &letters {
-            // The one line an operator looks for: which event was given up, and why.
+        for letter in letters.iter().take(LOGGED) {
+            report(letter);
+        }
+        if let Some(more) = letters.len().checked_sub(LOGGED).filter(|more| *more > 0) {
             tracing::warn!(
-                subject = %letter.event.subject,
-                group = %letter.group,
-                event_id = %letter.event.id,
-                user_id = %letter.event.key,
-                request_id = letter.event.headers.request_id.as_deref(),
-                attempts = letter.history.len(),
-                reason = %letter.reason,
-                "an event becomes a dead letter"
+                more,
+                "further events of the same batch become dead letters; the table names them"
             );
         }
         let rows: Vec<DeadLetterRow> = letters.into_iter().map(row).collect();
         self.0.add_dead_letters(&rows).await.map_err(|error| SinkError(error.to_string()))
     }
+}
+
+/// The line an operator looks for: which event was given up, and why.
+fn report(letter: &DeadLetter) {
+    tracing::warn!(
+        subject = %letter.event.subject,
+        group = %letter.group,
+        event_id = %letter.event.id,
+        user_id = %letter.event.key,
+        request_id = letter.event.headers.request_id.as_deref(),
+        attempts = letter.history.len(),
+        reason = %letter.reason,
+        "an event becomes a dead letter"
+    );
 }
 
 fn row(letter: DeadLetter) -> DeadLetterRow {

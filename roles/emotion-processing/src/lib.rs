@@ -9,19 +9,13 @@ mod upkeep;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_bus::{Bus, Subject, SubscribeOptions};
+use ecs_bus::{Bus, Subject};
 use ecs_cache::Cache;
 use ecs_domain::Clock;
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::emotion::StressThreshold;
 use ecs_store::Store;
 use ecs_work::{ConsumeDeps, Handler, OnFailure, OnStop, Supervisor, consume, periodic, retention};
-
-/// Larger batches than other roles take: what a fold costs is the pages it writes, and events of a larger batch have
-/// more of them in common. A summary is this much later at most, and other writes wait for some tens of milliseconds
-/// longer while a large batch is folded.
-const BATCHES: SubscribeOptions =
-    SubscribeOptions { max_batch: 10_000, linger: Duration::from_millis(50), lease: Duration::from_secs(30) };
 
 /// What the role needs.
 #[derive(Clone)]
@@ -77,7 +71,7 @@ impl EmotionProcessing {
         let Deps { bus, store, clock, delivery_limit, .. } = self.deps.clone();
         let deps = ConsumeDeps { bus, store, clock, delivery_limit };
         let (handler, token) = (self.handler(), supervisor.token());
-        let consumer = consume::run(deps, Subject::Emotions, BATCHES.into(), handler, token);
+        let consumer = consume::run(deps, Subject::Emotions, consume::Options::default(), handler, token);
         supervisor.spawn("emotion-processing", OnFailure::StopProcess, OnStop::Wait, consumer);
 
         let (deps, token) = (self.deps.clone(), supervisor.token());
