@@ -14,7 +14,7 @@ use super::per_second;
 use crate::population::Population;
 
 /// Events per transaction: what the role emotion-processing takes at once from a backlog.
-const BATCH: u64 = 5_000;
+const BATCH: u64 = 20_000;
 
 /// Folds the first `count` events into the store at `path`, whose tables and users are there. The batches are sorted
 /// beforehand: that isn't the database's work.

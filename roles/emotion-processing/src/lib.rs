@@ -9,13 +9,22 @@ mod upkeep;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_bus::{Bus, Subject};
+use ecs_bus::{Bus, Subject, SubscribeOptions};
 use ecs_cache::Cache;
 use ecs_domain::Clock;
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::emotion::StressThreshold;
 use ecs_store::Store;
 use ecs_work::{ConsumeDeps, Handler, OnFailure, OnStop, Supervisor, consume, periodic, retention};
+
+/// Larger batches than other roles take. What a fold costs is the pages it writes, and events of a larger batch have more
+/// of them in common: so the further the role is behind, the faster it folds. The wait for more stays short, and while
+/// the role keeps up its batches do too.
+const BATCHES: SubscribeOptions =
+    SubscribeOptions { max_batch: 20_000, linger: Duration::from_millis(20), lease: Duration::from_secs(30) };
+
+/// While one member of the group has the store, the other fetches and decodes.
+const MEMBERS: [&str; 2] = ["emotion-processing/1", "emotion-processing/2"];
 
 /// What the role needs.
 #[derive(Clone)]
@@ -70,9 +79,11 @@ impl EmotionProcessing {
     pub fn start(&self, supervisor: &Supervisor) {
         let Deps { bus, store, clock, delivery_limit, .. } = self.deps.clone();
         let deps = ConsumeDeps { bus, store, clock, delivery_limit };
-        let (handler, token) = (self.handler(), supervisor.token());
-        let consumer = consume::run(deps, Subject::Emotions, consume::Options::default(), handler, token);
-        supervisor.spawn("emotion-processing", OnFailure::StopProcess, OnStop::Wait, consumer);
+        for member in MEMBERS {
+            let (handler, token) = (self.handler(), supervisor.token());
+            let consumer = consume::run(deps.clone(), Subject::Emotions, BATCHES.into(), handler, token);
+            supervisor.spawn(member, OnFailure::StopProcess, OnStop::Wait, consumer);
+        }
 
         let (deps, token) = (self.deps.clone(), supervisor.token());
         supervisor.spawn("emotion-processing/upkeep", OnFailure::Log, OnStop::Abort, async move {
