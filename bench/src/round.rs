@@ -79,11 +79,14 @@ impl Setting {
         let append = bus::append(scratch, population, batch_size(emotions.append_batch), self.scale.short)?;
         let append_full = bus::append(scratch, population, CONNECTIONS, self.scale.short)?;
         let fsync_per_second = bus::append(scratch, population, 1, self.scale.short / 4)?;
-        let fold = self.fold(&folder.join("raw"))?;
+        let reached = batch_size(emotions.fold_batch) as u64;
+        let fold = self.fold(&folder.join("raw"), reached)?;
+        let fold_full = self.fold(&folder.join("raw-full"), fold::FULL_BATCH)?;
         let drain = self.drain(&folder.join("drain"))?;
         let consume = self.consume(&folder.join("consume"))?;
         std::fs::remove_dir_all(&folder).context("removing a round's data")?;
-        let limits = Limits { parse: f64::midpoint(before, after), append, append_full, consume, fold };
+        let limits =
+            Limits { parse: f64::midpoint(before, after), append, append_full, consume, fold, fold_full };
         Ok(Round { bare, generator_cores, limits, emotions, transactions, lines, drain, fsync_per_second })
     }
 
@@ -180,10 +183,10 @@ impl Setting {
         Ok(())
     }
 
-    fn fold(&self, folder: &Path) -> anyhow::Result<f64> {
+    fn fold(&self, folder: &Path, batch: u64) -> anyhow::Result<f64> {
         let data = DataFolder::new(folder.to_owned());
         self.runtime.block_on(platform::prepare(&data, self.population.users()))?;
-        fold::fold(&data.store(), &self.population, self.scale.events)
+        fold::fold(&data.store(), &self.population, self.scale.events, batch)
     }
 
     fn drain(&self, folder: &Path) -> anyhow::Result<f64> {

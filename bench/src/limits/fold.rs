@@ -13,17 +13,17 @@ use ecs_store_sqlite::raw::{RawBatch, RawLoop};
 use super::per_second;
 use crate::population::Population;
 
-/// Events per transaction: what the role emotion-processing takes at once from a backlog.
-const BATCH: u64 = 20_000;
+/// Events per transaction that the role emotion-processing takes at once from a backlog.
+pub(crate) const FULL_BATCH: u64 = 20_000;
 
-/// Folds the first `count` events into the store at `path`, whose tables and users are there. The batches are sorted
-/// beforehand: that isn't the database's work.
-pub(crate) fn fold(path: &Path, population: &Population, count: u64) -> anyhow::Result<f64> {
+/// Folds the first `count` events into the store at `path`, whose tables and users are there, `batch` to a transaction.
+/// The batches are sorted beforehand: that isn't the database's work.
+pub(crate) fn fold(path: &Path, population: &Population, count: u64, batch: u64) -> anyhow::Result<f64> {
     let threshold = StressThreshold(Unit::new(0.7).context("0.7 is a fraction")?);
     let mut batches = Vec::new();
     let mut next = 0;
     while next < count {
-        let end = (next + BATCH).min(count);
+        let end = (next + batch).min(count);
         let events =
             (next..end).map(|n| population.emotion(n)).collect::<anyhow::Result<Vec<EmotionEvent>>>()?;
         batches.push(RawBatch::new(&events, threshold));
