@@ -69,19 +69,27 @@ impl DataDir {
 
     /// Makes the folder if it isn't there, and takes it for this process.
     pub fn lock(&self) -> Result<Lock, DataDirError> {
+        // A command that only asks who holds the folder has the lock for an instant, and that is no reason to refuse.
+        for _ in 0..LOCK_TRIES {
+            if let Some(lock) = self.try_lock()? {
+                return Ok(lock);
+            }
+            std::thread::sleep(LOCK_PAUSE);
+        }
+        Err(DataDirError::InUse(self.0.clone()))
+    }
+
+    /// The lock, or `None` while another process has it.
+    fn try_lock(&self) -> Result<Option<Lock>, DataDirError> {
         std::fs::create_dir_all(&self.0).map_err(|error| self.io(&self.0, error))?;
         let path = self.0.join("lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(|error| self.io(&path, error))?;
-        // A command that only asks who holds the folder has the lock for an instant, and that is no reason to refuse.
-        for _ in 0..LOCK_TRIES {
-            match file.try_lock() {
-                Ok(()) => return Ok(Lock(file)),
-                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
-                Err(TryLockError::Error(error)) => return Err(self.io(&path, error)),
-            }
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(self.io(&path, error)),
         }
-        Err(DataDirError::InUse(self.0.clone()))
     }
 
     /// The store's file.
@@ -138,10 +146,9 @@ impl DataDir {
         if !self.0.exists() {
             return Ok(None);
         }
-        match self.lock() {
-            Ok(_) => Ok(None),
-            Err(DataDirError::InUse(_)) => Ok(std::fs::read_to_string(self.0.join("address")).ok()),
-            Err(error) => Err(error),
+        match self.try_lock()? {
+            Some(_) => Ok(None),
+            None => Ok(std::fs::read_to_string(self.0.join("address")).ok()),
         }
     }
 
