@@ -17,9 +17,20 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 2] = [
+const ALL: [Migration; 5] = [
     Migration { version: 1, name: "first_tables", sql: include_str!("../migrations/0001_first_tables.sql") },
     Migration { version: 2, name: "raw_floor", sql: include_str!("../migrations/0002_raw_floor.sql") },
+    Migration {
+        version: 3,
+        name: "notifications_read",
+        sql: include_str!("../migrations/0003_notifications_read.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "dead_letter_states",
+        sql: include_str!("../migrations/0004_dead_letter_states.sql"),
+    },
+    Migration { version: 5, name: "idempotency", sql: include_str!("../migrations/0005_idempotency.sql") },
 ];
 
 /// Runs what is pending, all of it or nothing, while it holds the database's write lock: of two processes that start

@@ -1,0 +1,14 @@
+-- Answers kept for requests that came with an Idempotency-Key: the same key of the same caller for the same call gets
+-- the same answer. A request that is under way has no status yet, and is free again after claimed_until.
+CREATE TABLE idempotency_keys (
+    scope         TEXT NOT NULL,
+    key           TEXT NOT NULL,
+    fingerprint   BLOB NOT NULL,
+    status        INTEGER,
+    answer        BLOB,
+    claimed_until INTEGER NOT NULL,
+    created_at    INTEGER NOT NULL,
+    PRIMARY KEY (scope, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
