@@ -26,7 +26,7 @@ pub use dead_letters::{DeadLetterRow, DeadLetters};
 pub use error::StoreError;
 pub use folds::{EmotionRules, FeatureSource, Folded, Folds};
 pub use maintenance::{Maintenance, Retained, Retention};
-pub use notifications::{NotificationPage, Notifications, StoredNotification};
+pub use notifications::{MarkedRead, NotificationPage, Notifications, StoredNotification};
 pub use outbox::{Outbox, OutboxMessage, OutboxRow};
 pub use users::{Credentials, NewUser, Provision, Provisioned, Users};
 

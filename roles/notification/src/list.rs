@@ -64,7 +64,7 @@ fn problem(error: &StoreError) -> Problem {
 }
 
 impl From<StoredNotification> for Item {
-    fn from(StoredNotification { sequence, notification }: StoredNotification) -> Self {
+    fn from(StoredNotification { sequence, notification, .. }: StoredNotification) -> Self {
         Self {
             id: notification.id,
             sequence,

@@ -48,7 +48,9 @@ macro_rules! conformance {
                 an_offer_that_was_not_accepted_is_not_activated, offers_expire;
             outbox: claims_do_not_overlap, a_claim_runs_out, a_claim_runs_out_though_the_clock_was_set_back, what_is_finished_is_gone;
             notifications: a_notification_is_kept_once, notifications_count_per_user,
-                a_notification_for_nobody_is_not_kept;
+                a_notification_for_nobody_is_not_kept, a_reader_goes_on_behind_the_last_it_has_seen,
+                last_numbers_are_told_for_many_users_at_once, a_follower_misses_nothing_while_many_write,
+                reading_is_noted_once, reading_up_to_a_number_marks_all_of_them, only_their_user_marks_notifications;
             dead_letters: a_dead_letter_is_kept_once, original_bytes_are_kept;
             books: fates_say_what_became_of_events, counted_events_come_in_pages, counted_transactions_come_in_pages,
                 totals_add_up, a_summary_that_is_off_is_found, offers_are_accounted_for;

@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use ecs_domain::notification::{Notification, NotificationKind};
 use ecs_domain::{NotificationId, OfferId, Timestamp, UserId};
-use ecs_store::{NotificationPage, Notifications, PageRequest, StoreError, StoredNotification};
+use ecs_store::{MarkedRead, NotificationPage, Notifications, PageRequest, StoreError, StoredNotification};
 use rusqlite::types::FromSqlError;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::SqliteStore;
-use crate::column::{At, Id, IdText, count};
+use crate::column::{At, Id, IdText, count, limit as at_most};
 use crate::engine::Fault;
 
 /// Takes the user's next number, and nothing at all for an unknown user or a notification that is there already.
@@ -20,8 +20,19 @@ pub(crate) const INSERT: &str =
      FROM users u WHERE u.id = ?2
      ON CONFLICT (id) DO NOTHING";
 pub(crate) const COUNT: &str = "SELECT count(*) FROM notifications WHERE user_id = ?1";
-pub(crate) const PAGE: &str = "SELECT id, user_id, sequence, type, title, message, offer_id, created_at
+pub(crate) const UNREAD: &str = "SELECT count(*) FROM notifications WHERE user_id = ?1 AND read_at IS NULL";
+pub(crate) const PAGE: &str =
+    "SELECT id, user_id, sequence, read_at, type, title, message, offer_id, created_at
      FROM notifications WHERE user_id = ?1 ORDER BY sequence DESC LIMIT ?2 OFFSET ?3";
+pub(crate) const AFTER: &str =
+    "SELECT id, user_id, sequence, read_at, type, title, message, offer_id, created_at
+     FROM notifications WHERE user_id = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
+pub(crate) const LAST: &str = "SELECT coalesce(max(sequence), 0) FROM notifications WHERE user_id = ?1";
+pub(crate) const MARK_ONE: &str = "UPDATE notifications SET read_at = coalesce(read_at, ?3)
+     WHERE id = ?1 AND user_id = ?2
+     RETURNING id, user_id, sequence, read_at, type, title, message, offer_id, created_at";
+pub(crate) const MARK_UP_TO: &str = "UPDATE notifications SET read_at = ?3
+     WHERE user_id = ?1 AND sequence <= ?2 AND read_at IS NULL";
 
 #[async_trait]
 impl Notifications for SqliteStore {
@@ -38,13 +49,80 @@ impl Notifications for SqliteStore {
         self.read(move |connection| {
             let user = IdText::new(user.uuid());
             let total = connection.prepare_cached(COUNT)?.query_row([&user], |row| row.get(0))?;
+            let unread = unread(connection, &user)?;
             let skip = i64::from(page.page.saturating_sub(1)) * i64::from(page.page_size);
             let mut statement = connection.prepare_cached(PAGE)?;
             let items = statement.query_map(params![user, page.page_size, skip], read)?;
-            Ok(NotificationPage { total: count(total), items: items.collect::<Result<_, _>>()? })
+            Ok(NotificationPage { total: count(total), unread, items: items.collect::<Result<_, _>>()? })
         })
         .await
     }
+
+    async fn notifications_after(
+        &self,
+        user: UserId,
+        sequence: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredNotification>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(AFTER)?;
+            let after = column(sequence);
+            let items =
+                statement.query_map(params![IdText::new(user.uuid()), after, at_most(limit)], read)?;
+            Ok(items.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// One snapshot and one statement, run once per user: each run is one step down the index.
+    async fn last_sequences(&self, users: &[UserId]) -> Result<Vec<u64>, StoreError> {
+        let users = users.to_vec();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(LAST)?;
+            let mut last = |user: &UserId| statement.query_row([IdText::new(user.uuid())], |row| row.get(0));
+            let found = users.iter().map(|user| Ok(count(last(user)?)));
+            found.collect()
+        })
+        .await
+    }
+
+    async fn mark_notification_read(
+        &self,
+        user: UserId,
+        id: NotificationId,
+        now: Timestamp,
+    ) -> Result<Option<StoredNotification>, StoreError> {
+        self.write(move |connection| {
+            let mut statement = connection.prepare_cached(MARK_ONE)?;
+            let keys = params![IdText::new(id.uuid()), IdText::new(user.uuid()), At(now)];
+            Ok(statement.query_row(keys, read).optional()?)
+        })
+        .await
+    }
+
+    async fn mark_notifications_read(
+        &self,
+        user: UserId,
+        up_to: u64,
+        now: Timestamp,
+    ) -> Result<MarkedRead, StoreError> {
+        self.write(move |connection| {
+            let user = IdText::new(user.uuid());
+            let marked =
+                connection.prepare_cached(MARK_UP_TO)?.execute(params![user, column(up_to), At(now)])?;
+            Ok(MarkedRead { marked: marked as u64, unread: unread(connection, &user)? })
+        })
+        .await
+    }
+}
+
+fn unread(connection: &Connection, user: &IdText) -> rusqlite::Result<u64> {
+    connection.prepare_cached(UNREAD)?.query_row([user], |row| row.get(0)).map(count)
+}
+
+/// A number that a client made up may be larger than any column's.
+fn column(sequence: u64) -> i64 {
+    i64::try_from(sequence).unwrap_or(i64::MAX)
 }
 
 fn add(connection: &Connection, notification: &Notification, now: Timestamp) -> Result<bool, Fault> {
@@ -65,6 +143,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StoredNotification> {
     let kind: String = row.get("type")?;
     Ok(StoredNotification {
         sequence: count(row.get("sequence")?),
+        read_at: row.get::<_, Option<At>>("read_at")?.map(|at| at.0),
         notification: Notification {
             id: NotificationId::new(row.get::<_, Id>("id")?.0),
             user: UserId::new(row.get::<_, Id>("user_id")?.0),

@@ -1,6 +1,7 @@
 //! A bus and pieces of a store in memory, whose failures a test chooses, under tokio's paused time.
 
 mod bus;
+mod notifications;
 mod store;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ pub use bus::{MemoryBus, State};
 use bytes::Bytes;
 use ecs_bus::{Event, Headers, Subject};
 use ecs_domain::{Clock, EventId, Timestamp, UserId};
+pub use notifications::MemoryNotifications;
 pub use store::{Letters, MemoryOutbox};
 use tokio::time::Instant;
 use uuid::Uuid;
