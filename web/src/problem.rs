@@ -230,7 +230,8 @@ impl Problem {
         Self::new(Code::Internal, "the log has the cause under this request's id")
     }
 
-    fn retry_after(self, after: Duration) -> Self {
+    /// The same with a time after which another try is worth it.
+    pub(crate) fn retry_after(self, after: Duration) -> Self {
         Self { retry_after: Some(after), ..self }
     }
 

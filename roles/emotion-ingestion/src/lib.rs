@@ -1,7 +1,8 @@
 //! Accepts emotion events over HTTP and makes them durable on the bus.
 //!
 //! `POST /v1/emotions/stream` takes one event as JSON, or any number of them as JSON lines. An event is accepted when
-//! the bus says that it is durable, and not a moment before. The store is never asked: an event of an unknown user is
+//! the bus says that it is durable, and not a moment before. An event that its sender named, in its body or by the
+//! request's `Idempotency-Key`, may be sent again. The store is never asked: an event of an unknown user is
 //! accepted here and ends as a dead letter.
 
 mod lines;
@@ -20,7 +21,7 @@ use axum::routing::post;
 use ecs_bus::{Bus, Headers, PublishError};
 use ecs_domain::Clock;
 use ecs_web::body::{self, JsonBytes};
-use ecs_web::{Auth, InternalKey, Problem, RequestContext};
+use ecs_web::{Auth, IdempotencyKey, InternalKey, Problem, RequestContext};
 
 /// What the role needs.
 pub struct Deps {
@@ -90,13 +91,14 @@ impl FromRef<EmotionIngestion> for Arc<Auth> {
 async fn receive(
     State(EmotionIngestion(deps)): State<EmotionIngestion>,
     _: InternalKey,
+    key: Option<IdempotencyKey>,
     context: RequestContext,
     request: Request,
 ) -> Result<Response, Problem> {
     if body::has_media_type(request.headers(), body::NDJSON) {
         body::refuse_encoded(request.headers())?;
         // The upload's state is large; the single event, which is the hot path, need not carry its room.
-        return Box::pin(stream::receive(&deps, &context, request.into_body())).await;
+        return Box::pin(stream::receive(&deps, &context, key.as_ref(), request.into_body())).await;
     }
     if !body::has_media_type(request.headers(), body::JSON) {
         return Err(Problem::unsupported_media_type(
@@ -104,7 +106,7 @@ async fn receive(
         ));
     }
     let JsonBytes(bytes) = JsonBytes::from_request(request, &()).await?;
-    one::receive(&deps, &context, &bytes).await
+    one::receive(&deps, &context, key.as_ref(), &bytes).await
 }
 
 /// What every event of a request carries beside its payload.

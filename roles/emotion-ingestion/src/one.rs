@@ -5,10 +5,11 @@ use axum::response::{IntoResponse as _, Response};
 use ecs_bus::PublishError;
 use ecs_bus::payload::EmotionPayload;
 use ecs_domain::EventId;
-use ecs_web::{Problem, RequestContext};
+use ecs_web::{IdempotencyKey, Problem, RequestContext};
 use http::StatusCode;
 use serde::Serialize;
 
+use crate::wire::Name;
 use crate::{Deps, headers, not_published, wire};
 
 #[derive(Serialize)]
@@ -19,8 +20,13 @@ struct Accepted<'a> {
     event_id: EventId,
 }
 
-pub(crate) async fn receive(deps: &Deps, context: &RequestContext, json: &[u8]) -> Result<Response, Problem> {
-    let received = wire::read(json, deps.clock.now())?;
+pub(crate) async fn receive(
+    deps: &Deps,
+    context: &RequestContext,
+    key: Option<&IdempotencyKey>,
+    json: &[u8],
+) -> Result<Response, Problem> {
+    let received = wire::read(json, key.map(Name::Key), deps.clock.now())?;
     let (emotion, name) = (&received.emotion, received.client_id.as_deref());
     let event = EmotionPayload::event(emotion, name, context.trace_id(), headers(context));
     let event_id = event.id;

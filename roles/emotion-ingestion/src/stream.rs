@@ -8,7 +8,7 @@ use ecs_bus::payload::EmotionPayload;
 use ecs_bus::{Event, Headers, PublishError};
 use ecs_domain::Violations;
 use ecs_web::body::{JsonError, NextFrame, next_frame};
-use ecs_web::{Problem, RequestContext};
+use ecs_web::{IdempotencyKey, Problem, RequestContext};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -16,18 +16,20 @@ use http::StatusCode;
 
 use crate::lines::{Line, Lines};
 use crate::tally::Tally;
+use crate::wire::Name;
 use crate::{Deps, headers, not_published, wire};
 
 /// Reads, publishes and counts. The order of lines is not the order of publishing, which nothing relies on.
 pub(crate) async fn receive(
     deps: &Deps,
     context: &RequestContext,
+    key: Option<&IdempotencyKey>,
     mut body: Body,
 ) -> Result<Response, Problem> {
     if body.size_hint().lower() > deps.limits.max_body {
         return Err(too_large(deps));
     }
-    let mut upload = Upload::new(deps, context);
+    let mut upload = Upload::new(deps, context, key);
     let mut read = 0;
     loop {
         tokio::select! {
@@ -72,6 +74,8 @@ pub(crate) type Published = Vec<(u64, Result<(), PublishError>)>;
 struct Upload<'a> {
     deps: &'a Deps,
     context: &'a RequestContext,
+    /// Names the lines that don't name themselves.
+    key: Option<&'a IdempotencyKey>,
     headers: Headers,
     lines: Lines,
     chunk: Chunk,
@@ -82,10 +86,11 @@ struct Upload<'a> {
 }
 
 impl<'a> Upload<'a> {
-    fn new(deps: &'a Deps, context: &'a RequestContext) -> Self {
+    fn new(deps: &'a Deps, context: &'a RequestContext, key: Option<&'a IdempotencyKey>) -> Self {
         Self {
             deps,
             context,
+            key,
             headers: headers(context),
             lines: Lines::new(deps.limits.max_line),
             chunk: Chunk::default(),
@@ -113,7 +118,8 @@ impl<'a> Upload<'a> {
             let limit = self.deps.limits.max_line;
             return self.tally.rejected(line.number, format!("a line may have at most {limit} bytes"), false);
         };
-        match wire::read(content, self.deps.clock.now()) {
+        let name = self.key.map(|key| Name::Line(key, line.number));
+        match wire::read(content, name, self.deps.clock.now()) {
             Err(error) => self.tally.rejected(line.number, in_words(error), false),
             Ok(received) => {
                 let name = received.client_id.as_deref();

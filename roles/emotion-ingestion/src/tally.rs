@@ -28,7 +28,7 @@ pub(crate) struct Tally {
 }
 
 /// `rejected` lists lines in their order. `rejectedTotal` is larger than the list when the list was cut: then
-/// sending the whole upload again is the way, which named events (`eventId`) make safe.
+/// sending the whole upload again is the way, which named events (`eventId`) or an `Idempotency-Key` make safe.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Answer {

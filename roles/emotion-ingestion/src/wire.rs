@@ -1,10 +1,12 @@
 //! The event as senders write it.
 
+use std::borrow::Cow;
+
 use ecs_bus::unnamed_id;
 use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, Unit};
 use ecs_domain::{EventId, Timestamp, UserId, Violations};
 use ecs_web::body::{self, JsonError, Object, Text};
-use ecs_web::fields;
+use ecs_web::{IdempotencyKey, fields};
 use serde::Deserialize;
 
 /// `{userId, timestamp, emotionEvent: {type, metrics: {positivity, intensity, stress_level}}, eventId?}`
@@ -40,11 +42,24 @@ struct WireMetrics {
 #[derive(Debug)]
 pub(crate) struct Received<'a> {
     pub(crate) emotion: EmotionEvent,
-    pub(crate) client_id: Option<Text<'a>>,
+    pub(crate) client_id: Option<Cow<'a, str>>,
 }
 
-/// Reads and checks one event. All its violations are reported at once, unless a type is wrong.
-pub(crate) fn read(json: &[u8], now: Timestamp) -> Result<Received<'_>, JsonError> {
+/// What names an event that has no id in its body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Name<'a> {
+    /// The request's key is as good as an id in the body.
+    Key(&'a IdempotencyKey),
+    /// One line of an upload under this key.
+    Line(&'a IdempotencyKey, u64),
+}
+
+/// Reads and checks one event, which `name` names where its body doesn't. All its violations are reported at once, unless a type is wrong.
+pub(crate) fn read<'a>(
+    json: &'a [u8],
+    name: Option<Name<'a>>,
+    now: Timestamp,
+) -> Result<Received<'a>, JsonError> {
     let wire: WireEvent<'_> = body::parse(json)?;
     let mut violations = Violations::none();
     let user = violations
@@ -61,15 +76,27 @@ pub(crate) fn read(json: &[u8], now: Timestamp) -> Result<Received<'_>, JsonErro
     }
     match (user, occurred_at, emotion) {
         (Some(user), Some(occurred_at), Some((kind, metrics))) if violations.is_empty() => {
-            let id =
-                wire.event_id.as_deref().map_or_else(|| unnamed_id(now), |name| EventId::derive(user, name));
-            Ok(Received {
-                emotion: EmotionEvent { id, user, occurred_at, kind, metrics },
-                client_id: wire.event_id,
-            })
+            let (id, client_id) = named(user, wire.event_id, name, now);
+            Ok(Received { emotion: EmotionEvent { id, user, occurred_at, kind, metrics }, client_id })
         }
         _ => Err(JsonError::Invalid(violations)),
     }
+}
+
+/// The event's id, and what its sender calls it. The name of a line is for its id alone: it is nobody's own word.
+fn named<'a>(
+    user: UserId,
+    in_body: Option<Text<'a>>,
+    name: Option<Name<'a>>,
+    now: Timestamp,
+) -> (EventId, Option<Cow<'a, str>>) {
+    let client_id = match (in_body, name) {
+        (Some(Text(id)), _) => id,
+        (None, Some(Name::Key(key))) => Cow::Borrowed(key.as_str()),
+        (None, Some(Name::Line(key, number))) => return (EventId::derive(user, &key.of_line(number)), None),
+        (None, None) => return (unnamed_id(now), None),
+    };
+    (EventId::derive(user, &client_id), Some(client_id))
 }
 
 fn emotion(wire: WireEmotion<'_>, violations: &mut Violations) -> Option<(EmotionKind, Metrics)> {

@@ -2,6 +2,7 @@
 //!
 //! `POST /v1/transactions` takes one transaction of the token's user, or of any user with the permission
 //! `transactions:write-any`. It is accepted when the bus says that it is durable. The store is never asked.
+//! One that its sender named, in its body or by the request's `Idempotency-Key`, may be sent again.
 
 mod amount;
 mod wire;
@@ -19,7 +20,7 @@ use ecs_domain::permission::Permission;
 use ecs_domain::transaction::Currency;
 use ecs_domain::{Clock, TransactionId, UserId};
 use ecs_web::body::JsonBytes;
-use ecs_web::{Auth, Identity, Problem, RequestContext};
+use ecs_web::{Auth, IdempotencyKey, Identity, Problem, RequestContext};
 use http::StatusCode;
 use serde::Serialize;
 
@@ -70,11 +71,12 @@ struct Accepted<'a> {
 async fn receive(
     State(TransactionIngestion(deps)): State<TransactionIngestion>,
     identity: Identity,
+    key: Option<IdempotencyKey>,
     context: RequestContext,
     JsonBytes(json): JsonBytes,
 ) -> Result<Response, Problem> {
     let may_send_for = |user| identity.require_user(user, Permission::TransactionsWriteAny);
-    let transaction = wire::read(&json, deps.base_currency, deps.clock.now(), may_send_for)?;
+    let transaction = wire::read(&json, key.as_ref(), deps.base_currency, deps.clock.now(), may_send_for)?;
     let headers = Headers::of_request(context.request_id(), context.traceparent());
     let event = TransactionPayload::event(&transaction, context.trace_id(), headers);
     // A transport that returns no result has promised nothing.

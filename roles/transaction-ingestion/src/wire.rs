@@ -6,7 +6,7 @@ use ecs_bus::unnamed_id;
 use ecs_domain::transaction::{Currency, Transaction};
 use ecs_domain::{EventId, Timestamp, UserId, Violations};
 use ecs_web::body::{self, Text};
-use ecs_web::{Problem, fields};
+use ecs_web::{IdempotencyKey, Problem, fields};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -35,10 +35,11 @@ struct WireTransaction<'a> {
     occurred_at: Option<Text<'a>>,
 }
 
-/// Reads and checks one transaction. All its violations are reported at once, unless a type is wrong, or its user is
-/// one that the sender may not send for: then nothing else is said.
+/// Reads and checks one transaction, which `key` names where its body doesn't. All its violations are reported at once,
+/// unless a type is wrong, or its user is one that the sender may not send for: then nothing else is said.
 pub(crate) fn read(
     json: &[u8],
+    key: Option<&IdempotencyKey>,
     base: Currency,
     now: Timestamp,
     may_send_for: impl FnOnce(UserId) -> Result<(), Problem>,
@@ -60,6 +61,7 @@ pub(crate) fn read(
         Some(text) => violations.check("occurredAt", fields::occurred_at(text, now)),
     };
     let client_id = checked("transactionId", wire.transaction_id, &mut violations);
+    let client_id = client_id.or_else(|| key.map(|key| key.as_str().to_owned()));
     let merchant = checked("merchant", wire.merchant, &mut violations);
     let category = checked("category", wire.category, &mut violations);
     let channel = checked("channel", wire.channel, &mut violations);

@@ -21,6 +21,14 @@ pub(super) fn install() {
     let _ = PROVIDER.install_default();
 }
 
+/// A MAC under a key of the hash's own size, which every key can be brought to.
+pub(super) fn mac(key: [u8; 32]) -> Hmac<Sha256> {
+    // The algorithm fills shorter keys up with zeros itself; a whole block is the form that can't be refused.
+    let mut block = [0; 64];
+    block[..32].copy_from_slice(&key);
+    Hmac::new(&block.into())
+}
+
 struct Hs256(Hmac<Sha256>);
 
 impl Hs256 {

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use ecs_domain::{Timestamp, UserId};
+use hmac::{Hmac, Mac as _};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::{Identity, provider};
 use crate::Secret;
@@ -97,6 +99,12 @@ impl Tokens {
         let claims = Claims { iss: ISSUER.to_owned(), sub: identity.user, iat, exp, permissions };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
             .map_err(|_| TokenError::Unsigned)
+    }
+
+    /// A MAC under a key of its own, derived from the tokens' one for the purpose that `label` names.
+    pub(crate) fn mac(&self, label: &str) -> Hmac<Sha256> {
+        let secret = provider::mac(Sha256::digest(self.signing.as_bytes()).into());
+        provider::mac(secret.chain_update(label).finalize().into_bytes().into())
     }
 
     /// Whose token it is, when it holds at `now`. Permissions that this version doesn't know are ignored.
