@@ -61,7 +61,7 @@ pub(crate) async fn store_with(path: &Path, users: &[UserId]) -> anyhow::Result<
     let now = Timestamp::now();
     let provisions = users.iter().map(|user| {
         let external_id = Some(user.to_string());
-        store.provision(Provision { id: *user, external_id, email: None, now })
+        store.provision(Provision { id: *user, external_id, email: None, now }, None)
     });
     let mut provisions = futures::stream::iter(provisions).buffer_unordered(256);
     while let Some(result) = provisions.next().await {

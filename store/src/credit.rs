@@ -7,7 +7,7 @@ use ecs_domain::decision::Decision;
 use ecs_domain::offer::{Offer, Terms};
 use ecs_domain::{OfferId, Timestamp, UserId};
 
-use crate::{OutboxMessage, StoreError};
+use crate::{KeptAnswer, OutboxMessage, StoreError};
 
 /// Decisions and offers. Every finder takes the owner, so nobody sees another's by guessing an id.
 #[async_trait]
@@ -18,7 +18,11 @@ pub trait Credit: Send + Sync + 'static {
 
     /// Keeps a decision and its offer, unless the user's last one still stands: then that one is returned instead and
     /// nothing is kept. Two calls at the same time MUST end in one decision. The user MUST exist.
-    async fn record_decision(&self, new: NewDecision) -> Result<Recorded, StoreError>;
+    async fn record_decision(
+        &self,
+        new: NewDecision,
+        answer: Option<KeptAnswer>,
+    ) -> Result<Recorded, StoreError>;
 
     /// One offer of this user.
     async fn offer(&self, user: UserId, offer: OfferId) -> Result<Option<Offer>, StoreError>;
@@ -34,6 +38,7 @@ pub trait Credit: Send + Sync + 'static {
         offer: OfferId,
         now: Timestamp,
         message: OutboxMessage,
+        answer: Option<KeptAnswer>,
     ) -> Result<AcceptResult, StoreError>;
 
     /// Takes an offer from `accepted` to `active` and puts `message` into the outbox, both or neither. However often

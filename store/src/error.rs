@@ -9,6 +9,9 @@ pub enum StoreError {
     /// Another row already holds a value that must be unique; names the value's column, never the value.
     #[error("{0} is taken")]
     Taken(&'static str),
+    /// The request's claim on its key ran out, and another request may hold it by now. Nothing was written.
+    #[error("the claim on the request's key was lost")]
+    ClaimLost,
     /// What is stored can't be understood.
     #[error("the store holds what it should not: {0}")]
     Corrupt(String),
@@ -20,7 +23,7 @@ impl StoreError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unavailable(_) => true,
-            Self::Taken(_) | Self::Corrupt(_) => false,
+            Self::Taken(_) | Self::ClaimLost | Self::Corrupt(_) => false,
         }
     }
 }

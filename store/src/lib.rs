@@ -14,6 +14,7 @@ mod credit;
 mod dead_letters;
 mod error;
 mod folds;
+mod idempotency;
 mod maintenance;
 mod notifications;
 mod outbox;
@@ -25,6 +26,7 @@ pub use credit::{AcceptResult, ActivateResult, Credit, NewDecision, OfferPage, P
 pub use dead_letters::{DeadLetterRow, DeadLetters};
 pub use error::StoreError;
 pub use folds::{EmotionRules, FeatureSource, Folded, Folds};
+pub use idempotency::{Begun, Claim, Fingerprint, Idempotency, KeptAnswer, StoredAnswer};
 pub use maintenance::{Maintenance, Retained, Retention};
 pub use notifications::{MarkedRead, NotificationPage, Notifications, StoredNotification};
 pub use outbox::{Outbox, OutboxMessage, OutboxRow};
@@ -32,11 +34,11 @@ pub use users::{Credentials, NewUser, Provision, Provisioned, Users};
 
 /// A store: everything the roles keep.
 pub trait Store:
-    Users + Consents + Folds + Credit + Outbox + Notifications + DeadLetters + Books + Maintenance
+    Users + Consents + Folds + Credit + Idempotency + Outbox + Notifications + DeadLetters + Books + Maintenance
 {
 }
 
 impl<T> Store for T where
-    T: Users + Consents + Folds + Credit + Outbox + Notifications + DeadLetters + Books + Maintenance
+    T: Users + Consents + Folds + Credit + Idempotency + Outbox + Notifications + DeadLetters + Books + Maintenance
 {
 }

@@ -10,7 +10,8 @@ use crate::StoreError;
 pub trait Maintenance: Send + Sync + 'static {
     /// Drops what is past its retention. Raw emotion rows of days before `raw_floor` go; the ids of those among them
     /// that arrived at or after `ids_since` are kept, so that a late redelivery still counts once. Ids that arrived
-    /// before `ids_since` go. Aggregates stay. Does a bounded piece of work and may be called again.
+    /// before `ids_since` go, and so do answers to requests from before `answers_since`. Aggregates stay. Does a
+    /// bounded piece of work and may be called again.
     ///
     /// An event that comes again counts as arriving then, for the bus may deliver the repeat for as long as it could the
     /// first one. An engine may save itself the note of it while the last one is less than a day old.
@@ -30,6 +31,8 @@ pub struct Retention {
     pub raw_floor: Day,
     /// Ids without a raw row are kept from this time of arrival on.
     pub ids_since: Timestamp,
+    /// Keys of requests are kept with their answers from this time of the request on.
+    pub answers_since: Timestamp,
 }
 
 /// What was dropped.
@@ -39,6 +42,8 @@ pub struct Retained {
     pub raw_rows: u64,
     /// Ids that went.
     pub ids: u64,
+    /// Keys of requests that went with their answers.
+    pub answers: u64,
     /// Whether more is due: call again.
     pub more: bool,
 }

@@ -4,20 +4,24 @@ use async_trait::async_trait;
 use ecs_domain::user::User;
 use ecs_domain::{Email, Timestamp, UserId};
 
-use crate::StoreError;
+use crate::{KeptAnswer, StoreError};
 
 /// Accounts, by id, by address, by a partner's id.
 #[async_trait]
 pub trait Users: Send + Sync + 'static {
-    /// Makes an account with a password. [`StoreError::Taken`] when the address has one.
-    async fn register(&self, user: NewUser) -> Result<User, StoreError>;
+    /// Makes an account with a password: [`NewUser::user`]. [`StoreError::Taken`] when the address has one.
+    async fn register(&self, user: NewUser, answer: Option<KeptAnswer>) -> Result<User, StoreError>;
 
     /// What a log-in needs. `None` for an unknown address, and for a user without a password.
     async fn credentials(&self, email: &Email) -> Result<Option<Credentials>, StoreError>;
 
-    /// Makes an account without a password, or returns the one that `external_id` already names, unchanged.
+    /// Makes an account without a password, [`Provision::user`], or returns the one that `external_id` already names, unchanged.
     /// [`StoreError::Taken`] when the address belongs to another user.
-    async fn provision(&self, provision: Provision) -> Result<Provisioned, StoreError>;
+    async fn provision(
+        &self,
+        provision: Provision,
+        answer: Option<KeptAnswer>,
+    ) -> Result<Provisioned, StoreError>;
 
     /// The user with this id.
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
@@ -34,6 +38,15 @@ pub struct NewUser {
     pub password_hash: String,
     /// The time of the request.
     pub now: Timestamp,
+}
+
+impl NewUser {
+    /// The user that it makes, of whose times the store keeps whole microseconds.
+    #[must_use]
+    pub fn user(&self) -> User {
+        let email = Some(self.email.clone());
+        User { id: self.id, email, external_id: None, created_at: self.now, updated_at: self.now }
+    }
 }
 
 /// What a log-in needs.
@@ -56,6 +69,15 @@ pub struct Provision {
     pub email: Option<Email>,
     /// The time of the request.
     pub now: Timestamp,
+}
+
+impl Provision {
+    /// The user that it makes when they are new, of whose times the store keeps whole microseconds.
+    #[must_use]
+    pub fn user(&self) -> User {
+        let (email, external_id) = (self.email.clone(), self.external_id.clone());
+        User { id: self.id, email, external_id, created_at: self.now, updated_at: self.now }
+    }
 }
 
 /// What came of a [`Provision`].

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ecs_bus::{Bus, BusError, Subject};
 use ecs_domain::{Clock, Day, Timestamp, utc_day};
-use ecs_store::{Maintenance, Retention, StoreError};
+use ecs_store::{Maintenance, Retained, Retention, StoreError};
 use jiff::{SignedDuration, Span};
 
 use crate::{OnFailure, OnStop, Supervisor, periodic};
@@ -19,6 +19,8 @@ pub const EMOTIONS_ON_BUS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub const OTHERS_ON_BUS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How many days of raw emotion rows the store keeps, unless configured otherwise.
 pub const RAW_DAYS: u16 = 30;
+/// How long the answer to a request with an `Idempotency-Key` is kept.
+pub const ANSWERS: Duration = DAY;
 /// How often what is past its time is looked for.
 pub const SWEEP: Duration = Duration::from_secs(60 * 60);
 
@@ -82,19 +84,25 @@ pub async fn bus_floor(
     }
 }
 
-/// What the store keeps of emotion events. Ids outlive the bus's copy of their events, which stay from `bus_floor` on, by
-/// a day, so that even the last possible redelivery finds the id of its first delivery.
+/// What the store keeps: of emotion events, and of requests that may be repeated. Ids outlive the bus's copy of their
+/// events, which stay from `bus_floor` on, by a day, so that even the last possible redelivery finds the id of its
+/// first delivery.
 #[must_use]
 pub fn of_emotions(now: Timestamp, raw_days: u16, bus_floor: Timestamp) -> Retention {
-    Retention { raw_floor: raw_floor(now, raw_days), ids_since: before(bus_floor, DAY) }
+    Retention {
+        raw_floor: raw_floor(now, raw_days),
+        ids_since: before(bus_floor, DAY),
+        answers_since: before(now, ANSWERS),
+    }
 }
 
 /// Drops from the store what is past its retention, piece by piece.
 pub async fn sweep_store(store: &dyn Maintenance, retention: Retention) -> Result<(), StoreError> {
     loop {
         let dropped = store.retain(retention).await?;
-        if dropped.raw_rows + dropped.ids > 0 {
-            tracing::info!(raw_rows = dropped.raw_rows, ids = dropped.ids, "rows past their retention went");
+        let Retained { raw_rows, ids, answers, .. } = dropped;
+        if raw_rows + ids + answers > 0 {
+            tracing::info!(raw_rows, ids, answers, "rows past their retention went");
         }
         if !dropped.more {
             return Ok(());

@@ -22,7 +22,7 @@ pub(crate) fn of_store(error: &StoreError) -> Problem {
             tracing::warn!(reason, "the books can't be read");
             Problem::unavailable("store", RETRY_AFTER)
         }
-        StoreError::Taken(_) | StoreError::Corrupt(_) => Problem::internal(error),
+        StoreError::Taken(_) | StoreError::ClaimLost | StoreError::Corrupt(_) => Problem::internal(error),
     }
 }
 

@@ -67,7 +67,7 @@ async fn accept_and_announce(
     let approved = ApprovedOffer { offer: offer_id, user, terms: offer.terms, accepted_at: now };
     let headers = Headers::of_request(context.request_id(), context.traceparent());
     let message = ecs_work::outbox_message(&OfferPayload::event(&approved, headers));
-    state.store.accept_offer(user, offer_id, now, message).await.map_err(problems::of_store)
+    state.store.accept_offer(user, offer_id, now, message, None).await.map_err(problems::of_store)
 }
 
 /// The same for an offer that isn't there and for one of somebody else.

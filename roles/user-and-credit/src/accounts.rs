@@ -33,7 +33,7 @@ pub(crate) async fn register(
     let (email, password) = body.validate()?;
     let password_hash = state.passwords().hash(password).await?;
     let new = NewUser { id: UserId::new(Uuid::now_v7()), email, password_hash, now: state.now() };
-    let user = state.store.register(new).await.map_err(problems::of_store)?;
+    let user = state.store.register(new, None).await.map_err(problems::of_store)?;
     tracing::info!(user_id = %user.id, "registered");
     Ok((StatusCode::CREATED, Json(user.into())))
 }
@@ -72,7 +72,7 @@ pub(crate) async fn provision(
     let JsonBody(body) = body?;
     let (external_id, email) = body.validate()?;
     let provision = Provision { id: UserId::new(Uuid::now_v7()), external_id, email, now: state.now() };
-    let provisioned = state.store.provision(provision).await.map_err(problems::of_store)?;
+    let provisioned = state.store.provision(provision, None).await.map_err(problems::of_store)?;
     let status = if provisioned.created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(provisioned.user.into())))
 }

@@ -17,6 +17,7 @@ pub(crate) fn of_store(error: StoreError) -> Problem {
             Problem::unavailable("store", RETRY_STORE)
         }
         StoreError::Taken(what) => Problem::conflict(format!("the {what} is taken")),
+        StoreError::ClaimLost => Problem::conflict("another request with this Idempotency-Key took over; repeat it for its answer"),
         StoreError::Corrupt(_) => Problem::internal(&error),
     }
 }

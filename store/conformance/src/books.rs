@@ -131,7 +131,10 @@ pub async fn offers_are_accounted_for<H: Harness>() {
     for number in 1..=4_u128 {
         make_offer(&*store, number, number, now()).await;
         if number > 1 {
-            store.accept_offer(user(number), offer_id(number), now(), message(number, number)).await.unwrap();
+            store
+                .accept_offer(user(number), offer_id(number), now(), message(number, number), None)
+                .await
+                .unwrap();
         }
         if number > 2 {
             let told = message(number, 10 + number);

@@ -18,7 +18,7 @@ pub async fn a_decision_is_read_as_it_was_made<H: Harness>() {
     let store = harness.store();
     register(store.as_ref(), [1]).await;
     let made = approval(1, 1, now());
-    let recorded = store.record_decision(new_decision(made.clone())).await.unwrap();
+    let recorded = store.record_decision(new_decision(made.clone()), None).await.unwrap();
     assert_eq!((recorded.decision, recorded.repeated), (made.clone(), false));
     assert_eq!(store.standing_decision(user(1), after(-1)).await.unwrap(), Some(made.clone()));
     assert_eq!(store.standing_decision(user(1), now()).await.unwrap(), None);
@@ -31,7 +31,7 @@ pub async fn a_denial_is_kept<H: Harness>() {
     let store = harness.store();
     register(store.as_ref(), [1]).await;
     let made = denial(1, 1, now());
-    store.record_decision(new_decision(made.clone())).await.unwrap();
+    store.record_decision(new_decision(made.clone()), None).await.unwrap();
     let standing = store.standing_decision(user(1), after(-1)).await.unwrap().unwrap();
     assert_eq!(standing, made);
     assert_eq!(standing.outcome, Outcome::Denied("no recent transaction".to_owned()));
@@ -44,11 +44,11 @@ pub async fn a_decision_stands_for_a_while<H: Harness>() {
     let store = harness.store();
     register(store.as_ref(), [1, 2]).await;
     let first = approval(1, 1, now());
-    store.record_decision(new_decision(first.clone())).await.unwrap();
-    let repeated = store.record_decision(new_decision(denial(1, 2, after(299)))).await.unwrap();
+    store.record_decision(new_decision(first.clone()), None).await.unwrap();
+    let repeated = store.record_decision(new_decision(denial(1, 2, after(299))), None).await.unwrap();
     assert_eq!((repeated.decision, repeated.repeated), (first, true));
-    assert!(!store.record_decision(new_decision(denial(2, 3, after(1)))).await.unwrap().repeated);
-    let next = store.record_decision(new_decision(denial(1, 4, after(300)))).await.unwrap();
+    assert!(!store.record_decision(new_decision(denial(2, 3, after(1))), None).await.unwrap().repeated);
+    let next = store.record_decision(new_decision(denial(1, 4, after(300))), None).await.unwrap();
     assert_eq!((next.decision, next.repeated), (denial(1, 4, after(300)), false));
 }
 
@@ -59,7 +59,7 @@ pub async fn a_decision_that_does_not_stand_is_returned_all_the_same<H: Harness>
     register(store.as_ref(), [1]).await;
     for number in [2, 1, 3] {
         let new = NewDecision { decision: denial(1, number, now()), stands_for: Duration::ZERO };
-        let recorded = store.record_decision(new).await.unwrap();
+        let recorded = store.record_decision(new, None).await.unwrap();
         assert_eq!((recorded.decision, recorded.repeated), (denial(1, number, now()), false));
     }
 }
@@ -69,7 +69,8 @@ pub async fn decisions_at_the_same_time_are_one<H: Harness>() {
     let harness = H::start().await;
     let store = harness.store();
     register(store.as_ref(), [1]).await;
-    let decisions = (0..16).map(|number| store.record_decision(new_decision(approval(1, number, now()))));
+    let decisions =
+        (0..16).map(|number| store.record_decision(new_decision(approval(1, number, now())), None));
     let all: Vec<_> = join_all(decisions).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(all.iter().filter(|recorded| !recorded.repeated).count(), 1);
     assert!(all.iter().all(|recorded| recorded.decision == all[0].decision));
@@ -81,18 +82,21 @@ pub async fn a_decision_that_fails_leaves_no_offer<H: Harness>() {
     let harness = H::start().await;
     let store = harness.store();
     register(store.as_ref(), [1, 2]).await;
-    store.record_decision(new_decision(denial(1, 1, now()))).await.unwrap();
+    store.record_decision(new_decision(denial(1, 1, now())), None).await.unwrap();
     // Another user's decision with the id of the first one, among neighbours that succeed.
     let clash = approval(2, 1, now());
     let (clash, accept) = tokio::join!(
-        store.record_decision(new_decision(clash)),
-        store.record_decision(new_decision(approval(1, 2, after(600))))
+        store.record_decision(new_decision(clash), None),
+        store.record_decision(new_decision(approval(1, 2, after(600))), None)
     );
     assert!(clash.is_err());
     assert!(!accept.unwrap().repeated);
     assert_eq!(store.offers(user(2), first_page()).await.unwrap().total, 0);
     assert_eq!(store.offer(user(2), offer_id(1)).await.unwrap(), None);
-    assert!(store.record_decision(new_decision(approval(9, 3, now()))).await.is_err(), "an unknown user");
+    assert!(
+        store.record_decision(new_decision(approval(9, 3, now())), None).await.is_err(),
+        "an unknown user"
+    );
     assert_eq!(store.offer(user(9), offer_id(3)).await.unwrap(), None);
 }
 
@@ -119,9 +123,9 @@ pub async fn an_offer_is_accepted_once<H: Harness>() {
     register(store.as_ref(), [1]).await;
     make_offer(&*store, 1, 1, now()).await;
     let terms = store.offer(user(1), offer_id(1)).await.unwrap().unwrap().terms;
-    let first = store.accept_offer(user(1), offer_id(1), after(1), message(1, 1)).await.unwrap();
+    let first = store.accept_offer(user(1), offer_id(1), after(1), message(1, 1), None).await.unwrap();
     assert_eq!(first, AcceptResult::Accepted(terms));
-    let again = store.accept_offer(user(1), offer_id(1), after(2), message(1, 2)).await.unwrap();
+    let again = store.accept_offer(user(1), offer_id(1), after(2), message(1, 2), None).await.unwrap();
     assert_eq!(again, AcceptResult::AlreadyAccepted);
     let offer = store.offer(user(1), offer_id(1)).await.unwrap().unwrap();
     assert_eq!((offer.status, offer.accepted_at), (OfferStatus::Accepted, Some(after(1))));
@@ -135,7 +139,7 @@ pub async fn accepts_at_the_same_time_are_one<H: Harness>() {
     register(store.as_ref(), [1]).await;
     make_offer(&*store, 1, 1, now()).await;
     let accepts =
-        (0..16).map(|number| store.accept_offer(user(1), offer_id(1), after(1), message(1, number)));
+        (0..16).map(|number| store.accept_offer(user(1), offer_id(1), after(1), message(1, number), None));
     let all: Vec<_> = join_all(accepts).await.into_iter().map(Result::unwrap).collect();
     let accepted = all.iter().filter(|result| matches!(result, AcceptResult::Accepted(_)));
     assert_eq!(accepted.count(), 1);
@@ -151,7 +155,7 @@ pub async fn an_expired_offer_is_not_accepted<H: Harness>() {
     make_offer(&*store, 1, 1, now()).await;
     let week = after(7 * 86_400);
     for _ in 0..2 {
-        let result = store.accept_offer(user(1), offer_id(1), week, message(1, 1)).await.unwrap();
+        let result = store.accept_offer(user(1), offer_id(1), week, message(1, 1), None).await.unwrap();
         assert_eq!(result, AcceptResult::Expired);
         store.expire_offers(week).await.unwrap();
     }
@@ -165,7 +169,7 @@ pub async fn anothers_offer_is_unknown<H: Harness>() {
     register(store.as_ref(), [1, 2]).await;
     make_offer(&*store, 1, 1, now()).await;
     assert_eq!(store.offer(user(2), offer_id(1)).await.unwrap(), None);
-    let accepted = store.accept_offer(user(2), offer_id(1), now(), message(2, 1)).await.unwrap();
+    let accepted = store.accept_offer(user(2), offer_id(1), now(), message(2, 1), None).await.unwrap();
     assert_eq!(accepted, AcceptResult::Unknown);
     let activated = store.activate_offer(user(2), offer_id(1), now(), message(2, 1)).await.unwrap();
     assert_eq!(activated, ActivateResult::Unknown);
@@ -186,7 +190,7 @@ pub async fn an_offer_is_activated_once<H: Harness>() {
     assert_eq!(store.outbox_depth().await.unwrap(), 2);
     let offer = store.offer(user(1), offer_id(1)).await.unwrap().unwrap();
     assert_eq!((offer.status, offer.activated_at), (OfferStatus::Active, Some(after(2))));
-    let accept = store.accept_offer(user(1), offer_id(1), after(3), message(1, 1)).await.unwrap();
+    let accept = store.accept_offer(user(1), offer_id(1), after(3), message(1, 1), None).await.unwrap();
     assert_eq!(accept, AcceptResult::AlreadyAccepted);
 }
 
@@ -221,7 +225,7 @@ pub async fn offers_expire<H: Harness>() {
 async fn accepted_offer(store: &dyn Store) {
     register(store, [1]).await;
     make_offer(store, 1, 1, now()).await;
-    store.accept_offer(user(1), offer_id(1), after(1), message(1, 1)).await.unwrap();
+    store.accept_offer(user(1), offer_id(1), after(1), message(1, 1), None).await.unwrap();
 }
 
 async fn activate(store: &dyn Store, number: u128) -> ActivateResult {

@@ -55,7 +55,7 @@ pub fn event_id(number: u128) -> EventId {
 pub async fn register(store: &dyn Store, numbers: impl IntoIterator<Item = u128> + Send) {
     let numbers: Vec<u128> = numbers.into_iter().collect();
     for number in numbers {
-        store.register(new_user(number, &format!("user{number}@example.com"))).await.unwrap();
+        store.register(new_user(number, &format!("user{number}@example.com")), None).await.unwrap();
     }
 }
 
@@ -185,7 +185,7 @@ pub fn new_decision(decision: Decision) -> NewDecision {
 
 /// Makes an offer.
 pub async fn make_offer(store: &dyn Store, of: u128, number: u128, decided_at: Timestamp) {
-    let recorded = store.record_decision(new_decision(approval(of, number, decided_at))).await.unwrap();
+    let recorded = store.record_decision(new_decision(approval(of, number, decided_at)), None).await.unwrap();
     assert!(!recorded.repeated);
 }
 

@@ -13,6 +13,7 @@ pub mod emotions;
 pub mod features;
 pub mod fixtures;
 mod harness;
+pub mod idempotency;
 pub mod life;
 pub mod notifications;
 pub mod outbox;
@@ -46,6 +47,13 @@ macro_rules! conformance {
                 offers_are_listed_newest_first, an_offer_is_accepted_once, accepts_at_the_same_time_are_one,
                 an_expired_offer_is_not_accepted, anothers_offer_is_unknown, an_offer_is_activated_once,
                 an_offer_that_was_not_accepted_is_not_activated, offers_expire;
+            idempotency: a_key_is_claimed_once, requests_at_the_same_time_are_one, an_answer_is_replayed_to_the_byte,
+                another_request_is_told_from_the_same_one, scopes_do_not_meet, a_released_key_is_free,
+                a_claim_runs_out, a_claim_of_the_future_is_none, a_registration_and_its_answer_are_one,
+                a_provision_and_its_answer_are_one, a_decision_and_its_answer_are_one,
+                an_acceptance_and_its_answer_are_one, without_an_effect_no_answer_is_kept,
+                whoever_lost_the_claim_changes_nothing, whoever_lost_the_claim_says_nothing,
+                reopening_frees_claims_and_keeps_answers, old_answers_go;
             outbox: claims_do_not_overlap, a_claim_runs_out, a_claim_runs_out_though_the_clock_was_set_back, what_is_finished_is_gone;
             notifications: a_notification_is_kept_once, notifications_count_per_user,
                 a_notification_for_nobody_is_not_kept, a_reader_goes_on_behind_the_last_it_has_seen,

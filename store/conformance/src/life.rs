@@ -21,7 +21,7 @@ pub async fn reopening_keeps_everything<H: Harness>() {
     store.fold_transactions(&transactions, now()).await.unwrap();
     store.set_consent(user(1), Purpose::EmotionAnalysis, true, now()).await.unwrap();
     make_offer(&*store, 1, 1, now()).await;
-    store.accept_offer(user(1), offer_id(1), after(1), message(1, 3)).await.unwrap();
+    store.accept_offer(user(1), offer_id(1), after(1), message(1, 3), None).await.unwrap();
     store.add_dead_letters(&[letter()]).await.unwrap();
     let summary = harness.summary(user(1), day("2026-11-20")).await;
     drop(store);

@@ -76,6 +76,9 @@ async fn fill(store: &dyn Store, number: u128) {
     register(store, 0..number).await;
     for number in 0..number {
         make_offer(store, number, number, now()).await;
-        store.accept_offer(user(number), offer_id(number), now(), message(number, number)).await.unwrap();
+        store
+            .accept_offer(user(number), offer_id(number), now(), message(number, number), None)
+            .await
+            .unwrap();
     }
 }

@@ -10,9 +10,9 @@ use crate::fixtures::{after, day, emotion, now, register, rules, user};
 const MORNING: &str = "2026-11-20T08:00:00Z";
 const DAY: i64 = 86_400;
 
-/// Everything before 2026-11-21 goes; ids stay for seven days after their arrival.
+/// Everything before 2026-11-21 goes; ids stay for seven days after their arrival, answers for a day.
 fn next_day() -> Retention {
-    Retention { raw_floor: day("2026-11-21"), ids_since: after(-7 * DAY) }
+    Retention { raw_floor: day("2026-11-21"), ids_since: after(-7 * DAY), answers_since: after(-DAY) }
 }
 
 fn floored_rules() -> EmotionRules {
@@ -28,12 +28,12 @@ pub async fn raw_rows_go_and_aggregates_stay<H: Harness>() {
     store.fold_emotions(&events, rules(), now()).await.unwrap();
     let before = harness.summary(user(1), day("2026-11-20")).await;
     let dropped = store.retain(next_day()).await.unwrap();
-    assert_eq!(dropped, Retained { raw_rows: 1, ids: 0, more: false });
+    assert_eq!(dropped, Retained { raw_rows: 1, ids: 0, ..Retained::default() });
     assert_eq!(harness.summary(user(1), day("2026-11-20")).await, before);
     let totals = store.ledger_totals(Ledger::Emotions).await.unwrap();
     assert_eq!((totals.in_aggregates, totals.named), (2, 2));
     let nothing_left = store.retain(next_day()).await.unwrap();
-    assert_eq!(nothing_left, Retained { raw_rows: 0, ids: 0, more: false });
+    assert_eq!(nothing_left, Retained::default());
 }
 
 /// Where rows are gone, there is nothing to compare the summary with, also when more days are to be kept since.
@@ -43,7 +43,10 @@ pub async fn days_without_their_raw_rows_are_not_compared<H: Harness>() {
     register(store.as_ref(), [1]).await;
     fold_at(&*store, &[emotion(1, 1, MORNING, [0.5; 3])], after(-8 * DAY)).await;
     fold_at(&*store, &[emotion(1, 2, "2026-11-21T08:00:00Z", [0.5; 3])], now()).await;
-    assert_eq!(store.retain(next_day()).await.unwrap(), Retained { raw_rows: 1, ids: 0, more: false });
+    assert_eq!(
+        store.retain(next_day()).await.unwrap(),
+        Retained { raw_rows: 1, ids: 0, ..Retained::default() }
+    );
     assert_eq!(store.summary_mismatches(day("2026-11-01"), 10).await.unwrap(), []);
     harness.tamper_with_count(user(1), day("2026-11-21"), 1).await;
     assert_eq!(store.summary_mismatches(day("2026-11-01"), 10).await.unwrap().len(), 1, "the others are");
@@ -76,10 +79,13 @@ pub async fn old_ids_go<H: Harness>() {
     // An old event counts through its id alone, from the start.
     fold_at(&*store, &[emotion(1, 3, "2025-08-19T08:00:00Z", [0.5; 3])], after(-8 * DAY)).await;
     let dropped = store.retain(next_day()).await.unwrap();
-    assert_eq!(dropped, Retained { raw_rows: 2, ids: 1, more: false });
+    assert_eq!(dropped, Retained { raw_rows: 2, ids: 1, ..Retained::default() });
     assert_eq!(store.ledger_totals(Ledger::Emotions).await.unwrap().named, 1);
     let week_later = Retention { ids_since: after(1), ..next_day() };
-    assert_eq!(store.retain(week_later).await.unwrap(), Retained { raw_rows: 0, ids: 1, more: false });
+    assert_eq!(
+        store.retain(week_later).await.unwrap(),
+        Retained { raw_rows: 0, ids: 1, ..Retained::default() }
+    );
     let totals = store.ledger_totals(Ledger::Emotions).await.unwrap();
     assert_eq!((totals.in_aggregates, totals.named), (3, 0));
 }
@@ -110,7 +116,7 @@ pub async fn a_repeat_renews_the_id<H: Harness>() {
     let keys: Vec<_> = events.iter().zip(dates).map(key).collect();
     let fates = async || store.fates(Ledger::Emotions, &keys).await.unwrap();
     let dropped = store.retain(next_day()).await.unwrap();
-    assert_eq!(dropped, Retained { raw_rows: 2, ids: 0, more: false });
+    assert_eq!(dropped, Retained { raw_rows: 2, ids: 0, ..Retained::default() });
     assert_eq!(fates().await, [Counted, Counted, Discarded, Counted]);
     assert_eq!(
         store.fold_emotions(&events, floored_rules(), after(60)).await.unwrap(),

@@ -124,7 +124,7 @@ async fn prepare(path: &Path, events: &[EmotionEvent]) -> Result<()> {
     for users in users.chunks(256) {
         let provisions = users.iter().map(|id| {
             let external_id = Some(id.to_string());
-            store.provision(Provision { id: *id, external_id, email: None, now })
+            store.provision(Provision { id: *id, external_id, email: None, now }, None)
         });
         try_join_all(provisions).await?;
     }

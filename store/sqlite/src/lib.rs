@@ -10,6 +10,7 @@ mod credit;
 mod dead_letters;
 mod engine;
 mod folds;
+mod idempotency;
 mod maintenance;
 mod migrations;
 mod notifications;
@@ -100,6 +101,7 @@ fn open(path: &Path, options: &Options) -> Result<SqliteStore, Fault> {
     let mut writer = open_writer(path, options)?;
     migrations::apply(&mut writer)?;
     outbox::release_all(&writer)?;
+    idempotency::release_all(&writer)?;
     let readers = (0..options.readers.max(1))
         .map(|_| {
             let reader = connect(path, options)?;

@@ -9,6 +9,7 @@ use crate::SqliteStore;
 use crate::column::{IdBytes, day_number};
 use crate::engine::Fault;
 use crate::folds::COUNTED;
+use crate::idempotency;
 
 /// How many rows of each table one call drops at most: some tens of milliseconds of the writer's time.
 const CHUNK: i64 = 10_000;
@@ -36,8 +37,10 @@ impl Maintenance for SqliteStore {
         self.write_large(move |connection| {
             let raw_rows = drop_raw(connection, retention)?;
             let ids = drop_ids(connection, retention)?;
+            let answers = idempotency::drop_old(connection, retention.answers_since, CHUNK)?;
             let full = u64::try_from(CHUNK).unwrap_or(u64::MAX);
-            Ok(Retained { raw_rows, ids, more: raw_rows >= full || ids >= full })
+            let more = [raw_rows, ids, answers].iter().any(|dropped| *dropped >= full);
+            Ok(Retained { raw_rows, ids, answers, more })
         })
         .await
     }

@@ -3,7 +3,8 @@
 use rusqlite::Connection;
 
 use crate::{
-    books, consents, credit, dead_letters, folds, maintenance, migrations, notifications, outbox, users,
+    books, consents, credit, dead_letters, folds, idempotency, maintenance, migrations, notifications,
+    outbox, users,
 };
 
 /// The statement's plan, line by line. Parameters are left unbound: plans don't look at them.
@@ -75,6 +76,12 @@ fn hot_statements() -> Vec<&'static str> {
         mismatches::RAW,
         mismatches::INBOX,
         mismatches::SUMMARY,
+        idempotency::FIND,
+        idempotency::KEEP,
+        idempotency::RELEASE,
+        idempotency::RELEASE_ALL,
+        idempotency::OLD,
+        idempotency::DROP,
         maintenance::CHUNK_END,
         maintenance::KEEP_IDS,
         maintenance::DROP_RAW,

@@ -50,11 +50,11 @@ async fn a_held_lock_fails_writes_but_not_reads() {
     register(&store, [1]).await;
     let other = Connection::open(folder.path().join("store.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let refused = store.register(new_user(2, "bia@example.com")).await.unwrap_err();
+    let refused = store.register(new_user(2, "bia@example.com"), None).await.unwrap_err();
     assert!(refused.is_retryable(), "{refused}");
     assert!(store.user(user(1)).await.unwrap().is_some());
     other.execute_batch("ROLLBACK").unwrap();
-    store.register(new_user(2, "bia@example.com")).await.unwrap();
+    store.register(new_user(2, "bia@example.com"), None).await.unwrap();
 }
 
 #[tokio::test]
@@ -64,13 +64,13 @@ async fn a_failing_task_does_not_fail_its_group() {
     // Holds the writer until all the others wait behind it, so that they share one transaction.
     let (release, held) = mpsc::channel::<()>();
     let gate = store.write_large(move |_| Ok(held.recv().ok()));
-    let first = store.register(new_user(1, "ana@example.com"));
-    let taken = store.register(new_user(2, "ana@example.com"));
+    let first = store.register(new_user(1, "ana@example.com"), None);
+    let taken = store.register(new_user(2, "ana@example.com"), None);
     let panics = store.write::<(), _>(|connection| {
         connection.execute("INSERT INTO users VALUES ('x', NULL, NULL, NULL, '', '')", [])?;
         panic!("a defect")
     });
-    let last = store.register(new_user(3, "eva@example.com"));
+    let last = store.register(new_user(3, "eva@example.com"), None);
     let unblock = async { release.send(()).unwrap() };
     // `join!` polls in order: everything is queued before the gate opens.
     let (_, first, taken, panics, last, ()) = tokio::join!(gate, first, taken, panics, last, unblock);

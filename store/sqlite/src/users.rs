@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use ecs_domain::user::User;
 use ecs_domain::{Email, UserId};
-use ecs_store::{Credentials, NewUser, Provision, Provisioned, StoreError, Users};
+use ecs_store::{Credentials, KeptAnswer, NewUser, Provision, Provisioned, StoreError, Users};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::SqliteStore;
 use crate::column::{At, Id, IdText, Word, micros};
 use crate::engine::Fault;
+use crate::idempotency;
 
 pub(crate) const BY_ID: &str =
     "SELECT id, email, external_id, created_at, updated_at FROM users WHERE id = ?1";
@@ -22,16 +23,10 @@ const INSERT: &str = "INSERT INTO users (id, email, password_hash, external_id, 
 
 #[async_trait]
 impl Users for SqliteStore {
-    async fn register(&self, user: NewUser) -> Result<User, StoreError> {
+    async fn register(&self, user: NewUser, answer: Option<KeptAnswer>) -> Result<User, StoreError> {
         self.write(move |connection| {
-            let made = User {
-                id: user.id,
-                email: Some(user.email),
-                external_id: None,
-                created_at: micros(user.now),
-                updated_at: micros(user.now),
-            };
-            insert(connection, &made, Some(&user.password_hash))?;
+            let made = insert(connection, user.user(), Some(&user.password_hash))?;
+            idempotency::keep(connection, answer.as_ref())?;
             Ok(made)
         })
         .await
@@ -49,8 +44,12 @@ impl Users for SqliteStore {
         .await
     }
 
-    async fn provision(&self, provision: Provision) -> Result<Provisioned, StoreError> {
-        self.write(move |connection| find_or_make(connection, provision)).await
+    async fn provision(
+        &self,
+        provision: Provision,
+        answer: Option<KeptAnswer>,
+    ) -> Result<Provisioned, StoreError> {
+        self.write(move |connection| find_or_make(connection, &provision, answer.as_ref())).await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
@@ -62,26 +61,25 @@ impl Users for SqliteStore {
     }
 }
 
-fn find_or_make(connection: &Connection, provision: Provision) -> Result<Provisioned, Fault> {
+fn find_or_make(
+    connection: &Connection,
+    provision: &Provision,
+    answer: Option<&KeptAnswer>,
+) -> Result<Provisioned, Fault> {
     if let Some(external_id) = &provision.external_id {
         let mut statement = connection.prepare_cached(BY_EXTERNAL_ID)?;
         if let Some(user) = statement.query_row([external_id], user).optional()? {
             return Ok(Provisioned { user, created: false });
         }
     }
-    let user = User {
-        id: provision.id,
-        email: provision.email,
-        external_id: provision.external_id,
-        created_at: micros(provision.now),
-        updated_at: micros(provision.now),
-    };
-    insert(connection, &user, None)?;
+    let user = insert(connection, provision.user(), None)?;
+    idempotency::keep(connection, answer)?;
     Ok(Provisioned { user, created: true })
 }
 
-/// Writes a user. Nobody else writes meanwhile, so an address that is free here is free at the insert.
-fn insert(connection: &Connection, user: &User, password_hash: Option<&str>) -> Result<(), Fault> {
+/// Writes a user, and returns them as the table has them. Nobody else writes meanwhile, so an address that is free here
+/// is free at the insert.
+fn insert(connection: &Connection, user: User, password_hash: Option<&str>) -> Result<User, Fault> {
     let email = user.email.as_ref().map(Email::as_str);
     if let Some(email) = email
         && connection.prepare_cached(EMAIL_TAKEN)?.exists([email])?
@@ -95,7 +93,7 @@ fn insert(connection: &Connection, user: &User, password_hash: Option<&str>) -> 
         &user.external_id,
         At(user.created_at),
     ))?;
-    Ok(())
+    Ok(User { created_at: micros(user.created_at), updated_at: micros(user.updated_at), ..user })
 }
 
 fn user(row: &Row<'_>) -> rusqlite::Result<User> {

@@ -76,7 +76,7 @@ impl Platform {
         let id = UserId::new(Uuid::new_v4());
         let external_id = Some(id.to_string());
         let now = self.clock.now();
-        self.store.provision(Provision { id, external_id, email: None, now }).await.unwrap().user.id
+        self.store.provision(Provision { id, external_id, email: None, now }, None).await.unwrap().user.id
     }
 
     /// Publishes, and insists that all of it is durable.
@@ -133,7 +133,7 @@ impl Platform {
             policy_version: "test".to_owned(),
             outcome: Outcome::Approved(offer.clone()),
         };
-        self.store.record_decision(NewDecision { decision, stands_for: Duration::ZERO }).await.unwrap();
+        self.store.record_decision(NewDecision { decision, stands_for: Duration::ZERO }, None).await.unwrap();
         offer
     }
 
@@ -142,7 +142,7 @@ impl Platform {
         let offer = self.offer(user).await.id;
         let now = self.clock.now();
         let message = acceptance(user, offer, now);
-        let result = self.store.accept_offer(user, offer, now, message).await.unwrap();
+        let result = self.store.accept_offer(user, offer, now, message, None).await.unwrap();
         assert!(matches!(result, AcceptResult::Accepted(_)), "{result:?}");
         offer
     }

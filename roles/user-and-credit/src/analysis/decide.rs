@@ -48,7 +48,7 @@ pub(super) async fn decide(
         policy_version: state.policy.version.clone(),
     };
     let new = NewDecision { decision, stands_for: STANDS_FOR };
-    let recorded = state.store.record_decision(new).await.map_err(problems::of_store)?;
+    let recorded = state.store.record_decision(new, None).await.map_err(problems::of_store)?;
     if !recorded.repeated {
         tracing::info!(user_id = %user, decision_id = %recorded.decision.id, "credit decision made");
     }

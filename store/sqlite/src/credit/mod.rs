@@ -9,11 +9,11 @@ use ecs_domain::decision::Decision;
 use ecs_domain::offer::Offer;
 use ecs_domain::{OfferId, Timestamp, UserId};
 use ecs_store::{
-    AcceptResult, ActivateResult, Credit, NewDecision, OfferPage, OutboxMessage, PageRequest, Recorded,
-    StoreError,
+    AcceptResult, ActivateResult, Credit, KeptAnswer, NewDecision, OfferPage, OutboxMessage, PageRequest,
+    Recorded, StoreError,
 };
 
-use crate::SqliteStore;
+use crate::{SqliteStore, idempotency};
 
 #[cfg(test)]
 pub(crate) use {decisions::statements as decision_statements, offers::statements as offer_statements};
@@ -28,8 +28,17 @@ impl Credit for SqliteStore {
         self.read(move |connection| decisions::standing(connection, user, since)).await
     }
 
-    async fn record_decision(&self, new: NewDecision) -> Result<Recorded, StoreError> {
-        self.write(move |connection| decisions::record(connection, &new)).await
+    async fn record_decision(
+        &self,
+        new: NewDecision,
+        answer: Option<KeptAnswer>,
+    ) -> Result<Recorded, StoreError> {
+        self.write(move |connection| {
+            let recorded = decisions::record(connection, &new)?;
+            idempotency::keep(connection, answer.as_ref().filter(|_| !recorded.repeated))?;
+            Ok(recorded)
+        })
+        .await
     }
 
     async fn offer(&self, user: UserId, offer: OfferId) -> Result<Option<Offer>, StoreError> {
@@ -46,8 +55,15 @@ impl Credit for SqliteStore {
         offer: OfferId,
         now: Timestamp,
         message: OutboxMessage,
+        answer: Option<KeptAnswer>,
     ) -> Result<AcceptResult, StoreError> {
-        self.write(move |connection| offers::accept(connection, user, offer, now, &message)).await
+        self.write(move |connection| {
+            let result = offers::accept(connection, user, offer, now, &message)?;
+            let accepted = matches!(result, AcceptResult::Accepted(_));
+            idempotency::keep(connection, answer.as_ref().filter(|_| accepted))?;
+            Ok(result)
+        })
+        .await
     }
 
     async fn activate_offer(

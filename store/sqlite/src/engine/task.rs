@@ -85,6 +85,7 @@ fn same(error: &StoreError) -> StoreError {
     match error {
         StoreError::Unavailable(why) => StoreError::Unavailable(why.clone()),
         StoreError::Taken(what) => StoreError::Taken(what),
+        StoreError::ClaimLost => StoreError::ClaimLost,
         StoreError::Corrupt(what) => StoreError::Corrupt(what.clone()),
     }
 }
