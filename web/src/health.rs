@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::routing::get;
 use axum::{Json, Router};
 use futures::future::{BoxFuture, join_all};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+use utoipa::openapi::OpenApi;
 
 use crate::Problem;
+use crate::openapi::{OpenApiRouter, routes, tag};
 
 /// A check that takes longer counts as failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -24,8 +26,11 @@ pub struct Health {
     checks: Vec<(&'static str, Arc<Check>)>,
 }
 
-#[derive(Serialize)]
+/// How the process is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Health, examples(json!({"status": "ready"})))]
 struct Body {
+    /// In a word.
     status: &'static str,
 }
 
@@ -48,10 +53,17 @@ impl Health {
 
     /// The two routes. Nobody needs a token for them.
     pub fn routes(self) -> Router {
-        Router::new()
-            .route("/healthz", get(async || Json(Body { status: "alive" })))
-            .route("/readyz", get(ready))
-            .with_state(self)
+        Self::api().with_state(self).into()
+    }
+
+    /// What they say in the platform's document.
+    #[must_use]
+    pub fn openapi() -> OpenApi {
+        Self::api().into_openapi()
+    }
+
+    fn api() -> OpenApiRouter<Self> {
+        OpenApiRouter::default().routes(routes!(alive)).routes(routes!(ready))
     }
 
     /// The names of the checks that fail right now. They run at the same time.
@@ -70,6 +82,22 @@ impl Health {
     }
 }
 
+/// Does the process live?
+#[utoipa::path(
+    get, path = "/healthz", operation_id = "getHealth", tag = tag::HEALTH,
+    responses((status = OK, description = "It lives.", body = Body, example = json!({"status": "alive"}))),
+)]
+async fn alive() -> Json<Body> {
+    Json(Body { status: "alive" })
+}
+
+/// Can the process serve?
+///
+/// It can't while it stops, and while something that it needs is down: the store, the bus.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "getReadiness", tag = tag::HEALTH,
+    responses((status = OK, description = "It can.", body = Body)),
+)]
 async fn ready(State(health): State<Health>) -> Result<Json<Body>, Problem> {
     if health.draining.is_cancelled() {
         return Err(Problem::not_ready("the process is stopping"));

@@ -13,6 +13,7 @@ pub mod health;
 pub mod idempotency;
 pub mod layers;
 pub mod limits;
+pub mod openapi;
 pub mod params;
 pub mod problem;
 pub mod secret;

@@ -10,6 +10,7 @@ use ecs_domain::{Violation, Violations};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The media type of every problem.
 pub const CONTENT_TYPE_PROBLEM: &str = "application/problem+json";
@@ -192,6 +193,12 @@ impl Problem {
         Self::new(Code::Overloaded, "nothing was accepted, try again later").retry_after(retry_after)
     }
 
+    /// 503: no more of these at once; `detail` says of what.
+    #[must_use]
+    pub fn no_room(detail: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
+        Self::new(Code::Overloaded, detail).retry_after(retry_after)
+    }
+
     /// 503: something that we need is down. `dependency` is our word for it: `store`, `bus`, `credit-analysis`.
     #[must_use]
     pub fn unavailable(dependency: &'static str, retry_after: Duration) -> Self {
@@ -220,14 +227,24 @@ impl Problem {
             source = error.source();
         }
         tracing::error!(error = %cause, ?causes, "a request failed on our side");
-        Self::new(Code::Internal, "the log has the cause under this request's id")
+        Self::unexplained()
     }
 
     /// 500 after a panic, which the panic hook has logged.
     #[must_use]
     pub fn panicked() -> Self {
         tracing::error!("a request's handler panicked");
+        Self::unexplained()
+    }
+
+    /// 500 whose cause somebody else has logged.
+    pub(crate) fn unexplained() -> Self {
         Self::new(Code::Internal, "the log has the cause under this request's id")
+    }
+
+    /// The same kind of problem in other words.
+    pub(crate) fn in_words(self, detail: &str) -> Self {
+        Self { detail: detail.to_owned().into(), ..self }
     }
 
     /// The same with a time after which another try is worth it.
@@ -265,22 +282,36 @@ impl Problem {
     }
 }
 
-#[derive(Serialize)]
-struct Wire<'a> {
+/// What went wrong (RFC 9457). `type` and `title` belong together; `detail` is for people.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Wire<'a> {
+    /// Which kind of problem: `urn:ecs:problem:` and its name.
     #[serde(rename = "type")]
+    #[schema(pattern = "^urn:ecs:problem:[a-z-]+$")]
     kind: &'a str,
+    /// The kind in words.
     title: &'a str,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// What went wrong with this request.
     detail: &'a str,
+    /// Only of a 422: every invalid field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(inline)]
     errors: Vec<WireError<'a>>,
+    /// What to name when you ask about it: the log has it.
     #[serde(rename = "requestId", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
     request_id: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct WireError<'a> {
+    /// The field's path; `body` is the document itself.
     field: &'a str,
+    /// What its value must be.
     message: &'a str,
 }
 

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::routing::post;
 use ecs_domain::features::Features;
 use ecs_domain::scorecard::{Assessment, Scorecard};
 use ecs_web::auth::Auth;
 use ecs_web::context::RequestContext;
 use ecs_web::handles::{CreditAnalysis as Handle, HandleError};
+use ecs_web::openapi::{OpenApiRouter, routes};
+use utoipa::openapi::OpenApi;
 
 mod predict;
 mod scorecard_file;
@@ -43,7 +44,17 @@ impl CreditAnalysis {
     /// `POST /v1/predict`, with the service key.
     pub fn routes(&self) -> Router {
         let state = predict::State { auth: Arc::clone(&self.auth), scorecard: Arc::clone(&self.scorecard) };
-        Router::new().route("/v1/predict", post(predict::predict)).with_state(state)
+        Self::api().with_state(state).into()
+    }
+
+    /// What it says of these routes: its part of the platform's document.
+    #[must_use]
+    pub fn openapi() -> OpenApi {
+        Self::api().into_openapi()
+    }
+
+    fn api() -> OpenApiRouter<predict::State> {
+        OpenApiRouter::default().routes(routes!(predict::predict))
     }
 
     /// The handle for callers in this process.

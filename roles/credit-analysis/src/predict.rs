@@ -9,8 +9,10 @@ use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features};
 use ecs_domain::scorecard::{Assessment, Input, Scorecard, Transform};
 use ecs_web::auth::{Auth, InternalKey};
 use ecs_web::body::JsonBody;
+use ecs_web::openapi::tag;
 use ecs_web::problem::Problem;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The largest count that is taken for one.
 const MAX_COUNT: u64 = 1_000_000_000;
@@ -29,36 +31,80 @@ impl FromRef<State> for Arc<Auth> {
     }
 }
 
-/// The body. The two transaction features are required; what else is missing or null stands at its neutral value.
-#[derive(Debug, Default, Deserialize)]
+/// What the model looks at. What is missing or null adds nothing to the score; a field that is no input is refused.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ModelInputs, examples(json!({
+    "transaction_count_30d": 24, "avg_transaction_value_30d": 118.5, "days_since_last_transaction": 1.5,
+    "account_age_days": 210, "avg_positivity_7d": 0.62, "avg_intensity_7d": 0.4, "avg_stress_7d": 0.21,
+    "stress_events_7d": 1, "stress_events_30d": 3
+})))]
 pub(crate) struct Body {
+    /// Transactions in the last 30 days.
+    #[schema(value_type = u64, maximum = 1_000_000_000)]
     transaction_count_30d: Option<u64>,
+    /// Their mean amount, in the deployment's currency.
+    #[schema(value_type = f64, minimum = 0, maximum = 1_000_000_000_000_f64)]
     avg_transaction_value_30d: Option<f64>,
+    /// Days since the last one.
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_f64)]
     days_since_last_transaction: Option<f64>,
+    /// Days since the user registered.
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_f64)]
     account_age_days: Option<f64>,
+    /// Mean positivity of the last 7 days.
+    #[schema(minimum = 0, maximum = 1)]
     avg_positivity_7d: Option<f64>,
+    /// Mean intensity of the last 7 days.
+    #[schema(minimum = 0, maximum = 1)]
     avg_intensity_7d: Option<f64>,
+    /// Mean stress level of the last 7 days.
+    #[schema(minimum = 0, maximum = 1)]
     avg_stress_7d: Option<f64>,
+    /// Stress events in the last 7 days.
+    #[schema(maximum = 1_000_000_000)]
     stress_events_7d: Option<u64>,
+    /// Stress events in the last 30 days.
+    #[schema(maximum = 1_000_000_000)]
     stress_events_30d: Option<u64>,
 }
 
-/// The answer. `base_log_odds` and the contributions sum to the score's log-odds.
-#[derive(Debug, Serialize)]
+/// The score with its explanation: `base_log_odds` and the contributions sum to the score's log-odds.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "risk_score": 0.18, "model_version": "scorecard-1", "base_log_odds": -1.4,
+    "contributions": [{"feature": "transaction_count_30d", "log_odds": -0.12}]
+})))]
 pub(crate) struct Prediction {
+    /// The probability of default: 0 is no risk, 1 certain default.
+    #[schema(minimum = 0, maximum = 1)]
     risk_score: f64,
+    /// Which model it was.
     model_version: String,
+    /// Where every score starts.
     base_log_odds: f64,
+    /// What each input added, in the model's order. Positive ones raised the risk.
     contributions: Vec<FeatureContribution>,
 }
 
-#[derive(Debug, Serialize)]
+/// What one input added to the score.
+#[derive(Debug, Serialize, ToSchema)]
 struct FeatureContribution {
+    /// The input.
     feature: &'static str,
+    /// Positive when it raised the risk.
     log_odds: f64,
 }
 
+/// Score a feature vector
+///
+/// The model alone, without a user: what it is given goes in, a score with its exact explanation comes out. Nothing is
+/// kept. What a score leads to is the credit policy's matter; see the credit analysis.
+#[utoipa::path(
+    post, path = "/v1/predict", operation_id = "predict", tag = tag::CREDIT, security(("internalKey" = [])),
+    request_body = Body,
+    responses((status = OK, description = "The score.", body = Prediction)),
+)]
 pub(crate) async fn predict(
     _key: InternalKey,
     axum::extract::State(state): axum::extract::State<State>,

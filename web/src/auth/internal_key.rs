@@ -16,6 +16,8 @@ pub struct InternalKey(());
 impl InternalKey {
     /// The header.
     pub const HEADER: &str = "x-internal-key";
+    /// The header as documents write it.
+    pub(crate) const HEADER_NAME: &str = "X-Internal-Key";
 
     /// Checks the headers of a request.
     pub fn verify(headers: &HeaderMap, auth: &Auth) -> Result<Self, Problem> {

@@ -6,6 +6,8 @@ mod body;
 mod health;
 mod layers;
 mod logs;
+mod openapi;
 mod params;
 mod server;
+mod streams;
 mod support;
