@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ecs_domain::dead_letter::DeadLetterKind;
 use ecs_domain::{Clock, Timestamp};
 
 use crate::{BusError, Delivery, Event, FailedAttempt, Group, Settlement, Subscription, Tag, Verdict};
@@ -28,7 +29,9 @@ pub enum Outcome {
     },
     /// Will never succeed.
     DeadLetter {
-        /// Why, in words; never the event's values.
+        /// What kind of trouble it is.
+        kind: DeadLetterKind,
+        /// What happened and what can be done about it, for the person who finds the letter; never the event's values.
         reason: String,
     },
 }
@@ -40,6 +43,8 @@ pub struct DeadLetter {
     pub event: Event,
     /// The group that gave it up.
     pub group: Group,
+    /// What kind of trouble it was.
+    pub kind: DeadLetterKind,
     /// Why, in words.
     pub reason: String,
     /// The attempts before, the last one included.
@@ -99,33 +104,36 @@ impl Consumer {
         let mut letters = Vec::new();
         for (delivery, outcome) in deliveries.into_iter().zip(outcomes) {
             let tag = delivery.tag;
-            match self.judge(&delivery, outcome) {
+            match outcome {
                 Outcome::Ack => settlements.push(Settlement { tag, verdict: Verdict::Ack }),
+                Outcome::Retry { reason, .. } if delivery.attempt >= self.delivery_limit => {
+                    letters.push((tag, self.given_up(delivery, reason)));
+                }
                 Outcome::Retry { after, reason } => {
                     settlements.push(Settlement { tag, verdict: Verdict::Retry { after, reason } });
                 }
-                Outcome::DeadLetter { reason } => letters.push((tag, self.letter(delivery, reason))),
+                Outcome::DeadLetter { kind, reason } => {
+                    letters.push((tag, self.letter(delivery, kind, reason)));
+                }
             }
         }
         self.bury(letters, &mut settlements).await;
         self.subscription.settle(settlements).await
     }
 
-    /// Turns the last allowed failure into a dead letter.
-    fn judge(&self, delivery: &Delivery, outcome: Outcome) -> Outcome {
-        match outcome {
-            Outcome::Retry { reason, .. } if delivery.attempt >= self.delivery_limit => Outcome::DeadLetter {
-                reason: format!("{reason} (gave up after {} attempts)", delivery.attempt),
-            },
-            outcome => outcome,
-        }
+    /// The dead letter that the last allowed failure makes.
+    fn given_up(&self, delivery: Delivery, reason: String) -> DeadLetter {
+        let attempts = delivery.attempt;
+        let letter = self.letter(delivery, DeadLetterKind::GaveUp, reason);
+        let reason = format!("gave up after {attempts} attempts; the last one: {}", letter.reason);
+        DeadLetter { reason, ..letter }
     }
 
-    fn letter(&self, delivery: Delivery, reason: String) -> DeadLetter {
+    fn letter(&self, delivery: Delivery, kind: DeadLetterKind, reason: String) -> DeadLetter {
         let at = self.clock.now();
         let mut history = delivery.history;
         history.push(FailedAttempt { at, reason: reason.clone() });
-        DeadLetter { event: delivery.event, group: self.group, reason, history, at }
+        DeadLetter { event: delivery.event, group: self.group, kind, reason, history, at }
     }
 
     /// Borrows mutably because a subscription may move between threads, but needn't be shared by them.

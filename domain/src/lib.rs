@@ -8,6 +8,7 @@
 
 pub mod clock;
 pub mod consent;
+pub mod dead_letter;
 pub mod decision;
 pub mod email;
 pub mod emotion;

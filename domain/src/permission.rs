@@ -16,16 +16,19 @@ pub enum Permission {
     CreditWriteAny,
     /// Read the books: accepted, counted, dead-lettered, pending.
     OperationsRead,
+    /// Replay and drop dead letters, and see what they hold.
+    OperationsWrite,
 }
 
 impl Permission {
     /// Every permission there is.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::UsersCreate,
         Self::UsersReadAny,
         Self::TransactionsWriteAny,
         Self::CreditWriteAny,
         Self::OperationsRead,
+        Self::OperationsWrite,
     ];
 
     /// The permission string.
@@ -37,6 +40,7 @@ impl Permission {
             Self::TransactionsWriteAny => "transactions:write-any",
             Self::CreditWriteAny => "credit:write-any",
             Self::OperationsRead => "operations:read",
+            Self::OperationsWrite => "operations:write",
         }
     }
 }

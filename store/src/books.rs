@@ -11,6 +11,10 @@ pub trait Books: Send + Sync + 'static {
     /// What became of each of these events; `result[i]` belongs to `keys[i]`.
     async fn fates(&self, ledger: Ledger, keys: &[EventKey]) -> Result<Vec<Fate>, StoreError>;
 
+    /// What the dead letters of `subject` say of these events: [`Fate::DeadLettered`], [`Fate::Replayed`], or
+    /// [`Fate::Unknown`] where there is no letter; `result[i]` belongs to `events[i]`.
+    async fn letter_fates(&self, subject: &str, events: &[EventId]) -> Result<Vec<Fate>, StoreError>;
+
     /// The counted events that the ledger still names one by one, in the order of their keys, after `after`.
     /// Transactions go by their ids alone; the day of their keys is the one on which they happened. Fewer than `limit`
     /// events mean that there were no more.
@@ -70,8 +74,13 @@ pub enum Fate {
     Counted,
     /// Its user had not consented.
     Discarded,
-    /// It was given up, and was not counted since.
+    /// It was given up, and was not counted since: its letter waits, or was dropped.
     DeadLettered,
+    /// It was given up and published again, and what came of that is not known here.
+    Replayed {
+        /// Whether it is still in the outbox. If not, it is on the bus, or was.
+        in_outbox: bool,
+    },
     /// The store has not heard of it.
     Unknown,
 }
@@ -92,7 +101,7 @@ pub struct LedgerTotals {
     pub named: u64,
     /// Events discarded for lack of consent that are still named.
     pub discarded: u64,
-    /// Dead letters of the ledger's subject.
+    /// Events of the ledger's subject whose dead letters wait or were dropped.
     pub dead_lettered: u64,
 }
 
@@ -116,6 +125,8 @@ pub struct OfferBooks {
     pub accepted: u64,
     /// Accepted offers that wait for their activation.
     pub pending: u64,
+    /// Of those that wait: the ones whose activation is a dead letter that waits or was dropped.
+    pub given_up: u64,
     /// Active ones.
     pub active: u64,
     /// Active ones whose customer has the notification.

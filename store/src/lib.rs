@@ -23,7 +23,7 @@ mod users;
 pub use books::{Books, CountedPage, EventKey, Fate, Ledger, LedgerTotals, OfferBooks, SummaryMismatch};
 pub use consents::Consents;
 pub use credit::{AcceptResult, ActivateResult, Credit, NewDecision, OfferPage, PageRequest, Recorded};
-pub use dead_letters::{DeadLetterRow, DeadLetters};
+pub use dead_letters::{DeadLetterRow, DeadLetters, FullLetter, Letter, LetterCount, LetterFilter, LetterId};
 pub use error::StoreError;
 pub use folds::{EmotionRules, FeatureSource, Folded, Folds};
 pub use idempotency::{Begun, Claim, Fingerprint, Idempotency, KeptAnswer, StoredAnswer};
@@ -39,6 +39,15 @@ pub trait Store:
 }
 
 impl<T> Store for T where
-    T: Users + Consents + Folds + Credit + Idempotency + Outbox + Notifications + DeadLetters + Books + Maintenance
+    T: Users
+        + Consents
+        + Folds
+        + Credit
+        + Idempotency
+        + Outbox
+        + Notifications
+        + DeadLetters
+        + Books
+        + Maintenance
 {
 }

@@ -39,6 +39,8 @@ pub struct OutboxMessage {
     pub key: UserId,
     /// The event's payload.
     pub payload: Bytes,
+    /// The payload's schema version.
+    pub schema_version: u16,
     /// The request it came from.
     pub request_id: Option<String>,
     /// The trace it belongs to.
@@ -58,6 +60,8 @@ pub struct OutboxRow {
     pub key: UserId,
     /// The event's payload.
     pub payload: Bytes,
+    /// The payload's schema version.
+    pub schema_version: u16,
     /// The request it came from.
     pub request_id: Option<String>,
     /// The trace it belongs to.

@@ -43,7 +43,10 @@ pub enum Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        if error.is_retryable() { Self::Outage(error.to_string()) } else { Self::Batch(error.to_string()) }
+        if error.is_retryable() {
+            return Self::Outage(error.to_string());
+        }
+        Self::Batch(format!("the store refused it ({error}); mend that, then replay the event"))
     }
 }
 

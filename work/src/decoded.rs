@@ -2,6 +2,7 @@
 
 use ecs_bus::payload::PayloadError;
 use ecs_bus::{Delivery, Event, Outcome};
+use ecs_domain::dead_letter::DeadLetterKind;
 
 /// A batch, split into what could be understood and what never will be.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ impl<T> Decoded<T> {
                     items.push(item);
                     None
                 }
-                Err(error) => Some(Outcome::DeadLetter { reason: error.to_string() }),
+                Err(error) => Some(undecodable(&error)),
             })
             .collect();
         Self { items, settled }
@@ -44,11 +45,22 @@ impl<T> Decoded<T> {
     }
 }
 
+/// The outcome for an event that can't be understood.
+#[must_use]
+pub fn undecodable(error: &PayloadError) -> Outcome {
+    let advice = match error {
+        PayloadError::UnknownVersion(_) => "update the platform, then replay the event",
+        PayloadError::Malformed(_) => "it never will be understood: have its publisher mended, and drop it",
+    };
+    Outcome::DeadLetter { kind: DeadLetterKind::Undecodable, reason: format!("{error}; {advice}") }
+}
+
 /// The reason of a dead letter whose user has no account.
-pub const UNKNOWN_USER: &str = "unknown user";
+pub const UNKNOWN_USER: &str = "no account has this user id; replay the event if there is one by now, else have its \
+                                sender use the right id, and drop it";
 
 /// The outcome for an event whose user has no account.
 #[must_use]
 pub fn unknown_user() -> Outcome {
-    Outcome::DeadLetter { reason: UNKNOWN_USER.to_owned() }
+    Outcome::DeadLetter { kind: DeadLetterKind::UnknownUser, reason: UNKNOWN_USER.to_owned() }
 }

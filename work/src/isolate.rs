@@ -7,6 +7,11 @@ use futures::FutureExt as _;
 
 use crate::{BackOff, Failure, Handler};
 
+/// The reason of an event over which the handler panicked.
+const CRASHED: &str = "a fault of the platform: its worker crashed over this event, and the log has the crash; report \
+                       it, and replay the event with a version that has it mended";
+const REPORT: &str = "report it, and replay the event with a version that has it mended";
+
 /// Something that all events need is away: in words, for the log.
 #[derive(Debug)]
 pub(crate) struct Outage(pub(crate) String);
@@ -40,11 +45,14 @@ pub(crate) async fn outcomes(
 async fn guarded(handler: &dyn Handler, part: &[Delivery]) -> Result<Vec<Outcome>, Failure> {
     // The panic's own words may quote the event, so they stay out of reasons, which are kept and logged.
     let caught = AssertUnwindSafe(handler.handle(part)).catch_unwind().await;
-    let outcomes = caught.unwrap_or_else(|_| Err(Failure::Batch("the handler panicked".to_owned())))?;
+    let outcomes = caught.unwrap_or_else(|_| Err(Failure::Batch(CRASHED.to_owned())))?;
     if outcomes.len() == part.len() {
         return Ok(outcomes);
     }
-    Err(Failure::Batch(format!("the handler gave {} outcomes for {} events", outcomes.len(), part.len())))
+    let (answered, of) = (outcomes.len(), part.len());
+    Err(Failure::Batch(format!(
+        "a fault of the platform: its worker settled {answered} of {of} events; {REPORT}"
+    )))
 }
 
 fn again(delivery: &Delivery, reason: String, retry: BackOff) -> Outcome {

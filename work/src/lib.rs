@@ -3,12 +3,14 @@
 //! - [`Supervisor`] owns every long-running task of the process and drains them in order.
 //! - [`consume::run`] is the one loop over a subscription: next, handle, settle, reconnect.
 //! - [`relay::Relay`] publishes what the store's outbox holds; a [`Wake`] tells it that something is there.
+//! - [`dead_letters::Desk`] replays and drops what was given up.
 //! - [`books::balance`] compares what the bus accepted with what the store made of it.
 
 pub mod arrival;
 pub mod back_off;
 pub mod books;
 pub mod consume;
+pub mod dead_letters;
 pub mod decoded;
 mod isolate;
 pub mod outbox;

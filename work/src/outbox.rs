@@ -11,6 +11,7 @@ pub fn outbox_message(event: &Event) -> OutboxMessage {
         subject: event.subject.as_str(),
         key: event.key,
         payload: event.payload.clone(),
+        schema_version: event.headers.schema_version,
         request_id: event.headers.request_id.clone(),
         traceparent: event.headers.traceparent.clone(),
     }
@@ -25,9 +26,9 @@ pub fn event(row: &OutboxRow) -> Option<Event> {
         key: row.key,
         payload: row.payload.clone(),
         headers: Headers {
+            schema_version: row.schema_version,
             request_id: row.request_id.clone(),
             traceparent: row.traceparent.clone(),
-            ..Headers::current()
         },
     })
 }
@@ -48,14 +49,15 @@ mod tests {
             key: UserId::new(Uuid::from_u128(2)),
             payload: Bytes::from_static(b"{}"),
             headers: Headers {
+                schema_version: 7,
                 request_id: Some("r-1".into()),
                 traceparent: Some("00-1".into()),
-                ..Headers::current()
             },
         };
-        let OutboxMessage { id, subject, key, payload, request_id, traceparent } = outbox_message(&before);
-        let row =
-            OutboxRow { row: 1, id, subject: subject.to_owned(), key, payload, request_id, traceparent };
+        let OutboxMessage { id, subject, key, payload, schema_version, request_id, traceparent } =
+            outbox_message(&before);
+        let subject = subject.to_owned();
+        let row = OutboxRow { row: 1, id, subject, key, payload, schema_version, request_id, traceparent };
         assert_eq!(event(&row), Some(before));
         assert_eq!(event(&OutboxRow { subject: "user.unheard-of".to_owned(), ..row }), None);
     }

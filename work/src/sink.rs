@@ -47,18 +47,20 @@ fn report(letter: &DeadLetter) {
         user_id = %letter.event.key,
         request_id = letter.event.headers.request_id.as_deref(),
         attempts = letter.history.len(),
+        kind = %letter.kind,
         reason = %letter.reason,
         "an event becomes a dead letter"
     );
 }
 
 fn row(letter: DeadLetter) -> DeadLetterRow {
-    let DeadLetter { event, group, reason, history, at } = letter;
+    let DeadLetter { event, group, kind, reason, history, at } = letter;
     DeadLetterRow {
         subject: event.subject.as_str().to_owned(),
         group: group.to_string(),
         id: event.id,
         key: event.key,
+        kind,
         reason,
         history: history.into_iter().map(|attempt| (attempt.at, attempt.reason)).collect(),
         payload: event.payload,

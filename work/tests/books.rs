@@ -10,7 +10,7 @@ use ecs_bus::{Bus as _, Delivery, Headers, Outcome, Subject, SubscribeOptions};
 use ecs_domain::consent::{ConsentRule, Purpose};
 use ecs_domain::emotion::{StressThreshold, Unit};
 use ecs_domain::notification::Notification;
-use ecs_domain::{Clock as _, Day, OfferId, UserId};
+use ecs_domain::{Clock as _, Day, EventId, OfferId, UserId};
 use ecs_store::{
     Books, Consents as _, CountedPage, Credit as _, EmotionRules, EventKey, Fate, Folded, Folds as _, Ledger,
     LedgerTotals, Notifications as _, OfferBooks, StoreError, SummaryMismatch,
@@ -304,6 +304,11 @@ impl Books for Restless {
     async fn fates(&self, ledger: Ledger, keys: &[EventKey]) -> Result<Vec<Fate>, StoreError> {
         self.stir().await;
         self.0.store.fates(ledger, keys).await
+    }
+
+    async fn letter_fates(&self, subject: &str, events: &[EventId]) -> Result<Vec<Fate>, StoreError> {
+        self.stir().await;
+        self.0.store.letter_fates(subject, events).await
     }
 
     async fn counted(

@@ -113,6 +113,7 @@ async fn a_row_that_nobody_understands_holds_nobody_up() {
         subject: "user.unheard-of".to_owned(),
         key: message.key,
         payload: message.payload,
+        schema_version: message.schema_version,
         request_id: None,
         traceparent: None,
     });

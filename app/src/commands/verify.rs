@@ -161,6 +161,7 @@ fn client_fate(fate: ecs_store::Fate) -> Fate {
         ecs_store::Fate::Counted => Fate::Counted,
         ecs_store::Fate::Discarded => Fate::Discarded,
         ecs_store::Fate::DeadLettered => Fate::DeadLettered,
+        ecs_store::Fate::Replayed { .. } => Fate::Pending,
         ecs_store::Fate::Unknown => Fate::Unknown,
     }
 }
@@ -199,8 +200,14 @@ impl Findings {
     fn offers_in_words(&self) -> String {
         let offers = &self.books.offers;
         format!(
-            "offers          {} accepted = {} active + {} pending; {} customers notified; {} in the outbox",
-            offers.accepted, offers.active, offers.pending, offers.notified, offers.outbox
+            "offers          {} accepted = {} active + {} pending ({} of them dead-lettered); {} customers notified; {} in the \
+             outbox",
+            offers.accepted,
+            offers.active,
+            offers.pending,
+            offers.dead_lettered,
+            offers.notified,
+            offers.outbox
         )
     }
 }

@@ -1,6 +1,7 @@
 //! Bad input gets the documented 4xx with the field's path: never a 5xx, never a panic, never an effect.
 
 use ecs_domain::permission::Permission;
+use ecs_store::LetterFilter;
 use serde_json::{Value, json};
 
 use crate::support::http::Answer;
@@ -87,9 +88,12 @@ async fn an_unknown_user_gets_202_and_ends_as_a_dead_letter() {
     app.emotion(&emotion(ana.id, at, "1", (0.5, 0.5, 0.5))).await.expect_status(202);
     app.settled().await;
     assert_eq!(app.query::<i64>("SELECT event_count FROM emotional_events_summary"), [1]);
-    let letters = app.platform.storage().store.dead_letters(10).await.unwrap();
+    let letters =
+        app.platform.storage().store.dead_letters(&LetterFilter::default(), None, 10).await.unwrap();
     assert!(
-        letters.len() == 1 && letters[0].key == stranger && letters[0].reason.contains("unknown user"),
+        letters.len() == 1
+            && letters[0].key == stranger
+            && letters[0].reason.contains("no account has this user id"),
         "{letters:?}"
     );
     let books = app.operator().books().await.unwrap();

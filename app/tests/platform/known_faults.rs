@@ -8,6 +8,7 @@ use crate::support::{Person, TestApp, emotion, eventually};
 use ecs_bus::{Event, Headers, Subject, payload::EmotionPayload};
 use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, Unit};
 use ecs_domain::{Clock as _, EventId};
+use ecs_store::LetterFilter;
 use serde_json::{Value, json};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -64,11 +65,13 @@ async fn fault_3_failing_messages_came_back_for_ever_and_malformed_ones_vanished
     let published = app.platform.storage().bus.publish(vec![malformed, good, future]).await;
     assert!(published.iter().all(Result::is_ok));
     app.settled().await;
-    let letters = app.platform.storage().store.dead_letters(10).await.unwrap();
+    let store = &app.platform.storage().store;
+    let letters = store.dead_letters(&LetterFilter::default(), None, 10).await.unwrap();
     assert_eq!(letters.len(), 2, "the batch-mate is no dead letter");
-    let letter = letters.iter().find(|letter| letter.id == event_id(2)).unwrap();
-    assert_eq!(letter.payload, "{\"userId\": 7", "the original bytes are kept");
-    assert!(letter.reason.contains("malformed") && letter.history.len() == 1, "{letter:?}");
+    let letter = letters.iter().find(|letter| letter.event == event_id(2)).unwrap();
+    assert!(letter.reason.contains("malformed") && letter.attempts == 1, "{letter:?}");
+    let payload = store.dead_letter(letter.id).await.unwrap().unwrap().payload;
+    assert_eq!(payload.unwrap(), "{\"userId\": 7", "the original bytes are kept");
     assert_eq!(app.query::<i64>("SELECT event_count FROM emotional_events_summary"), [1]);
     app.stop().await;
 }

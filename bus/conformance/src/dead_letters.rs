@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ecs_bus::{Bus, Consumer, Delivery, Outcome};
+use ecs_domain::dead_letter::DeadLetterKind;
 
 use crate::kit::{
     GROUP, RecordingSink, SUBJECT, SystemClock, batches_of, event, events, join, publish, settled, within,
@@ -42,7 +43,7 @@ pub async fn poison_is_kept_with_its_history_and_harms_nobody<H: Harness>() {
         }
         match delivery.attempt {
             1 => Outcome::Retry { after: Duration::ZERO, reason: "not sure yet".to_owned() },
-            _ => Outcome::DeadLetter { reason: "it is poison".to_owned() },
+            _ => give_up(),
         }
     })
     .await;
@@ -51,7 +52,7 @@ pub async fn poison_is_kept_with_its_history_and_harms_nobody<H: Harness>() {
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].event, poison);
     assert_eq!(letters[0].group, GROUP);
-    assert_eq!(letters[0].reason, "it is poison");
+    assert_eq!((letters[0].kind, letters[0].reason.as_str()), (DeadLetterKind::Refused, "it is poison"));
     let reasons: Vec<&str> = letters[0].history.iter().map(|failure| failure.reason.as_str()).collect();
     assert_eq!(reasons, ["not sure yet", "it is poison"]);
 }
@@ -75,6 +76,7 @@ pub async fn the_delivery_limit_ends_in_a_dead_letter<H: Harness>() {
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].history.len(), limit as usize);
     assert_eq!(letters[0].history[0].reason, "failure 1");
+    assert_eq!(letters[0].kind, DeadLetterKind::GaveUp);
     settled(&*bus, GROUP).await;
 }
 
@@ -87,7 +89,7 @@ pub async fn a_sink_that_fails_keeps_the_event_on_the_bus<H: Harness>() {
     sink.broken.store(true, Ordering::SeqCst);
     let mut consumer = consumer(&*bus, &sink, 10).await;
     let batch = within(consumer.next()).await.unwrap();
-    let outcome = Outcome::DeadLetter { reason: "it is poison".to_owned() };
+    let outcome = give_up();
     within(consumer.settle(batch, vec![outcome.clone()])).await.unwrap();
     assert_eq!((sink.refusals(), sink.letters().len()), (1, 0));
     assert_eq!(within(bus.backlog(SUBJECT, GROUP)).await.unwrap().pending, 1);
@@ -96,4 +98,8 @@ pub async fn a_sink_that_fails_keeps_the_event_on_the_bus<H: Harness>() {
     work_off(&*bus, &mut consumer, |_| outcome.clone()).await;
     assert_eq!(sink.letters().len(), 1);
     assert_eq!(sink.letters()[0].event, event(0));
+}
+
+fn give_up() -> Outcome {
+    Outcome::DeadLetter { kind: DeadLetterKind::Refused, reason: "it is poison".to_owned() }
 }

@@ -7,6 +7,7 @@ mod offer;
 mod transaction;
 
 use ecs_domain::Timestamp;
+use serde_json::error::Category;
 
 pub use emotion::EmotionPayload;
 pub use notification::NotificationPayload;
@@ -19,10 +20,10 @@ use crate::Event;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PayloadError {
     /// A newer version of the platform wrote it.
-    #[error("schema version {0} is not known here")]
+    #[error("its payload has schema version {0}, which this version of the platform doesn't know")]
     UnknownVersion(u16),
     /// It is not the JSON that the subject carries. The text names the place, never a value.
-    #[error("the payload is malformed: {0}")]
+    #[error("its payload is malformed: {0}")]
     Malformed(String),
 }
 
@@ -37,12 +38,12 @@ fn check_version(event: &Event) -> Result<(), PayloadError> {
 fn read<'a, T: serde::Deserialize<'a>>(event: &'a Event) -> Result<T, PayloadError> {
     check_version(event)?;
     serde_json::from_slice(&event.payload).map_err(|error| {
-        PayloadError::Malformed(format!(
-            "{:?} error at line {}, column {}",
-            error.classify(),
-            error.line(),
-            error.column()
-        ))
+        let what = match error.classify() {
+            Category::Data => "a field is missing or has another type",
+            Category::Eof => "the JSON breaks off",
+            Category::Syntax | Category::Io => "that is not JSON",
+        };
+        PayloadError::Malformed(format!("{what} (line {}, column {})", error.line(), error.column()))
     })
 }
 

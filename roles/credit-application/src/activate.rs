@@ -7,11 +7,17 @@ use ecs_bus::payload::{ApprovedOffer, NotificationPayload, OfferPayload};
 use ecs_bus::{Delivery, Headers, Outcome};
 use ecs_cache::{Cache, Scope};
 use ecs_domain::Clock;
+use ecs_domain::dead_letter::DeadLetterKind;
 use ecs_domain::notification::Notification;
 use ecs_store::{ActivateResult, Credit, OutboxMessage};
-use ecs_work::{Failure, Handler, Wake, outbox_message};
+use ecs_work::{Failure, Handler, Wake, decoded, outbox_message};
 
 use crate::Deps;
+
+const NOT_ACCEPTED: &str = "the store doesn't have it that the customer accepted this offer, so there is nothing to activate; \
+                            replay the event once a lost acceptance is restored, else drop it";
+const NO_OFFER: &str =
+    "the user has no such offer; replay the event once a lost offer is restored, else drop it";
 
 /// Activates offers and leaves the notifications in the outbox.
 pub(crate) struct Activate {
@@ -34,7 +40,7 @@ impl Activate {
     async fn one(&self, delivery: &Delivery) -> Result<Outcome, Failure> {
         let approved = match OfferPayload::decode(&delivery.event) {
             Ok(approved) => approved,
-            Err(error) => return Ok(Outcome::DeadLetter { reason: error.to_string() }),
+            Err(error) => return Ok(decoded::undecodable(&error)),
         };
         let ApprovedOffer { offer, user, .. } = approved;
         let message = self.message(&approved, &delivery.event.headers);
@@ -52,8 +58,8 @@ impl Activate {
                 Ok(Outcome::Ack)
             }
             ActivateResult::AlreadyActive => Ok(Outcome::Ack),
-            ActivateResult::NotAccepted => Ok(dead_letter("the offer was never accepted")),
-            ActivateResult::Unknown => Ok(dead_letter("the user has no such offer")),
+            ActivateResult::NotAccepted => Ok(refused(NOT_ACCEPTED)),
+            ActivateResult::Unknown => Ok(refused(NO_OFFER)),
         }
     }
 
@@ -87,6 +93,6 @@ impl Handler for Activate {
     }
 }
 
-fn dead_letter(reason: &str) -> Outcome {
-    Outcome::DeadLetter { reason: reason.to_owned() }
+fn refused(reason: &str) -> Outcome {
+    Outcome::DeadLetter { kind: DeadLetterKind::Refused, reason: reason.to_owned() }
 }

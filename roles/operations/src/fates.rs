@@ -90,6 +90,7 @@ fn name(fate: Fate) -> &'static str {
         Fate::Counted => "counted",
         Fate::Discarded => "discarded",
         Fate::DeadLettered => "dead_lettered",
+        Fate::Replayed { .. } => "pending",
         Fate::Unknown => "unknown",
     }
 }

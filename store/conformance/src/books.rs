@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use ecs_domain::consent::Purpose;
+use ecs_domain::dead_letter::DeadLetterKind;
 use ecs_domain::notification::Notification;
 use ecs_store::{DeadLetterRow, EventKey, Fate, Ledger, LedgerTotals, OfferBooks, Store, SummaryMismatch};
 
@@ -148,6 +149,7 @@ pub async fn offers_are_accounted_for<H: Harness>() {
     let expect = OfferBooks {
         accepted: 3,
         pending: 1,
+        given_up: 0,
         active: 2,
         notified: 1,
         unnotified: vec![offer_id(3)],
@@ -184,6 +186,7 @@ fn letter(of: u128, id: u128, subject: &str) -> DeadLetterRow {
         group: "workers".to_owned(),
         id: event_id(id),
         key: user(of),
+        kind: DeadLetterKind::UnknownUser,
         reason: "the user is unknown".to_owned(),
         history: Vec::new(),
         payload: Bytes::from_static(b"{}"),

@@ -197,6 +197,7 @@ pub fn message(of: u128, number: u128) -> OutboxMessage {
         subject: "credit.offers.approved",
         key: user(of),
         payload: Bytes::from(format!("{{\"number\":{number}}}")),
+        schema_version: 1,
         request_id: Some("request-1".to_owned()),
         traceparent: None,
     }

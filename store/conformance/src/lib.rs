@@ -59,7 +59,11 @@ macro_rules! conformance {
                 a_notification_for_nobody_is_not_kept, a_reader_goes_on_behind_the_last_it_has_seen,
                 last_numbers_are_told_for_many_users_at_once, a_follower_misses_nothing_while_many_write,
                 reading_is_noted_once, reading_up_to_a_number_marks_all_of_them, only_their_user_marks_notifications;
-            dead_letters: a_dead_letter_is_kept_once, original_bytes_are_kept;
+            dead_letters: a_dead_letter_is_kept_once, original_bytes_are_kept,
+                letters_are_found_by_each_of_their_properties, letters_come_in_pages, letters_are_counted_by_sort,
+                a_replay_moves_the_event_into_the_outbox, a_replayed_event_that_fails_again_waits_again,
+                a_history_has_an_end, a_dropped_letter_keeps_its_ids_and_no_payload, the_books_know_of_replays,
+                decided_letters_are_forgotten, replays_at_the_same_time_are_one;
             books: fates_say_what_became_of_events, counted_events_come_in_pages, counted_transactions_come_in_pages,
                 totals_add_up, a_summary_that_is_off_is_found, offers_are_accounted_for;
             retention: raw_rows_go_and_aggregates_stay, days_without_their_raw_rows_are_not_compared, a_late_redelivery_after_retention_counts_once,

@@ -28,6 +28,7 @@ pub async fn claims_do_not_overlap<H: Harness>() {
             (expect.subject, expect.key, expect.payload)
         );
         assert_eq!((row.request_id, row.traceparent), (expect.request_id, expect.traceparent));
+        assert_eq!(row.schema_version, expect.schema_version);
     }
     assert_eq!(store.outbox_depth().await.unwrap(), 20);
 }

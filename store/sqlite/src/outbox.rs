@@ -12,10 +12,11 @@ use crate::SqliteStore;
 use crate::column::{Id, IdText, count, limit};
 use crate::engine::Fault;
 
-const INSERT: &str = "INSERT INTO outbox (event_id, subject, key, payload, request_id, traceparent)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const INSERT: &str = "INSERT INTO outbox (event_id, subject, key, payload, schema_version, request_id,
+        traceparent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 pub(crate) const ANY_FREE: &str = "SELECT 1 FROM outbox WHERE claimed_until <= ?1 OR claimed_until > ?2";
-pub(crate) const FREE: &str = "SELECT row, event_id, subject, key, payload, request_id, traceparent
+pub(crate) const FREE: &str =
+    "SELECT row, event_id, subject, key, payload, schema_version, request_id, traceparent
      FROM outbox WHERE claimed_until <= ?1 ORDER BY claimed_until, row LIMIT ?2";
 pub(crate) const CLAIM: &str = "UPDATE outbox SET claimed_until = ?2 WHERE row = ?1";
 pub(crate) const RELEASE_FUTURE: &str = "UPDATE outbox SET claimed_until = 0 WHERE claimed_until > ?1";
@@ -82,6 +83,7 @@ pub(crate) fn insert(connection: &Connection, message: &OutboxMessage) -> Result
         message.subject,
         IdText::new(message.key.uuid()),
         message.payload.as_ref(),
+        message.schema_version,
         message.request_id,
         message.traceparent,
     ])?;
@@ -105,6 +107,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
         subject: row.get("subject")?,
         key: UserId::new(row.get::<_, Id>("key")?.0),
         payload: Bytes::from(row.get::<_, Vec<u8>>("payload")?),
+        schema_version: row.get("schema_version")?,
         request_id: row.get("request_id")?,
         traceparent: row.get("traceparent")?,
     })

@@ -8,6 +8,7 @@ use ecs_store::{Books, EventKey, Fate, Ledger};
 use jiff::SignedDuration;
 
 use super::log::LogReader;
+use super::replays::Replays;
 use super::report::{EXAMPLES, Key, LedgerReport};
 use super::{BooksError, key, subject};
 
@@ -29,12 +30,17 @@ pub(super) async fn balance(
     let subject = subject(ledger);
     let settled_through = bus.backlog(subject, subject.group()).await?.settled_through;
     let mut report = LedgerReport::default();
+    let mut replays = Replays::default();
     let mut accepted = HashSet::new();
     let mut log = LogReader::new(bus, subject, None);
     while let Some(records) = log.next().await? {
         let mut keys = Vec::with_capacity(records.len());
         let mut positions = Vec::with_capacity(records.len());
+        let mut unsettled = Vec::new();
         for record in records {
+            if record.position > settled_through {
+                unsettled.push(record.event.id);
+            }
             let key = key(ledger, &record.event, record.published_at);
             // An event that was published twice is one event; its first place in the log is the one that counts.
             if accepted.insert(identity(ledger, key)) {
@@ -44,25 +50,30 @@ pub(super) async fn balance(
         }
         let fates = store.fates(ledger, &keys).await?;
         for ((key, position), fate) in keys.into_iter().zip(positions).zip(fates) {
-            enter(&mut report, key, position <= settled_through, fate);
+            match fate {
+                Fate::Replayed { .. } => replays.add(key),
+                fate => enter(&mut report, key, position <= settled_through, fate),
+            }
         }
+        report.pending += unsettled.into_iter().map(|id| replays.found(id)).sum::<u64>();
     }
     report.accepted = accepted.len() as u64;
+    replays.settle(bus, store, ledger, log.end(), &mut report).await?;
     never_accepted(store, ledger, now, log.pruned_at(), &accepted, &mut report).await?;
     totals(store, ledger, floor, &mut report).await?;
     Ok(report)
 }
 
-fn enter(report: &mut LedgerReport, key: EventKey, settled: bool, fate: Fate) {
+pub(super) fn enter(report: &mut LedgerReport, key: EventKey, settled: bool, fate: Fate) {
     match fate {
         Fate::Counted => report.counted += 1,
         Fate::Discarded => report.discarded += 1,
         Fate::DeadLettered => report.dead_lettered += 1,
-        Fate::Unknown if settled => {
+        Fate::Unknown | Fate::Replayed { .. } if settled => {
             report.missing += 1;
             note(&mut report.missing_examples, key);
         }
-        Fate::Unknown => report.pending += 1,
+        Fate::Unknown | Fate::Replayed { .. } => report.pending += 1,
     }
 }
 

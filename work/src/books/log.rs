@@ -33,6 +33,11 @@ impl<'a> LogReader<'a> {
         Ok(Some(page.records))
     }
 
+    /// The last position that was read, or the one it began behind.
+    pub(super) fn end(&self) -> Option<Position> {
+        self.after
+    }
+
     /// Until when events were forgotten, as far as the pages read so far tell.
     pub(super) fn pruned_at(&self) -> Option<Timestamp> {
         self.pruned_at

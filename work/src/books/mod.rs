@@ -9,6 +9,7 @@
 mod ledger;
 mod log;
 mod offers;
+mod replays;
 mod report;
 
 use ecs_bus::{Bus, BusError, Event, Subject, payload};

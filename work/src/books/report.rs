@@ -85,15 +85,19 @@ pub struct OffersReport {
     pub accepted: u64,
     /// Accepted and waiting for their activation.
     pub pending: u64,
+    /// Of those that wait: the ones whose activation is a dead letter, so that somebody has to see to it.
+    #[serde(default)]
+    pub dead_lettered: u64,
     /// Active.
     pub active: u64,
     /// Active, and their customers have the notification.
     pub notified: u64,
     /// Events that wait in the outbox.
     pub outbox: u64,
-    /// Pending offers whose acceptance is neither in the outbox nor on the bus: nothing will activate them.
+    /// Pending offers whose acceptance is neither in the outbox, nor on the bus, nor a dead letter: nothing will
+    /// activate them.
     pub stuck: u64,
-    /// Active offers whose notification is neither in the outbox nor on the bus, at most 100.
+    /// Active offers whose notification is neither in the outbox, nor on the bus, nor a dead letter, at most 100.
     pub lost_notifications: Vec<OfferId>,
 }
 

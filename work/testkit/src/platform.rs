@@ -15,8 +15,8 @@ use ecs_domain::scorecard::Assessment;
 use ecs_domain::transaction::Transaction;
 use ecs_domain::{Clock, DecisionId, EventId, Money, OfferId, Rate, Timestamp, TransactionId, UserId};
 use ecs_store::{
-    AcceptResult, Credit as _, DeadLetterRow, DeadLetters as _, NewDecision, OutboxMessage, Provision,
-    Users as _,
+    AcceptResult, Credit as _, DeadLetterRow, DeadLetters as _, FullLetter, Letter, LetterFilter,
+    NewDecision, OutboxMessage, Provision, Users as _,
 };
 use ecs_store_sqlite::SqliteStore;
 use ecs_work::{Supervisor, outbox_message};
@@ -91,9 +91,14 @@ impl Platform {
         until(&format!("{subject} is settled"), settled).await;
     }
 
-    /// The dead letters, newest first.
+    /// The dead letters as they were kept, newest first. Those that don't wait have no payload any more.
     pub async fn letters(&self) -> Vec<DeadLetterRow> {
-        self.store.dead_letters(1_000).await.unwrap()
+        let letters = self.store.dead_letters(&LetterFilter::default(), None, 1_000).await.unwrap();
+        let mut rows = Vec::new();
+        for Letter { id, .. } in letters {
+            rows.push(row(self.store.dead_letter(id).await.unwrap().unwrap()));
+        }
+        rows
     }
 
     /// Stops what the supervisor runs.
@@ -145,6 +150,26 @@ impl Platform {
         let result = self.store.accept_offer(user, offer, now, message, None).await.unwrap();
         assert!(matches!(result, AcceptResult::Accepted(_)), "{result:?}");
         offer
+    }
+}
+
+fn row(full: FullLetter) -> DeadLetterRow {
+    let FullLetter { letter, history, payload, schema_version, request_id, traceparent } = full;
+    let Letter { subject, group, event, key, kind, reason, at, .. } = letter;
+    let payload = payload.unwrap_or_default();
+    DeadLetterRow {
+        subject,
+        group,
+        id: event,
+        key,
+        kind,
+        reason,
+        history,
+        payload,
+        schema_version,
+        request_id,
+        traceparent,
+        at,
     }
 }
 

@@ -1,9 +1,11 @@
 //! What became of an event.
 
+use ecs_domain::dead_letter::DeadLetterState;
+use ecs_domain::{EventId, UserId};
 use ecs_store::{EventKey, Fate, Ledger};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::column::{IdBytes, IdText, day_number};
+use crate::column::{IdBytes, IdText, Word, day_number};
 use crate::engine::Fault;
 use crate::folds::DISCARDED;
 
@@ -15,8 +17,9 @@ pub(crate) mod statements {
     pub(crate) const INBOX: &str =
         "SELECT fate FROM emotion_inbox WHERE day = ?1 AND user_id = ?2 AND event_id = ?3";
     pub(crate) const TRANSACTION: &str = "SELECT 1 FROM transactions WHERE id = ?1 AND user_id = ?2";
-    pub(crate) const DEAD_LETTER: &str =
-        "SELECT 1 FROM dead_letters WHERE event_id = ?1 AND subject = ?2 AND key = ?3";
+    pub(crate) const LETTERS: &str =
+        "SELECT d.state, EXISTS (SELECT 1 FROM outbox o WHERE o.row = d.outbox_row) FROM dead_letters d
+         WHERE d.event_id = ?1 AND d.subject = ?2 AND (?3 IS NULL OR d.key = ?3)";
 }
 
 /// The fates of the events, in their order.
@@ -28,7 +31,7 @@ pub(super) fn read(connection: &Connection, ledger: Ledger, keys: &[EventKey]) -
         };
         match settled {
             Some(fate) => Ok(fate),
-            None => unsettled(connection, ledger, key),
+            None => of_letters(connection, ledger.subject(), key.id, Some(key.user)),
         }
     };
     keys.iter().map(fate).collect()
@@ -51,10 +54,25 @@ fn of_transaction(connection: &Connection, key: &EventKey) -> Result<Option<Fate
     Ok(counted.then_some(Fate::Counted))
 }
 
-/// Whether an event that isn't in the tables was given up.
-fn unsettled(connection: &Connection, ledger: Ledger, key: &EventKey) -> Result<Fate, Fault> {
-    let mut statement = connection.prepare_cached(statements::DEAD_LETTER)?;
-    let (id, user) = (IdText::new(key.id.uuid()), IdText::new(key.user.uuid()));
-    let given_up = statement.exists(params![id, ledger.subject(), user])?;
-    Ok(if given_up { Fate::DeadLettered } else { Fate::Unknown })
+/// What the letters say of an event, of one user where one is named. As long as one of them waits or was dropped, the
+/// event is given up, whatever was done about the others.
+pub(super) fn of_letters(
+    connection: &Connection,
+    subject: &str,
+    event: EventId,
+    user: Option<UserId>,
+) -> Result<Fate, Fault> {
+    let mut statement = connection.prepare_cached(statements::LETTERS)?;
+    let user = user.map(|user| IdText::new(user.uuid()));
+    let mut rows = statement.query(params![IdText::new(event.uuid()), subject, user])?;
+    let mut fate = Fate::Unknown;
+    while let Some(row) = rows.next()? {
+        let in_outbox = row.get(1)?;
+        fate = match (row.get::<_, Word<DeadLetterState>>(0)?.0, fate) {
+            (DeadLetterState::Waiting | DeadLetterState::Dropped, _) => return Ok(Fate::DeadLettered),
+            (DeadLetterState::Replayed, Fate::Replayed { in_outbox: true }) => fate,
+            (DeadLetterState::Replayed, _) => Fate::Replayed { in_outbox },
+        };
+    }
+    Ok(fate)
 }

@@ -6,7 +6,7 @@ mod mismatches;
 mod totals;
 
 use async_trait::async_trait;
-use ecs_domain::Day;
+use ecs_domain::{Day, EventId};
 use ecs_store::{
     Books, CountedPage, EventKey, Fate, Ledger, LedgerTotals, OfferBooks, StoreError, SummaryMismatch,
 };
@@ -24,6 +24,14 @@ impl Books for SqliteStore {
     async fn fates(&self, ledger: Ledger, keys: &[EventKey]) -> Result<Vec<Fate>, StoreError> {
         let keys = keys.to_vec();
         self.read(move |connection| fates::read(connection, ledger, &keys)).await
+    }
+
+    async fn letter_fates(&self, subject: &str, events: &[EventId]) -> Result<Vec<Fate>, StoreError> {
+        let (subject, events) = (subject.to_owned(), events.to_vec());
+        self.read(move |connection| {
+            events.iter().map(|event| fates::of_letters(connection, &subject, *event, None)).collect()
+        })
+        .await
     }
 
     async fn counted(

@@ -13,8 +13,13 @@ const RAW: &str = "SELECT count(*) FROM emotional_events";
 const IDS: &str = "SELECT count(*) FROM emotion_inbox WHERE fate = ?1";
 const TRANSACTIONS: &str = "SELECT count(*) FROM transactions";
 /// Distinct events: one that two groups gave up is one event of the ledger.
-const DEAD_LETTERS: &str = "SELECT count(DISTINCT event_id) FROM dead_letters WHERE subject = ?1";
+const DEAD_LETTERS: &str =
+    "SELECT count(DISTINCT event_id) FROM dead_letters WHERE subject = ?1 AND state <> 'replayed'";
 const WITH_STATUS: &str = "SELECT count(*) FROM credit_limits WHERE status = ?1";
+/// The event of an acceptance has the offer's id.
+const GIVEN_UP: &str = "SELECT count(*) FROM credit_limits c WHERE c.status = 'accepted'
+     AND EXISTS (SELECT 1 FROM dead_letters d
+        WHERE d.event_id = c.id AND d.subject = 'credit.offers.approved' AND d.state <> 'replayed')";
 const NOTIFIED: &str = "SELECT count(*) FROM credit_limits c WHERE c.status = 'active'
      AND EXISTS (SELECT 1 FROM notifications n WHERE n.offer_id = c.id)";
 const UNNOTIFIED: &str = "SELECT c.id FROM credit_limits c WHERE c.status = 'active'
@@ -51,6 +56,7 @@ pub(super) fn of_offers(connection: &Connection) -> Result<OfferBooks, Fault> {
     Ok(OfferBooks {
         accepted: pending + active,
         pending,
+        given_up: count(connection.query_row(GIVEN_UP, [], |row| row.get(0))?),
         active,
         notified: count(connection.query_row(NOTIFIED, [], |row| row.get(0))?),
         unnotified: unnotified.collect::<Result<_, _>>()?,

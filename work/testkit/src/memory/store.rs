@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ecs_domain::Timestamp;
-use ecs_store::{DeadLetterRow, DeadLetters, Outbox, OutboxMessage, OutboxRow, StoreError};
+use ecs_store::{
+    DeadLetterRow, DeadLetters, FullLetter, Letter, LetterCount, LetterFilter, LetterId, Outbox,
+    OutboxMessage, OutboxRow, StoreError,
+};
 
-/// Dead letters.
+/// Dead letters that are only kept: what else can be done with letters is for tests over a real store.
 #[derive(Default)]
 pub struct Letters {
     /// What was kept, oldest first.
@@ -32,12 +35,33 @@ impl DeadLetters for Letters {
         Ok(())
     }
 
-    async fn dead_letters(&self, _: u32) -> Result<Vec<DeadLetterRow>, StoreError> {
-        Ok(self.all())
+    async fn dead_letters(
+        &self,
+        _: &LetterFilter,
+        _: Option<LetterId>,
+        _: usize,
+    ) -> Result<Vec<Letter>, StoreError> {
+        Err(only_kept())
     }
 
-    async fn dead_letter_count(&self) -> Result<u64, StoreError> {
-        Ok(self.all().len() as u64)
+    async fn dead_letter(&self, _: LetterId) -> Result<Option<FullLetter>, StoreError> {
+        Err(only_kept())
+    }
+
+    async fn count_dead_letters(&self) -> Result<Vec<LetterCount>, StoreError> {
+        Err(only_kept())
+    }
+
+    async fn replay_dead_letters(&self, _: &[LetterId], _: Timestamp) -> Result<Vec<LetterId>, StoreError> {
+        Err(only_kept())
+    }
+
+    async fn drop_dead_letters(&self, _: &[LetterId], _: Timestamp) -> Result<Vec<LetterId>, StoreError> {
+        Err(only_kept())
+    }
+
+    async fn forget_dead_letters(&self, _: Timestamp, _: usize) -> Result<u64, StoreError> {
+        Err(only_kept())
     }
 }
 
@@ -54,13 +78,14 @@ pub struct MemoryOutbox {
 impl MemoryOutbox {
     /// Puts a message in.
     pub fn put(&self, message: OutboxMessage) {
-        let OutboxMessage { id, subject, key, payload, request_id, traceparent } = message;
+        let OutboxMessage { id, subject, key, payload, schema_version, request_id, traceparent } = message;
         self.put_row(OutboxRow {
             row: 0,
             id,
             subject: subject.to_owned(),
             key,
             payload,
+            schema_version,
             request_id,
             traceparent,
         });
@@ -108,6 +133,10 @@ impl Outbox for MemoryOutbox {
     async fn outbox_depth(&self) -> Result<u64, StoreError> {
         Ok(self.depth() as u64)
     }
+}
+
+fn only_kept() -> StoreError {
+    StoreError::Corrupt("letters in memory are only kept".to_owned())
 }
 
 fn fail(failures: &Mutex<u32>) -> Result<(), StoreError> {
