@@ -26,6 +26,8 @@ pub struct Options {
     pub progress_interval: Duration,
     /// How large the file may grow, in bytes; then publishing answers `Unavailable` until events are forgotten.
     pub max_file_bytes: Option<u64>,
+    /// How many pages of 8 KiB the write-ahead log may grow to before a commit moves them into the file.
+    pub checkpoint_pages: u32,
     /// The SQLite VFS to open the file with, such as one that injects faults; the platform's own when `None`.
     pub vfs: Option<String>,
     /// How far a commit goes before it counts.
@@ -67,6 +69,7 @@ impl Options {
             gather: Duration::from_millis(2),
             progress_interval: Duration::from_millis(50),
             max_file_bytes: None,
+            checkpoint_pages: 4096,
             vfs: None,
             synchronous: Synchronous::Full,
         }

@@ -42,8 +42,8 @@ const MIGRATIONS: [&str; 1] = ["
 /// Bytes per page. A larger page means fewer system calls per commit, and more bytes for a commit of one event.
 const PAGE_SIZE: u64 = 8192;
 
-/// Pages in the write-ahead log before they move into the file: 32 MiB.
-const CHECKPOINT_PAGES: u32 = 4096;
+/// What is left of the write-ahead log's file when a long read has made it grow further: 64 MiB.
+const LOG_BYTES: u64 = 64 << 20;
 
 /// The place of a subject in arrays over [`Subject::ALL`].
 pub(crate) fn index(subject: Subject) -> usize {
@@ -109,8 +109,8 @@ fn configure(connection: &Connection, options: &Options) -> rusqlite::Result<()>
     // Changes nothing but on macOS, where a plain flush may end in the disk's own cache.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    connection.pragma_update(None, "journal_size_limit", 2 * PAGE_SIZE * u64::from(CHECKPOINT_PAGES))?;
+    connection.pragma_update(None, "wal_autocheckpoint", options.checkpoint_pages)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
     connection.pragma_update(None, "cache_size", -8192)?;
     if let Some(bytes) = options.max_file_bytes {
         connection.pragma_update(None, "max_page_count", (bytes / PAGE_SIZE).max(1))?;

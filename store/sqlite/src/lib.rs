@@ -90,8 +90,6 @@ impl SqliteStore {
     }
 }
 
-/// Pages that the write-ahead log may grow to before a commit folds it back into the database: 32 MiB.
-const CHECKPOINT_PAGES: i64 = 8192;
 /// What is left of the log's file when a long read has made it grow further: 64 MiB.
 const LOG_BYTES: i64 = 64 << 20;
 /// The writer's page cache, in KiB (negative, as the pragma has it). Folds come back to the same days' pages.
@@ -114,7 +112,7 @@ fn open(path: &Path, options: &Options) -> Result<SqliteStore, Fault> {
 
 fn open_writer(path: &Path, options: &Options) -> rusqlite::Result<rusqlite::Connection> {
     let writer = connect(path, options)?;
-    writer.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    writer.pragma_update(None, "wal_autocheckpoint", options.checkpoint_pages)?;
     writer.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
     writer.pragma_update(None, "cache_size", WRITER_CACHE)?;
     Ok(writer)

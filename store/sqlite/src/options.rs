@@ -13,11 +13,19 @@ pub struct Options {
     pub readers: usize,
     /// How long a lock that another process holds is waited for.
     pub busy_timeout: Duration,
+    /// How many pages of 4 KiB the write-ahead log may grow to before a commit moves them into the database.
+    pub checkpoint_pages: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { vfs: None, synchronous: Synchronous::Full, readers: 3, busy_timeout: Duration::from_secs(5) }
+        Self {
+            vfs: None,
+            synchronous: Synchronous::Full,
+            readers: 3,
+            busy_timeout: Duration::from_secs(5),
+            checkpoint_pages: 8192,
+        }
     }
 }
 
@@ -29,6 +37,8 @@ pub enum Synchronous {
     Full,
     /// Flushed at checkpoints only: a power cut may take back answered writes. For measuring what flushing costs.
     Normal,
+    /// Nothing is ever flushed on purpose: a power cut may also leave a file that can't be read. For experiments.
+    Off,
 }
 
 impl Synchronous {
@@ -36,6 +46,7 @@ impl Synchronous {
         match self {
             Self::Full => "full",
             Self::Normal => "normal",
+            Self::Off => "off",
         }
     }
 }
