@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
-use ecs_domain::UserId;
 use ecs_domain::permission::Permission;
+use ecs_domain::{Timestamp, UserId};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -23,19 +23,22 @@ pub struct Identity {
     pub user: UserId,
     /// What it may do for others and for the platform.
     pub permissions: BTreeSet<Permission>,
+    /// Until when the token that was verified holds, for answers that go on for longer than a moment. `None` when no
+    /// token was verified: the identity is to be issued.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Identity {
     /// A user without any permission beyond their own affairs.
     #[must_use]
     pub fn of(user: UserId) -> Self {
-        Self { user, permissions: BTreeSet::new() }
+        Self::with(user, [])
     }
 
     /// The same with these permissions.
     #[must_use]
     pub fn with(user: UserId, permissions: impl IntoIterator<Item = Permission>) -> Self {
-        Self { user, permissions: permissions.into_iter().collect() }
+        Self { user, permissions: permissions.into_iter().collect(), expires_at: None }
     }
 
     /// Whether it may act in the affairs of `user`: its own always, others' with `permission`.

@@ -119,6 +119,8 @@ impl Tokens {
             return Err(TokenError::Expired);
         }
         let permissions = claims.permissions.iter().filter_map(|name| name.parse().ok());
-        Ok(Identity::with(claims.sub, permissions))
+        // What lies beyond the calendar never comes.
+        let expires_at = Timestamp::from_second(claims.exp).ok();
+        Ok(Identity { expires_at, ..Identity::with(claims.sub, permissions) })
     }
 }

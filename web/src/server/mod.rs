@@ -109,10 +109,27 @@ impl Connections {
     }
 }
 
+/// Lets the connection fail when nothing of what was sent is acknowledged for so long.
+///
+/// A client that vanishes without a word (a phone out of reach, a pulled cable) leaves no trace but that. The kernel would
+/// go on trying for a quarter of an hour, and a stream's heartbeats are too small to ever fill its buffer, which is what
+/// the write timeout sees. Elsewhere than on Linux it stays with the kernel's time.
+#[cfg(target_os = "linux")]
+fn give_up_on_the_vanished(stream: &TcpStream, after: Duration) {
+    let millis = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, millis) {
+        tracing::debug!(%error, "a vanished client will be noticed late");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_up_on_the_vanished(_: &TcpStream, _: Duration) {}
+
 /// Serves one connection until its client closes it or the shutdown has been honoured.
 async fn connection(stream: TcpStream, router: Router, limits: Limits, shutdown: CancellationToken) {
     // Answers are small and complete: there is nothing to wait for. A failure only means that they are slower.
     let _ = stream.set_nodelay(true);
+    give_up_on_the_vanished(&stream, limits.write_timeout);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read_timeout)
@@ -135,5 +152,21 @@ async fn connection(stream: TcpStream, router: Router, limits: Limits, shutdown:
     if let Err(error) = result {
         // Clients that vanish or never were HTTP are everyday life.
         tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// That it works takes a network that loses everything; that it is asked for, a look at the socket.
+    #[tokio::test]
+    async fn the_kernel_is_told_when_to_give_up_on_a_vanished_client() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (_client, (stream, _)) = (client.unwrap(), accepted.unwrap());
+        give_up_on_the_vanished(&stream, Duration::from_secs(30));
+        assert_eq!(rustix::net::sockopt::tcp_user_timeout(&stream).unwrap(), 30_000);
     }
 }

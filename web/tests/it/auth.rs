@@ -158,7 +158,8 @@ fn a_token_carries_its_user_and_its_permissions() {
     let identity = Identity::with(user(), [Permission::UsersCreate, Permission::OperationsRead]);
     let now = "2025-08-19T12:00:00Z".parse().unwrap();
     let token = tokens(KEY).issue(&identity, now, std::time::Duration::from_secs(60)).unwrap();
-    assert_eq!(tokens(KEY).verify(&token, now), Ok(identity));
+    let expires_at = Some("2025-08-19T12:01:00Z".parse().unwrap());
+    assert_eq!(tokens(KEY).verify(&token, now), Ok(Identity { expires_at, ..identity }));
     let later = "2025-08-19T12:01:00Z".parse().unwrap();
     assert_eq!(tokens(KEY).verify(&token, later), Err(TokenError::Expired));
 }
