@@ -1,37 +1,65 @@
-//! The command line, and how large a run it asks for.
+//! The command line.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
+
+pub(crate) use crate::settings::{Mode, Settings};
 
 /// Measures the platform against limits taken in the same run.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
-    /// 60 s of steady load per round instead of 20 s.
-    #[arg(long, conflicts_with = "quick")]
+    /// 60 s of steady load per round: the run that goals are held against.
+    #[arg(long, conflicts_with_all = ["quick", "smoke"])]
     long: bool,
     /// One short round: shows that everything works, its numbers mean little.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "smoke")]
     quick: bool,
+    /// The least that touches everything, for the test of the benchmark.
+    #[arg(long, hide = true)]
+    smoke: bool,
+    /// How many rounds; the tables show medians.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Takes only the rows whose name has one of these words in it, such as `decisions,lines`, and their limits.
+    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
+    pub(crate) rows: Vec<String>,
+    /// Also imports this file: `cdnow_master.txt`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cdnow: Option<PathBuf>,
     /// Measures this binary of the platform instead of building one.
     #[arg(long, value_name = "FILE")]
     pub(crate) binary: Option<PathBuf>,
-    /// How many rounds; the table shows medians.
-    #[arg(long)]
-    rounds: Option<usize>,
+    /// Where the reports, the platform's log and, meanwhile, its data go [default: target/bench].
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Puts the tables between the marks of this document, too.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) write: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
 
-/// What it does instead of a whole run.
+/// What it does instead of a run.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Prints the tables of a run again.
+    Report {
+        /// A `report.json`.
+        file: PathBuf,
+    },
+    /// Says which rows changed beyond their spread from one run to the other.
+    Compare {
+        /// The `report.json` of the first run.
+        old: PathBuf,
+        /// The one of the second.
+        new: PathBuf,
+    },
     /// Only the durable POST, over and over, for those who hold a profiler against the platform.
     Steady {
         /// Seconds of load.
         #[arg(long, default_value_t = 20)]
-        seconds: u64,
+        seconds: u32,
     },
     /// Serves one limit over HTTP and prints its address.
     #[command(hide = true)]
@@ -47,51 +75,64 @@ pub(crate) enum Answer {
     /// 202 without looking at the body.
     Bare,
     /// Parses and validates the emotion, then 202 with the platform's body.
-    Parse,
+    Emotion,
+    /// The same for each of many lines.
+    Lines,
+    /// Verifies the token, parses and validates the transaction, then 202 with the platform's body.
+    Transaction,
+    /// Verifies the token, then 200 with a decision that nobody made.
+    Decision,
 }
 
 impl Answer {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Bare => "bare",
-            Self::Parse => "parse",
+            Self::Emotion => "emotion",
+            Self::Lines => "lines",
+            Self::Transaction => "transaction",
+            Self::Decision => "decision",
         }
     }
 }
 
-/// How much is measured.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Scale {
-    /// How often everything is measured.
-    pub(crate) rounds: usize,
-    /// Load before a measurement counts.
-    pub(crate) warm_up: Duration,
-    /// Steady load on the platform.
-    pub(crate) steady: Duration,
-    /// Load on each limit, and on the routes that have no goal.
-    pub(crate) short: Duration,
-    /// Events that are appended, consumed and folded to take a limit.
-    pub(crate) events: u64,
-    /// Accounts that the events belong to.
-    pub(crate) users: u32,
+impl Args {
+    /// How much is measured.
+    pub(crate) fn settings(&self) -> Settings {
+        let mode = match (self.long, self.quick, self.smoke) {
+            (true, _, _) => Mode::Long,
+            (_, true, _) => Mode::Quick,
+            (_, _, true) => Mode::Smoke,
+            (false, false, false) => Mode::Default,
+        };
+        let settings = Settings::of(mode);
+        Settings { rounds: self.rounds.unwrap_or(settings.rounds).max(1), ..settings }
+    }
 }
 
-impl Args {
-    pub(crate) fn scale(&self) -> Scale {
-        let full = Scale {
-            rounds: 3,
-            warm_up: Duration::from_secs(2),
-            steady: Duration::from_secs(if self.long { 60 } else { 20 }),
-            short: Duration::from_secs(4),
-            events: 500_000,
-            users: 10_000,
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+        let check = |line: &[&str], mode: Mode, rounds: usize| {
+            let args = Args::parse_from(std::iter::once(&"bench").chain(line));
+            assert_eq!((args.settings().mode, args.settings().rounds), (mode, rounds), "{line:?}");
         };
-        let scale = if self.quick {
-            let second = Duration::from_secs(1);
-            Scale { rounds: 1, warm_up: second, steady: 3 * second, short: second, events: 100_000, ..full }
-        } else {
-            full
-        };
-        Scale { rounds: self.rounds.unwrap_or(scale.rounds).max(1), ..scale }
+        check(&[], Mode::Default, 3);
+        check(&["--long", "--rounds", "5"], Mode::Long, 5);
+        check(&["--quick", "--rounds", "0"], Mode::Quick, 1);
+        assert!(Args::try_parse_from(["bench", "--long", "--quick"]).is_err());
+    }
+
+    #[test]
+    fn an_answer_is_read_as_it_is_written() {
+        for answer in Answer::value_variants() {
+            assert_eq!(Answer::from_str(answer.as_str(), false).as_ref(), Ok(answer));
+        }
     }
 }

@@ -4,19 +4,21 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use ecs_client::{Client, Credentials};
+use ecs_domain::permission::Permission;
 use ecs_domain::{Clock, Timestamp, UserId};
-use ecs_store::{Maintenance as _, Provision, Users as _};
-use ecs_store_sqlite::SqliteStore;
 use ecs_web::auth::{SecretKey, Tokens};
-use ecs_web::{Identity, Secret};
-use futures::StreamExt as _;
+use ecs_web::{Auth, Identity, Secret};
+use uuid::Uuid;
 
 use crate::args::Answer;
-use crate::report;
+use crate::data::DataFolder;
+use crate::say;
 
 pub(crate) const INTERNAL_KEY: &str = "a key of the benchmark only";
 const SECRET_KEY: &str = "a secret that only signs the benchmark's tokens";
@@ -35,46 +37,11 @@ impl Clock for SystemClock {
     }
 }
 
-/// The data folder of a platform.
-pub(crate) struct DataFolder(PathBuf);
-
-impl DataFolder {
-    pub(crate) fn new(path: PathBuf) -> Self {
-        Self(path)
-    }
-
-    pub(crate) fn store(&self) -> PathBuf {
-        self.0.join("store.sqlite")
-    }
-
-    pub(crate) fn bus(&self) -> PathBuf {
-        self.0.join("bus.sqlite")
-    }
-}
-
-/// A store in which these users exist.
-pub(crate) async fn store_with(path: &Path, users: &[UserId]) -> anyhow::Result<SqliteStore> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let store = SqliteStore::open(path, ecs_store_sqlite::Options::default())?;
-    let now = Timestamp::now();
-    let provisions = users.iter().map(|user| {
-        let external_id = Some(user.to_string());
-        store.provision(Provision { id: *user, external_id, email: None, now }, None)
-    });
-    let mut provisions = futures::stream::iter(provisions).buffer_unordered(256);
-    while let Some(result) = provisions.next().await {
-        result?;
-    }
-    drop(provisions);
-    Ok(store)
-}
-
-/// Prepares a data folder in which these users exist.
-pub(crate) async fn prepare(data: &DataFolder, users: &[UserId]) -> anyhow::Result<()> {
-    store_with(&data.store(), users).await?.close().await?;
-    Ok(())
+/// How the platform is started.
+pub(crate) struct Launcher {
+    pub(crate) binary: PathBuf,
+    /// Where its log goes, that of every process.
+    pub(crate) log: PathBuf,
 }
 
 /// A server in a process of its own. It is killed when this is dropped.
@@ -85,27 +52,24 @@ pub(crate) struct Server {
     pub(crate) ready_after: Duration,
 }
 
-impl Server {
+impl Launcher {
     /// Starts the platform and waits until it is ready.
-    pub(crate) fn platform(binary: &Path, data: &DataFolder) -> anyhow::Result<Self> {
-        // An earlier process over the same folder left its address behind.
-        let announced = data.0.join("address");
-        let _ = std::fs::remove_file(&announced);
-        let log =
-            std::fs::File::options().create(true).append(true).open(report::folder()?.join("ecs.log"))?;
+    pub(crate) fn start(&self, data: &DataFolder) -> anyhow::Result<Server> {
+        let log = std::fs::File::options().create(true).append(true).open(&self.log)?;
         let started = Instant::now();
-        let child = Command::new(binary)
+        let child = Command::new(&self.binary)
             .arg("serve")
             .env_clear()
-            .env("ECS_DATA_DIR", &data.0)
+            .env("ECS_DATA_DIR", data.path())
             .env("ECS_LISTEN", "127.0.0.1:0")
             .env("SECRET_KEY", SECRET_KEY)
             .env("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY)
             .stdin(Stdio::null())
             .stdout(log)
             .spawn()
-            .with_context(|| format!("{} does not start", binary.display()))?;
-        let mut server = Self { child, address: ([127, 0, 0, 1], 0).into(), ready_after: Duration::ZERO };
+            .with_context(|| format!("{} does not start", self.binary.display()))?;
+        let mut server = Server { child, address: ([127, 0, 0, 1], 0).into(), ready_after: Duration::ZERO };
+        let announced = data.path().join("address");
         server.address = server.wait("its address", || {
             std::fs::read_to_string(&announced).ok()?.trim().strip_prefix("http://")?.parse().ok()
         })?;
@@ -114,7 +78,9 @@ impl Server {
         server.ready_after = started.elapsed();
         Ok(server)
     }
+}
 
+impl Server {
     /// Starts a limit and waits for its address.
     pub(crate) fn limit(answer: Answer) -> anyhow::Result<Self> {
         let started = Instant::now();
@@ -187,15 +153,32 @@ fn is_ready(address: SocketAddr) -> bool {
     ask().unwrap_or(false)
 }
 
+/// Signs and verifies the tokens of the run.
+pub(crate) fn tokens() -> anyhow::Result<Tokens> {
+    Ok(Tokens::new(&SecretKey::new(Secret::new(SECRET_KEY))?))
+}
+
+/// What a limit verifies tokens with.
+pub(crate) fn auth() -> anyhow::Result<Auth> {
+    Ok(Auth { tokens: tokens()?, internal_key: Secret::new(INTERNAL_KEY), clock: Arc::new(SystemClock) })
+}
+
 /// A token for a user.
-pub(crate) fn token(user: UserId) -> anyhow::Result<String> {
-    let tokens = Tokens::new(&SecretKey::new(Secret::new(SECRET_KEY))?);
+pub(crate) fn token(tokens: &Tokens, user: UserId) -> anyhow::Result<String> {
     Ok(tokens.issue(&Identity::of(user), Timestamp::now(), TOKEN_LIFETIME)?)
+}
+
+/// A client of an operator who may do everything.
+pub(crate) fn operator(address: SocketAddr) -> anyhow::Result<Client> {
+    let operator = Identity::with(UserId::new(Uuid::nil()), Permission::ALL);
+    let token = tokens()?.issue(&operator, Timestamp::now(), TOKEN_LIFETIME)?;
+    let credentials = Credentials { internal_key: Some(INTERNAL_KEY.to_owned()), token: Some(token) };
+    Client::new(&format!("http://{address}"), &credentials)
 }
 
 /// Builds the platform's release binary and returns its path.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
-    report::progress("building the release binary");
+    say::progress("building the release binary");
     let me = std::env::current_exe()?;
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

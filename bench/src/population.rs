@@ -3,8 +3,9 @@
 use ecs_bus::payload::EmotionPayload;
 use ecs_bus::{Event, Headers};
 use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, Unit};
-use ecs_domain::{Day, EventId, Timestamp, UserId, utc_day};
-use jiff::ToSpan as _;
+use ecs_domain::transaction::Transaction;
+use ecs_domain::{Day, EventId, Money, Timestamp, UserId, utc_day};
+use jiff::{SignedDuration, ToSpan as _};
 use uuid::Uuid;
 
 /// The events are spread over today and the days before it, all within the retention of raw rows.
@@ -13,6 +14,9 @@ const DAYS: i32 = 5;
 pub(crate) const TIME_OF_DAY: &str = "T00:00:01Z";
 /// What everybody felt.
 pub(crate) const KIND: &str = "calm";
+
+/// The currency of the platform's default settings.
+const CURRENCY: &str = "BRL";
 
 /// Users and days. Every user exists in the store.
 #[derive(Clone)]
@@ -75,6 +79,24 @@ impl Population {
         })
     }
 
+    /// The n-th transaction: of one user after the other, within the last thirty days.
+    pub(crate) fn transaction(&self, n: u64, now: Timestamp) -> anyhow::Result<Transaction> {
+        let random = mix(n);
+        let user = pick(&self.users, n).unwrap_or(user(0));
+        let ago = SignedDuration::from_mins(i64::try_from(random % (30 * 24 * 60))?);
+        Ok(Transaction {
+            id: EventId::derive(user, &name(n)).into(),
+            user,
+            amount: Money::from_minor_units(i64::try_from(100 + (random >> 20) % 50_000)?),
+            currency: CURRENCY.parse().map_err(|why| anyhow::anyhow!("{CURRENCY}: {why}"))?,
+            occurred_at: now - ago,
+            merchant: Some("Padaria Central".to_owned()),
+            category: Some("groceries".to_owned()),
+            channel: Some("card".to_owned()),
+            client_id: Some(name(n)),
+        })
+    }
+
     /// The n-th event as it lies on the bus.
     pub(crate) fn event(&self, n: u64) -> anyhow::Result<Event> {
         let trace_id = format!("{:032x}", u128::from(mix(n)) << 64 | u128::from(n));
@@ -124,6 +146,9 @@ mod tests {
         assert_eq!(ids.len(), 1000);
         let users: std::collections::HashSet<_> = population.users().iter().collect();
         assert_eq!(users.len(), 100);
+        let transactions = (0..1000).map(|n| population.transaction(n, Timestamp::now()).unwrap());
+        let ids: std::collections::HashSet<_> = transactions.map(|transaction| transaction.id).collect();
+        assert_eq!(ids.len(), 1000);
         let event = population.event(7).unwrap();
         assert_eq!(EmotionPayload::decode(&event).unwrap(), population.emotion(7).unwrap());
     }

@@ -34,25 +34,6 @@ pub(crate) fn memory(pid: u32) -> anyhow::Result<Memory> {
     Ok(Memory { resident: field("VmRSS:")?, peak: field("VmHWM:")? })
 }
 
-/// The machine in a line: processor, cores, memory.
-pub(crate) fn machine() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let cpu = read("/proc/cpuinfo");
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split(':').nth(1));
-    let memory = read("/proc/meminfo");
-    let kib = memory
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse().ok());
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let gib = kib.unwrap_or(0_u64) / (1024 * 1024);
-    let kernel = read("/proc/sys/kernel/osrelease");
-    format!(
-        "{}, {cores} cores, {gib} GiB, Linux {}",
-        model.unwrap_or("unknown processor").trim(),
-        kernel.trim()
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +43,5 @@ mod tests {
         assert!(cpu_seconds("self").unwrap() >= 0.0);
         let memory = memory(std::process::id()).unwrap();
         assert!(memory.resident > 0.5 && memory.peak >= memory.resident, "{memory:?}");
-        assert!(machine().contains("cores"));
     }
 }

@@ -1,88 +1,64 @@
-//! The whole run: build, start-up and memory, then round after round.
+//! A whole run: round after round, in each of them row after row.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
-use anyhow::Context as _;
-use ecs_domain::Timestamp;
-
-use crate::args::{Args, Scale};
-use crate::platform::{self, DataFolder, Server};
-use crate::population::Population;
-use crate::process::{self, Memory};
-use crate::report::{self, Report};
-use crate::round::Setting;
-
-/// How often the start is measured.
-const STARTS: usize = 5;
-/// How long an idle platform settles before its memory is read.
-const IDLE: Duration = Duration::from_secs(5);
-
-/// A process that nobody has asked for anything.
-#[derive(Debug, Clone)]
-pub(crate) struct Idle {
-    /// Seconds from start to ready, each over an empty data folder.
-    pub(crate) starts: Vec<f64>,
-    /// Some seconds after the last of them.
-    pub(crate) memory: Memory,
-}
+use crate::args::{Args, Settings};
+use crate::bench::Bench;
+use crate::report::{Report, Values, files, markdown};
+use crate::rows::{self, Group};
+use crate::{platform, say};
 
 /// The whole run.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let scale = args.scale();
-    let (place, setting) = prepare(args, scale)?;
-    report::progress("start-up and idle memory");
-    let idle = idle(&setting.binary, setting.folder.path())?;
-    let mut rounds = Vec::new();
-    for number in 1..=scale.rounds {
-        report::progress(&format!("round {number} of {}", scale.rounds));
-        rounds.push(setting.round(number)?);
+    let groups = rows::select(rows::all(args.cdnow.as_deref()), &args.rows);
+    anyhow::ensure!(!groups.is_empty(), "no row is called {}", args.rows.join(" or "));
+    let place = place(args)?;
+    let bench = Bench::prepare(args.settings(), binary(args)?, &place)?;
+    let rounds = (0..bench.settings.rounds)
+        .map(|number| round(&bench, &groups, number))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let (measures, rows): (Vec<_>, Vec<_>) =
+        groups.into_iter().map(|group| (group.measures, group.rows)).unzip();
+    let report = Report::of(bench.settings, measures.concat(), rows.concat(), &rounds)?;
+    files::save(&report, &place)?;
+    if let Some(document) = &args.write {
+        files::write_into(&report, document)?;
     }
-    finish(&place, scale, &idle, &rounds)
+    say::say(&markdown::render(&report));
+    Ok(())
+}
+
+/// Takes every group once. Each round begins with another group, so that none has the same neighbours' heat every time.
+fn round(bench: &Bench, groups: &[Group], number: usize) -> anyhow::Result<Values> {
+    let mut values = Values::new();
+    let (later, first) = groups.split_at(number % groups.len().max(1));
+    for group in first.iter().chain(later) {
+        say::progress(&format!("round {} of {}: {}", number + 1, bench.settings.rounds, group.name));
+        (group.take)(bench, &mut values)?;
+    }
+    Ok(values)
 }
 
 /// Only the durable POST.
-pub(crate) fn steady(args: &Args, time: Duration) -> anyhow::Result<()> {
-    let (_, setting) = prepare(args, Scale { steady: time, ..args.scale() })?;
-    report::say(&format!("{:#?}", setting.only_steady()?));
-    Ok(())
-}
-
-/// The folder of the reports, and what every measurement needs.
-fn prepare(args: &Args, scale: Scale) -> anyhow::Result<(PathBuf, Setting)> {
-    anyhow::ensure!(!cfg!(debug_assertions), "a debug build measures nothing: run `make bench`");
-    let binary = match &args.binary {
-        Some(binary) => binary.clone(),
-        None => platform::build()?,
-    };
-    let place = report::folder()?;
-    let folder = tempfile::tempdir_in(&place).context("no folder for the data")?;
-    let population = Population::new(scale.users, Timestamp::now());
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    Ok((place, Setting { scale, binary, folder, population, runtime }))
-}
-
-fn finish(place: &Path, scale: Scale, idle: &Idle, rounds: &[crate::round::Round]) -> anyhow::Result<()> {
-    let report = Report::of(scale, idle, rounds)?;
-    std::fs::write(place.join("report.json"), serde_json::to_string_pretty(&report)?)?;
-    std::fs::write(place.join("report.md"), report.markdown())?;
-    report::say(&report.markdown());
-    Ok(())
-}
-
-fn idle(binary: &Path, folder: &Path) -> anyhow::Result<Idle> {
-    let mut starts = Vec::new();
-    let mut memory = Memory { resident: 0.0, peak: 0.0 };
-    for number in 0..STARTS {
-        let path: PathBuf = folder.join(format!("idle-{number}"));
-        let server = Server::platform(binary, &DataFolder::new(path.clone()))?;
-        starts.push(server.ready_after.as_secs_f64());
-        if number + 1 == STARTS {
-            std::thread::sleep(IDLE);
-            memory = process::memory(server.pid())?;
-        }
-        server.stop()?;
-        std::fs::remove_dir_all(path)?;
+pub(crate) fn steady(args: &Args, seconds: u32) -> anyhow::Result<()> {
+    let settings = Settings { steady_seconds: seconds.into(), ..args.settings() };
+    let bench = Bench::prepare(settings, binary(args)?, &place(args)?)?;
+    for (name, value) in rows::emotions::only_steady(&bench)? {
+        say::say(&format!("{name:40} {value:.2}"));
     }
-    Ok(Idle { starts, memory })
+    Ok(())
+}
+
+fn binary(args: &Args) -> anyhow::Result<PathBuf> {
+    if let Some(binary) = &args.binary {
+        return Ok(binary.clone());
+    }
+    anyhow::ensure!(!cfg!(debug_assertions), "a debug build measures nothing: run `make bench`");
+    platform::build()
+}
+
+fn place(args: &Args) -> anyhow::Result<PathBuf> {
+    let Some(place) = &args.out else { return files::folder() };
+    std::fs::create_dir_all(place)?;
+    Ok(std::path::absolute(place)?)
 }

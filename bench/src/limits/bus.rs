@@ -23,31 +23,35 @@ fn options() -> Options {
     Options::new(Arc::new(SystemClock))
 }
 
-/// Appends batches to a log for some time, each a transaction that is flushed to disk.
+/// Appends batches to a new log for some time, each a transaction that is flushed to disk. The first tenth of the time
+/// doesn't count.
 pub(crate) fn append(
-    folder: &Path,
+    path: &Path,
     population: &Population,
+    prepared: u64,
     batch: usize,
     time: Duration,
 ) -> anyhow::Result<f64> {
-    let path = folder.join("append.sqlite");
-    let log = RawLog::open(&path, &options())?;
-    let events = (0..PREPARED).map(|n| population.event(n)).collect::<anyhow::Result<Vec<Event>>>()?;
-    let mut appended = 0_u64;
-    let started = Instant::now();
-    while started.elapsed() < time {
-        for batch in events.chunks_exact(batch.clamp(1, events.len())) {
-            log.append(Subject::Emotions, appended + 1, Timestamp::now(), batch)?;
-            appended += batch.len() as u64;
-            if started.elapsed() >= time {
-                break;
-            }
+    let log = RawLog::open(path, &options())?;
+    let events = (0..prepared.min(PREPARED)).map(|n| population.event(n));
+    let events = events.collect::<anyhow::Result<Vec<Event>>>()?;
+    let (mut appended, mut position) = (0_u64, 1);
+    let warm = Instant::now() + time / 10;
+    let mut started = warm;
+    for batch in events.chunks_exact(batch.clamp(1, events.len())).cycle() {
+        let now = Instant::now();
+        if now < warm {
+            started = now;
+            appended = 0;
         }
+        if now >= warm + time {
+            break;
+        }
+        log.append(Subject::Emotions, position, Timestamp::now(), batch)?;
+        position += batch.len() as u64;
+        appended += batch.len() as u64;
     }
-    let rate = per_second(appended, started.elapsed());
-    drop(log);
-    remove(&path)?;
-    Ok(rate)
+    Ok(per_second(appended, started.elapsed()))
 }
 
 /// Lays `count` events on a new bus, where nobody has taken any of them yet.
@@ -65,31 +69,20 @@ pub(crate) async fn prefill(path: &Path, population: &Population, count: u64) ->
     Ok(bus)
 }
 
-/// Takes a backlog from the bus, batch by batch, and acknowledges it.
+/// Takes a backlog from the bus, batch by batch, and acknowledges it. Its first batch doesn't count, unless it is all.
 pub(crate) async fn consume(bus: &EmbeddedBus, count: u64) -> anyhow::Result<f64> {
     let subject = Subject::Emotions;
     let mut subscription = bus.subscribe(subject, subject.group(), SubscribeOptions::default()).await?;
-    let started = Instant::now();
-    let mut consumed = 0;
+    let mut started = Instant::now();
+    let (mut consumed, mut uncounted) = (0, 0);
     while consumed < count {
         let batch = subscription.next().await?;
-        consumed += batch.len() as u64;
-        let acks =
-            batch.iter().map(|delivery| Settlement { tag: delivery.tag, verdict: Verdict::Ack }).collect();
+        let acks = batch.iter().map(|it| Settlement { tag: it.tag, verdict: Verdict::Ack }).collect();
         subscription.settle(acks).await?;
-    }
-    Ok(per_second(consumed, started.elapsed()))
-}
-
-/// Removes a database with its log.
-pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        match std::fs::remove_file(&name) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
+        consumed += batch.len() as u64;
+        if uncounted == 0 && consumed < count {
+            (started, uncounted) = (Instant::now(), consumed);
         }
     }
-    Ok(())
+    Ok(per_second(consumed - uncounted, started.elapsed()))
 }

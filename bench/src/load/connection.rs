@@ -10,14 +10,12 @@ use tokio::net::TcpStream;
 use super::response::{self, Head};
 use super::{Requests, Tally, Window};
 
-/// The status of an accepted event.
-const ACCEPTED: u16 = 202;
 /// How long a refused client waits before it asks again.
 const AFTER_REFUSAL: Duration = Duration::from_millis(20);
 
-pub(super) async fn run(
+pub(super) async fn run<R: Requests>(
     address: SocketAddr,
-    mut requests: impl Requests,
+    mut requests: R,
     window: Window,
 ) -> anyhow::Result<Tally> {
     let mut stream = TcpStream::connect(address).await.context("connecting")?;
@@ -29,10 +27,14 @@ pub(super) async fn run(
         if started >= window.end {
             return Ok(tally);
         }
-        stream.write_all(requests.next()).await.context("sending")?;
+        let Some(request) = requests.next() else {
+            tally.exhausted = Some(started);
+            return Ok(tally);
+        };
+        stream.write_all(request).await.context("sending")?;
         let head = answer(&mut stream, &mut buffer).await?;
         let done = Instant::now();
-        if head.status != ACCEPTED {
+        if head.status != R::ACCEPTED {
             tally.refused += 1;
             tokio::time::sleep(AFTER_REFUSAL).await;
             continue;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use ecs_client::Latencies;
 
-pub(crate) use requests::{Emotions, Lines, Requests, Transactions};
+pub(crate) use requests::{Applicants, Decisions, Emotions, Lines, Requests, Transactions};
 
 use crate::process;
 
@@ -33,7 +33,7 @@ pub(crate) struct Measured {
     pub(crate) rate: f64,
     /// Events that were accepted from the first to the last request.
     pub(crate) accepted: u64,
-    /// Requests that got another answer than 202.
+    /// Requests that got another answer.
     pub(crate) refused: u64,
     /// Time from the first byte of a request to the last of its answer, while it counted.
     pub(crate) latencies: Latencies,
@@ -55,9 +55,11 @@ pub(crate) struct Tally {
     accepted: u64,
     refused: u64,
     latencies: Latencies,
+    /// When there was nothing left to ask.
+    exhausted: Option<Instant>,
 }
 
-/// Puts load on `address`. `requests` makes what each connection sends, by the connection's number.
+/// Puts load on `address`, until the time is over or the first connection has nothing left to ask. `requests` makes what each connection sends, by the connection's number.
 pub(crate) fn run<R: Requests>(
     address: SocketAddr,
     plan: Plan,
@@ -88,8 +90,11 @@ fn generate<R: Requests>(address: SocketAddr, plan: Plan, sources: Vec<R>) -> an
         }
         anyhow::Ok(all)
     })?;
+    let end = tally.exhausted.map_or(window.end, |exhausted| exhausted.min(window.end));
+    let measured = end.saturating_duration_since(window.begin);
+    anyhow::ensure!(!measured.is_zero(), "there was nothing left to ask when the warm-up was over");
     Ok(Measured {
-        rate: as_f64(tally.counted) / plan.measure.as_secs_f64(),
+        rate: as_f64(tally.counted) / measured.as_secs_f64(),
         accepted: tally.accepted,
         refused: tally.refused,
         latencies: tally.latencies,
@@ -103,6 +108,7 @@ impl Tally {
         self.accepted += other.accepted;
         self.refused += other.refused;
         self.latencies.merge(&other.latencies);
+        self.exhausted = self.exhausted.into_iter().chain(other.exhausted).min();
     }
 }
 

@@ -1,0 +1,132 @@
+//! How much is measured.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How large a run is, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Mode {
+    Long,
+    Default,
+    Quick,
+    Smoke,
+}
+
+/// How large a run is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    pub(crate) mode: Mode,
+    /// How often everything is measured.
+    pub(crate) rounds: usize,
+    /// Load before a measurement counts.
+    pub(crate) warm_up_seconds: f64,
+    /// Load on the row that has the goal.
+    pub(crate) steady_seconds: f64,
+    /// Load on the other rows.
+    pub(crate) short_seconds: f64,
+    /// Load on each limit.
+    pub(crate) limit_seconds: f64,
+    /// How long an idle platform settles before its memory is read.
+    pub(crate) idle_seconds: f64,
+    /// How often the start is measured in each round.
+    pub(crate) starts: usize,
+    /// Events that are appended, consumed and folded to take a limit.
+    pub(crate) events: u64,
+    /// Accounts that the events belong to.
+    pub(crate) users: u32,
+    /// Accounts about which a decision can be made.
+    pub(crate) deciders: u32,
+    /// Whether this benchmark was built without optimisation.
+    pub(crate) debug_build: bool,
+}
+
+impl Settings {
+    pub(crate) fn of(mode: Mode) -> Self {
+        let default = Self {
+            mode,
+            rounds: 3,
+            warm_up_seconds: 1.0,
+            steady_seconds: 15.0,
+            short_seconds: 4.0,
+            limit_seconds: 2.0,
+            idle_seconds: 3.0,
+            starts: 5,
+            events: 300_000,
+            users: 10_000,
+            deciders: 80_000,
+            debug_build: cfg!(debug_assertions),
+        };
+        match mode {
+            Mode::Default => default,
+            Mode::Long => Self {
+                warm_up_seconds: 2.0,
+                steady_seconds: 60.0,
+                short_seconds: 10.0,
+                limit_seconds: 4.0,
+                idle_seconds: 5.0,
+                events: 500_000,
+                deciders: 200_000,
+                ..default
+            },
+            Mode::Quick => Self {
+                rounds: 1,
+                warm_up_seconds: 0.5,
+                steady_seconds: 3.0,
+                short_seconds: 1.0,
+                limit_seconds: 0.5,
+                idle_seconds: 1.0,
+                starts: 2,
+                events: 100_000,
+                deciders: 30_000,
+                ..default
+            },
+            Mode::Smoke => Self {
+                rounds: 1,
+                warm_up_seconds: 0.05,
+                steady_seconds: 0.3,
+                short_seconds: 0.2,
+                limit_seconds: 0.1,
+                idle_seconds: 0.1,
+                starts: 1,
+                events: 3_000,
+                users: 500,
+                deciders: 3_000,
+                ..default
+            },
+        }
+    }
+
+    pub(crate) fn warm_up(&self) -> Duration {
+        Duration::from_secs_f64(self.warm_up_seconds)
+    }
+
+    pub(crate) fn steady(&self) -> Duration {
+        Duration::from_secs_f64(self.steady_seconds)
+    }
+
+    pub(crate) fn short(&self) -> Duration {
+        Duration::from_secs_f64(self.short_seconds)
+    }
+
+    pub(crate) fn limit(&self) -> Duration {
+        Duration::from_secs_f64(self.limit_seconds)
+    }
+
+    pub(crate) fn idle(&self) -> Duration {
+        Duration::from_secs_f64(self.idle_seconds)
+    }
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rounds, steady_seconds, short_seconds, limit_seconds, warm_up_seconds, users, .. } = self;
+        let each = format!("each after {warm_up_seconds} s of warm-up");
+        write!(
+            f,
+            "{rounds} rounds; {steady_seconds} s of load on the row with the goal, {short_seconds} s on others, {limit_seconds} s on limits, {each}; {users} users."
+        )
+    }
+}

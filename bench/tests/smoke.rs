@@ -1,0 +1,78 @@
+//! The benchmark works: every row comes out with a number, and the reports can be read. How fast anything is, is not
+//! asked here.
+//!
+//! This is the platform, too: started as `smoke serve`, it is the binary `ecs`, so that the test needs no other build.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may stop, and this one reports by itself"
+)]
+
+use std::path::Path;
+use std::process::{Command, ExitCode, Output};
+
+use clap::Parser as _;
+use serde_json::Value;
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("serve") {
+        return ecs::commands::run(&ecs::cli::Cli::parse(), &std::env::vars().collect());
+    }
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    every_row_has_numbers(folder.path());
+    reports_can_be_made_again(folder.path());
+    // In the words of the harness that this test does without, for whoever adds them up.
+    println!("test result: ok. 2 passed; 0 failed");
+    ExitCode::SUCCESS
+}
+
+fn bench(arguments: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_ecs-bench")).args(arguments).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ecs-bench {arguments:?}: {errors}");
+    output
+}
+
+fn every_row_has_numbers(folder: &Path) {
+    let file = folder.join("purchases.txt");
+    std::fs::write(
+        &file,
+        "id date quantity amount\n 00001 19970101  1   11.77\n 00002 19970112  2   12.00\n",
+    )
+    .unwrap();
+    let platform = std::env::current_exe().unwrap();
+    let arguments = [
+        "--smoke",
+        "--binary",
+        platform.to_str().unwrap(),
+        "--out",
+        folder.to_str().unwrap(),
+        "--cdnow",
+        file.to_str().unwrap(),
+    ];
+    bench(&arguments);
+    let report: Value = serde_json::from_slice(&std::fs::read(folder.join("report.json")).unwrap()).unwrap();
+    let samples = |name: &Value| -> Vec<f64> {
+        let measures = report["measures"].as_array().unwrap();
+        let measure = measures.iter().find(|measure| measure["name"] == *name).unwrap();
+        measure["samples"].as_array().unwrap().iter().map(|sample| sample.as_f64().unwrap()).collect()
+    };
+    let rows = report["rows"].as_array().unwrap();
+    assert!(rows.len() > 15, "{rows:#?}");
+    for name in rows.iter().flat_map(|row| [&row["measure"], &row["limit"]]).filter(|name| !name.is_null()) {
+        let samples = samples(name);
+        assert!(samples.len() == 1 && samples.iter().all(|sample| *sample > 0.0), "{name}: {samples:?}");
+    }
+}
+
+fn reports_can_be_made_again(folder: &Path) {
+    let (json, document) = (folder.join("report.json"), folder.join("document.md"));
+    std::fs::write(&document, "before\n<!-- bench:begin -->\n<!-- bench:end -->\nafter\n").unwrap();
+    let (json, path) = (json.to_str().unwrap(), document.to_str().unwrap());
+    let shown = String::from_utf8(bench(&["report", json, "--write", path]).stdout).unwrap();
+    let written = std::fs::read_to_string(folder.join("report.md")).unwrap();
+    assert_eq!(shown.trim_end(), written.trim_end());
+    assert!(std::fs::read_to_string(&document).unwrap().contains(&written));
+    let compared = String::from_utf8(bench(&["compare", json, json]).stdout).unwrap();
+    assert!(compared.contains("too few rounds to tell"), "{compared}");
+}
