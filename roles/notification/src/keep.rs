@@ -12,17 +12,20 @@ use ecs_store::{Notifications, StoreError, Users};
 use ecs_work::{Decoded, Failure, Handler, decoded};
 
 use crate::Deps;
+use crate::stream::Seats;
 
 /// Decodes and keeps.
 pub(crate) struct Keep {
+    seats: Arc<Seats>,
     notifications: Arc<dyn Notifications>,
     users: Arc<dyn Users>,
     clock: Arc<dyn Clock>,
 }
 
 impl Keep {
-    pub(crate) fn new(deps: &Deps) -> Self {
+    pub(crate) fn new(deps: &Deps, seats: Arc<Seats>) -> Self {
         Self {
+            seats,
             notifications: Arc::clone(&deps.store) as Arc<dyn Notifications>,
             users: Arc::clone(&deps.store) as Arc<dyn Users>,
             clock: Arc::clone(&deps.clock),
@@ -50,6 +53,8 @@ impl Handler for Keep {
             return Ok(decoded.outcomes([]));
         }
         let new = self.notifications.add_notifications(decoded.items(), self.clock.now()).await?;
+        let told = decoded.items().iter().zip(&new).filter(|(_, new)| **new);
+        self.seats.kept(told.map(|(notification, _)| notification.user));
         let strangers = self.strangers(decoded.items(), &new).await?;
         let outcome = |notification: &Notification| {
             if strangers.contains(&notification.user) { decoded::unknown_user() } else { Outcome::Ack }

@@ -1,22 +1,31 @@
-//! Keeps a customer's notifications and serves them.
+//! Keeps a customer's notifications and serves them: as a list, and as a stream while they come.
 //!
 //! A notification is a row first: what arrives twice is kept once, by its id, and each row has the next number of its
-//! user.
+//! user. Streams follow the rows by that number, see [`stream`].
 
+mod item;
 mod keep;
 mod list;
+mod read;
+mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::FromRef;
-use axum::routing::get;
 use ecs_bus::{Bus, Subject, SubscribeOptions};
 use ecs_domain::Clock;
 use ecs_store::{Notifications, Store};
 use ecs_web::Auth;
+use ecs_web::openapi::{OpenApiRouter, routes};
 use ecs_work::{ConsumeDeps, Handler, OnFailure, OnStop, Supervisor, consume, retention};
+use tokio_util::sync::CancellationToken;
+use utoipa::openapi::OpenApi;
+
+pub use self::stream::StreamOptions;
+
+use self::stream::{Seats, Tail};
 
 /// Customers wait for these, so no time is spent on gathering larger batches.
 const LINGER: Duration = Duration::ZERO;
@@ -36,24 +45,32 @@ pub struct Deps {
     pub bus_retention: Duration,
     /// How often an event may fail before it is a dead letter.
     pub delivery_limit: u32,
+    /// Is cancelled when the process takes nothing in any more: open streams end then, or the listener would wait for them.
+    pub stopping: CancellationToken,
+    /// How streams behave.
+    pub streams: StreamOptions,
 }
 
-/// The role.
+/// The role. Clones share their streams.
 #[derive(Clone)]
 pub struct Notification {
     deps: Deps,
+    seats: Arc<Seats>,
 }
 
 /// What the handlers of requests need.
 #[derive(Clone)]
-struct Reading {
+struct Serving {
     auth: Arc<Auth>,
     store: Arc<dyn Notifications>,
+    seats: Arc<Seats>,
+    stopping: CancellationToken,
+    options: StreamOptions,
 }
 
-impl FromRef<Reading> for Arc<Auth> {
-    fn from_ref(reading: &Reading) -> Self {
-        Self::clone(&reading.auth)
+impl FromRef<Serving> for Arc<Auth> {
+    fn from_ref(serving: &Serving) -> Self {
+        Self::clone(&serving.auth)
     }
 }
 
@@ -61,25 +78,52 @@ impl Notification {
     /// A role that doesn't run yet.
     #[must_use]
     pub fn create(deps: Deps) -> Self {
-        Self { deps }
+        let seats = Arc::new(Seats::new(&deps.streams));
+        Self { deps, seats }
     }
 
-    /// `GET /v1/users/{user_id}/notifications`.
+    /// Listing, following and marking as read. Streams tell of nothing new before [`Notification::start`].
     pub fn routes(&self) -> Router {
-        let store = Arc::clone(&self.deps.store) as Arc<dyn Notifications>;
-        let reading = Reading { auth: Arc::clone(&self.deps.auth), store };
-        Router::new().route("/v1/users/{user_id}/notifications", get(list::list)).with_state(reading)
+        let serving = Serving {
+            auth: Arc::clone(&self.deps.auth),
+            store: Arc::clone(&self.deps.store) as Arc<dyn Notifications>,
+            seats: Arc::clone(&self.seats),
+            stopping: self.deps.stopping.clone(),
+            options: self.deps.streams,
+        };
+        Self::api().with_state(serving).into()
+    }
+
+    /// What it says of these routes: its part of the platform's document.
+    #[must_use]
+    pub fn openapi() -> OpenApi {
+        Self::api().into_openapi()
+    }
+
+    fn api() -> OpenApiRouter<Serving> {
+        OpenApiRouter::default()
+            .routes(routes!(list::list))
+            .routes(routes!(stream::open))
+            .routes(routes!(read::up_to))
+            .routes(routes!(read::one))
     }
 
     /// The role's work on a batch, for those who bring their own loop.
     #[must_use]
     pub fn handler(&self) -> Arc<dyn Handler> {
-        Arc::new(keep::Keep::new(&self.deps))
+        Arc::new(keep::Keep::new(&self.deps, Arc::clone(&self.seats)))
     }
 
-    /// Starts keeping and forgetting.
+    /// Starts keeping, forgetting, and looking for what streams tell.
     pub fn start(&self, supervisor: &Supervisor) {
-        let Deps { bus, store, clock, delivery_limit, .. } = self.deps.clone();
+        let Deps { bus, store, clock, delivery_limit, streams, .. } = self.deps.clone();
+        let tail = Tail::new(Arc::clone(&store) as _, Arc::clone(&self.seats), streams.poll);
+        let token = supervisor.token();
+        supervisor.spawn("notification-tail", OnFailure::StopProcess, OnStop::Wait, async move {
+            tail.run(token).await;
+            Ok::<(), std::convert::Infallible>(())
+        });
+
         let deps = ConsumeDeps { bus, store, clock, delivery_limit };
         let options = SubscribeOptions { linger: LINGER, ..SubscribeOptions::default() };
         let (handler, token) = (self.handler(), supervisor.token());

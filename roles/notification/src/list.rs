@@ -1,42 +1,56 @@
 //! `GET /v1/users/{user_id}/notifications`: what the customer was told, newest first.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
+use ecs_domain::UserId;
 use ecs_domain::permission::Permission;
-use ecs_domain::{NotificationId, OfferId, Timestamp, UserId};
-use ecs_store::{PageRequest, StoreError, StoredNotification};
+use ecs_store::PageRequest;
+use ecs_web::openapi::{PageQuery, UserPath, tag};
 use ecs_web::params::{Page, PathParams};
 use ecs_web::{Identity, Problem};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::Reading;
+use crate::Serving;
+use crate::item::{Item, problem};
 
 /// A page of notifications.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NotificationPage, examples(json!({
+    "total": 7, "unread": 1, "page": 1, "page_size": 1,
+    "items": [{
+        "id": "5b3f1c52-8f0e-5c5b-9b43-0a4a6d1f2e77", "sequence": 7, "type": "CREDIT_LIMIT_APPLIED",
+        "title": "Your credit limit is active",
+        "message": "A credit limit of 5000.00 at 14.25 % per year is now available to you.",
+        "offer_id": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "created_at": "2026-11-20T14:30:00Z", "read_at": null
+    }]
+})))]
 pub(crate) struct Notifications {
+    /// How many there are in all.
     total: u64,
+    /// How many of them all are unread, on whichever page they stand.
+    unread: u64,
+    /// Which page this is, from 1.
     page: u32,
+    /// How many items a page has.
     page_size: u32,
+    /// The notifications of this page, the newest first.
     items: Vec<Item>,
 }
 
-#[derive(Serialize)]
-struct Item {
-    id: NotificationId,
-    sequence: u64,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    title: String,
-    message: String,
-    offer_id: OfferId,
-    created_at: Timestamp,
-}
-
-/// Customers read their own; those with `users:read-any` read everybody's.
+/// List notifications
+///
+/// What the customer was told, the newest first. Customers read their own; those with `users:read-any` read everybody's.
+#[utoipa::path(
+    get, path = "/v1/users/{user_id}/notifications", operation_id = "listNotifications", tag = tag::NOTIFICATIONS,
+    params(UserPath, PageQuery), security(("bearer" = [])),
+    responses(
+        (status = OK, description = "A page of notifications.", body = Notifications),
+        (status = FORBIDDEN, description = "the user is not the token's"),
+    ),
+)]
 pub(crate) async fn list(
-    State(reading): State<Reading>,
+    State(serving): State<Serving>,
     identity: Identity,
     path: PathParams,
     page: Result<Page, Problem>,
@@ -44,35 +58,8 @@ pub(crate) async fn list(
     let user: UserId = path.id("user_id")?;
     identity.require_user(user, Permission::UsersReadAny)?;
     let Page { page, page_size } = page?;
-    let found = reading
-        .store
-        .notifications(user, PageRequest { page, page_size })
-        .await
-        .map_err(|error| problem(&error))?;
+    let found = serving.store.notifications(user, PageRequest { page, page_size }).await;
+    let found = found.map_err(|error| problem(&error))?;
     let items = found.items.into_iter().map(Item::from).collect();
-    Ok(Json(Notifications { total: found.total, page, page_size, items }))
-}
-
-fn problem(error: &StoreError) -> Problem {
-    match error {
-        StoreError::Unavailable(reason) => {
-            tracing::warn!(reason, "notifications can't be read");
-            Problem::unavailable("store", Duration::from_secs(1))
-        }
-        StoreError::Taken(_) | StoreError::Corrupt(_) => Problem::internal(error),
-    }
-}
-
-impl From<StoredNotification> for Item {
-    fn from(StoredNotification { sequence, notification, .. }: StoredNotification) -> Self {
-        Self {
-            id: notification.id,
-            sequence,
-            kind: notification.kind.as_str(),
-            title: notification.title,
-            message: notification.message,
-            offer_id: notification.offer,
-            created_at: notification.created_at,
-        }
-    }
+    Ok(Json(Notifications { total: found.total, unread: found.unread, page, page_size, items }))
 }

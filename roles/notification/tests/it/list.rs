@@ -1,79 +1,17 @@
-//! The role over the embedded bus and store, and its endpoint in process.
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+//! Keeping notifications, and listing them.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use axum::body::Body;
+use ecs_bus::Event;
 use ecs_bus::payload::NotificationPayload;
-use ecs_bus::{Event, Headers, Subject};
+use ecs_domain::UserId;
 use ecs_domain::permission::Permission;
-use ecs_domain::{Clock as _, OfferId, UserId};
-use ecs_notification::{Deps, Notification};
 use ecs_store::{Notifications as _, PageRequest};
-use ecs_web::auth::{SecretKey, Tokens};
-use ecs_web::{Auth, Identity, Secret};
-use ecs_work::retention;
-use ecs_work_testkit::platform::{Platform, malformed, terms};
-use http::{Request, StatusCode};
-use http_body_util::BodyExt as _;
-use serde_json::{Value, json};
-use tower::ServiceExt as _;
+use ecs_web::Identity;
+use ecs_work_testkit::platform::malformed;
+use http::StatusCode;
+use serde_json::json;
 use uuid::Uuid;
 
-struct Scene {
-    platform: Platform,
-    auth: Arc<Auth>,
-    role: Notification,
-}
-
-impl Scene {
-    fn open() -> Self {
-        let platform = Platform::open();
-        let key = SecretKey::new(Secret::new("a secret of at least thirty-two bytes")).unwrap();
-        let auth = Arc::new(Auth {
-            tokens: Tokens::new(&key),
-            internal_key: Secret::new("internal"),
-            clock: platform.clock.clone(),
-        });
-        let role = Notification::create(Deps {
-            auth: Arc::clone(&auth),
-            bus: platform.bus.clone(),
-            store: platform.store.clone(),
-            clock: platform.clock.clone(),
-            bus_retention: retention::OTHERS_ON_BUS,
-            delivery_limit: 10,
-        });
-        role.start(&platform.supervisor);
-        Self { platform, auth, role }
-    }
-
-    fn event(&self, user: UserId) -> Event {
-        let (offer, now) = (OfferId::new(Uuid::new_v4()), self.platform.clock.now());
-        let terms = terms();
-        let of_activation = ecs_domain::notification::Notification::of_activation;
-        let notification = of_activation(user, offer, terms.credit_limit, terms.interest_rate, now);
-        NotificationPayload::event(&notification, Headers::current())
-    }
-
-    async fn keep(&self, events: Vec<Event>) {
-        self.platform.publish(events).await;
-        self.platform.settled(Subject::Notifications).await;
-    }
-
-    async fn get(&self, path: &str, identity: Option<Identity>) -> (StatusCode, Value) {
-        let mut request = Request::get(path);
-        if let Some(identity) = identity {
-            let now = self.platform.clock.now();
-            let token = self.auth.tokens.issue(&identity, now, Duration::from_secs(60)).unwrap();
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        let answer = self.role.routes().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-        let status = answer.status();
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
-        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
-    }
-}
+use crate::support::Scene;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notification_that_comes_again_is_kept_once_and_numbers_rise_per_user() {
@@ -100,8 +38,8 @@ async fn notifications_for_nobody_become_dead_letters() {
         scene.platform.letters().await.into_iter().map(|letter| letter.reason).collect();
     reasons.sort();
     assert_eq!(reasons.len(), 2);
-    assert!(reasons[0].starts_with("the payload is malformed"), "{reasons:?}");
-    assert_eq!(reasons[1], "unknown user");
+    assert!(reasons[0].starts_with("its payload is malformed"), "{reasons:?}");
+    assert!(reasons[1].starts_with("no account has this user id"), "{reasons:?}");
     let page = PageRequest { page: 1, page_size: 10 };
     assert_eq!(scene.platform.store.notifications(user, page).await.unwrap().total, 1);
     scene.platform.drain().await;
@@ -121,6 +59,7 @@ async fn a_customer_reads_what_they_were_told_page_by_page() {
     assert!(created_at.as_str().unwrap().parse::<ecs_domain::Timestamp>().is_ok());
     let expected = json!({
         "total": 3,
+        "unread": 3,
         "page": 1,
         "page_size": 1,
         "items": [{
@@ -131,6 +70,7 @@ async fn a_customer_reads_what_they_were_told_page_by_page() {
             "message": "A credit limit of 5000.00 at 14.25 % per year is now available to you.",
             "offer_id": last.offer,
             "created_at": created_at,
+            "read_at": null,
         }],
     });
     assert_eq!(page, expected);
