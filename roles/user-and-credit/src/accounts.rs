@@ -2,15 +2,19 @@
 
 use axum::Json;
 use axum::extract::State as Extract;
+use axum::response::Response;
 use ecs_domain::permission::Permission;
 use ecs_domain::{Email, UserId, Violations};
 use ecs_store::{NewUser, Provision};
+use ecs_web::body::{self, JsonBytes};
+use ecs_web::idempotency::Answer;
 use ecs_web::params::PathParams;
-use ecs_web::{Identity, JsonBody, Problem, Secret};
+use ecs_web::{Identity, Problem, Secret};
 use http::StatusCode;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::keyed::{Call, Ended, Turn};
 use crate::state::State;
 use crate::users::UserView;
 use crate::{passwords, problems, users};
@@ -28,14 +32,21 @@ pub(crate) struct Registration {
 /// `POST /v1/auth/register`
 pub(crate) async fn register(
     Extract(state): Extract<State>,
-    JsonBody(body): JsonBody<Registration>,
-) -> Result<(StatusCode, Json<UserView>), Problem> {
-    let (email, password) = body.validate()?;
+    call: Result<Call, Problem>,
+    JsonBytes(bytes): JsonBytes,
+) -> Result<Response, Problem> {
+    let (email, password) = body::parse::<Registration>(&bytes)?.validate()?;
+    let make = |turn: Turn| make_account(&state, turn, email, password);
+    call?.once(&state, None, &bytes, make).await
+}
+
+async fn make_account(state: &State, turn: Turn, email: Email, password: Secret) -> Result<Ended, Problem> {
     let password_hash = state.passwords().hash(password).await?;
     let new = NewUser { id: UserId::new(Uuid::now_v7()), email, password_hash, now: state.now() };
-    let user = state.store.register(new, None).await.map_err(problems::of_store)?;
+    let answer = Answer::json(StatusCode::CREATED, &UserView::from(new.user()))?;
+    let user = state.store.register(new, turn.keeping(&answer)).await.map_err(problems::of_store)?;
     tracing::info!(user_id = %user.id, "registered");
-    Ok((StatusCode::CREATED, Json(user.into())))
+    Ok(Ended::Changed(answer))
 }
 
 impl Registration {
@@ -66,15 +77,30 @@ pub(crate) struct NewAccount {
 pub(crate) async fn provision(
     identity: Identity,
     Extract(state): Extract<State>,
-    body: Result<JsonBody<NewAccount>, Problem>,
-) -> Result<(StatusCode, Json<UserView>), Problem> {
+    call: Result<Call, Problem>,
+    body: Result<JsonBytes, Problem>,
+) -> Result<Response, Problem> {
     identity.require(Permission::UsersCreate)?;
-    let JsonBody(body) = body?;
-    let (external_id, email) = body.validate()?;
+    let JsonBytes(bytes) = body?;
+    let (external_id, email) = body::parse::<NewAccount>(&bytes)?.validate()?;
+    let make = |turn: Turn| find_or_make(&state, turn, external_id, email);
+    call?.once(&state, Some(identity.user), &bytes, make).await
+}
+
+async fn find_or_make(
+    state: &State,
+    turn: Turn,
+    external_id: Option<String>,
+    email: Option<Email>,
+) -> Result<Ended, Problem> {
     let provision = Provision { id: UserId::new(Uuid::now_v7()), external_id, email, now: state.now() };
-    let provisioned = state.store.provision(provision, None).await.map_err(problems::of_store)?;
-    let status = if provisioned.created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(provisioned.user.into())))
+    let answer = Answer::json(StatusCode::CREATED, &UserView::from(provision.user()))?;
+    let provisioned = state.store.provision(provision, turn.keeping(&answer)).await;
+    let provisioned = provisioned.map_err(problems::of_store)?;
+    if provisioned.created {
+        return Ok(Ended::Changed(answer));
+    }
+    Ok(Ended::Unchanged(Answer::json(StatusCode::OK, &UserView::from(provisioned.user))?))
 }
 
 impl NewAccount {

@@ -25,6 +25,7 @@ mod analysis;
 mod consents;
 mod exact;
 mod features;
+mod keyed;
 mod login;
 mod offers;
 mod passwords;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ecs_store::StoreError;
-use ecs_web::Problem;
+use ecs_web::{Problem, idempotency};
 
 /// When a client should try again after the store couldn't be reached.
 const RETRY_STORE: Duration = Duration::from_secs(1);
@@ -17,7 +17,8 @@ pub(crate) fn of_store(error: StoreError) -> Problem {
             Problem::unavailable("store", RETRY_STORE)
         }
         StoreError::Taken(what) => Problem::conflict(format!("the {what} is taken")),
-        StoreError::ClaimLost => Problem::conflict("another request with this Idempotency-Key took over; repeat it for its answer"),
+        // Another request with the key has taken over, and will have an answer.
+        StoreError::ClaimLost => idempotency::under_way(),
         StoreError::Corrupt(_) => Problem::internal(&error),
     }
 }
@@ -41,6 +42,7 @@ mod tests {
             assert_eq!(response.headers().contains_key(http::header::RETRY_AFTER), retry);
         };
         check(StoreError::Taken("email"), StatusCode::CONFLICT, false);
+        check(StoreError::ClaimLost, StatusCode::CONFLICT, true);
         check(StoreError::Unavailable("disk".to_owned()), StatusCode::SERVICE_UNAVAILABLE, true);
         check(StoreError::Corrupt("row".to_owned()), StatusCode::INTERNAL_SERVER_ERROR, false);
     }

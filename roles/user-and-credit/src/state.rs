@@ -7,6 +7,7 @@ use axum::extract::FromRef;
 use ecs_cache::{Key, Scope};
 use ecs_domain::{Timestamp, UserId};
 use ecs_web::Auth;
+use ecs_web::idempotency::Fingerprints;
 
 use crate::Deps;
 use crate::passwords::Passwords;
@@ -18,11 +19,13 @@ pub(crate) struct State(Arc<Shared>);
 struct Shared {
     deps: Deps,
     passwords: Passwords,
+    fingerprints: Fingerprints,
 }
 
 impl State {
     pub(crate) fn new(deps: Deps, passwords: Passwords) -> Self {
-        Self(Arc::new(Shared { deps, passwords }))
+        let fingerprints = Fingerprints::new(&deps.auth);
+        Self(Arc::new(Shared { deps, passwords, fingerprints }))
     }
 
     /// Now, in whole microseconds: what the store keeps, so that an answer reads the same before and after it.
@@ -38,6 +41,10 @@ impl State {
 
     pub(crate) fn passwords(&self) -> &Passwords {
         &self.0.passwords
+    }
+
+    pub(crate) fn fingerprints(&self) -> &Fingerprints {
+        &self.0.fingerprints
     }
 }
 

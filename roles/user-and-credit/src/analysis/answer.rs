@@ -2,13 +2,15 @@
 
 use ecs_domain::offer::OfferStatus;
 use ecs_domain::{DecisionId, Money, OfferId, Rate, Timestamp, UserId};
+use ecs_web::{Problem, idempotency};
+use http::StatusCode;
 use serde::Serialize;
 
 use super::view::{DecisionView, OfferView};
 
 /// The decision with its offer, or with the reason why there is none.
 #[derive(Serialize)]
-pub(crate) struct Answer {
+struct Answer {
     user_id: UserId,
     approved: bool,
     /// 0 is no risk, 1 certain default.
@@ -44,9 +46,24 @@ struct Contribution {
     contribution: f64,
 }
 
+/// The answer to the request that made a decision.
+pub(super) fn to_new(user: UserId, view: DecisionView) -> Result<idempotency::Answer, Problem> {
+    let status = view.offer.as_ref().map(|_| OfferStatus::Offered);
+    idempotency::Answer::json(StatusCode::OK, &Answer::new(user, view, status, false))
+}
+
+/// The answer to a request that found a decision standing, whose offer has this status by now.
+pub(super) fn to_repeated(
+    user: UserId,
+    view: DecisionView,
+    status: Option<OfferStatus>,
+) -> Result<idempotency::Answer, Problem> {
+    idempotency::Answer::json(StatusCode::OK, &Answer::new(user, view, status, true))
+}
+
 impl Answer {
     /// `status` is that of the view's offer.
-    pub(super) fn new(user: UserId, view: DecisionView, status: Option<OfferStatus>, repeated: bool) -> Self {
+    fn new(user: UserId, view: DecisionView, status: Option<OfferStatus>, repeated: bool) -> Self {
         Self {
             user_id: user,
             approved: view.offer.is_some(),

@@ -9,10 +9,13 @@ use ecs_domain::scorecard::Assessment;
 use ecs_domain::{DecisionId, OfferId, Timestamp, UserId};
 use ecs_store::{NewDecision, Recorded};
 use ecs_web::handles::HandleError;
+use ecs_web::idempotency::Answer;
 use ecs_web::{Problem, RequestContext};
 use uuid::Uuid;
 
-use super::{STANDS_FOR, standing_since};
+use super::view::DecisionView;
+use super::{STANDS_FOR, answer, standing_since};
+use crate::keyed::Turn;
 use crate::state::State;
 use crate::{features, problems};
 
@@ -24,21 +27,46 @@ const ASSESS_DEADLINE: Duration = Duration::from_secs(2);
 
 const MODEL: &str = "credit-analysis";
 
+/// A decision, and the answer to the request that made it.
+pub(super) struct Decided {
+    pub(super) view: DecisionView,
+    /// `None` for a decision that was there before.
+    pub(super) made: Option<Answer>,
+}
+
 /// The decision that stands in the store, or a new one, recorded there. Of two callers at once one makes it, and both
 /// get it.
 pub(super) async fn decide(
     state: &State,
     user: UserId,
     context: &RequestContext,
-) -> Result<Recorded, Problem> {
+    turn: Turn,
+) -> Result<Decided, Problem> {
     let now = state.now();
     let standing = state.store.standing_decision(user, standing_since(now)).await;
     if let Some(decision) = standing.map_err(problems::of_store)? {
-        return Ok(Recorded { decision, repeated: true });
+        return Ok(Decided { view: decision.into(), made: None });
     }
+    let decision = make(state, user, context, now).await?;
+    let answer = answer::to_new(user, decision.clone().into())?;
+    let new = NewDecision { decision, stands_for: STANDS_FOR };
+    let recorded = state.store.record_decision(new, turn.keeping(&answer)).await;
+    let Recorded { decision, repeated } = recorded.map_err(problems::of_store)?;
+    if !repeated {
+        tracing::info!(user_id = %user, decision_id = %decision.id, "credit decision made");
+    }
+    Ok(Decided { view: decision.into(), made: Some(answer).filter(|_| !repeated) })
+}
+
+async fn make(
+    state: &State,
+    user: UserId,
+    context: &RequestContext,
+    now: Timestamp,
+) -> Result<Decision, Problem> {
     let features = features::allowed(state, user, now).await?;
     let assessment = assess(state, &features, context).await?;
-    let decision = Decision {
+    Ok(Decision {
         id: DecisionId::new(Uuid::now_v7()),
         user,
         decided_at: now,
@@ -46,13 +74,7 @@ pub(super) async fn decide(
         outcome: outcome(state.policy.terms_for(assessment.risk_score), &assessment, user, now),
         assessment,
         policy_version: state.policy.version.clone(),
-    };
-    let new = NewDecision { decision, stands_for: STANDS_FOR };
-    let recorded = state.store.record_decision(new, None).await.map_err(problems::of_store)?;
-    if !recorded.repeated {
-        tracing::info!(user_id = %user, decision_id = %recorded.decision.id, "credit decision made");
-    }
-    Ok(recorded)
+    })
 }
 
 async fn assess(state: &State, features: &Features, context: &RequestContext) -> Result<Assessment, Problem> {

@@ -10,8 +10,8 @@ mod view;
 
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::State as Extract;
+use axum::extract::{Request, State as Extract};
+use axum::response::Response;
 use ecs_domain::offer::OfferStatus;
 use ecs_domain::permission::Permission;
 use ecs_domain::{OfferId, Timestamp, UserId};
@@ -19,10 +19,10 @@ use ecs_store::StoreError;
 use ecs_web::params::PathParams;
 use ecs_web::{Identity, Problem, RequestContext};
 
+use crate::keyed::{Call, Ended, Turn};
 use crate::state::{State, key};
 use crate::{problems, users};
-use answer::Answer;
-use view::DecisionView;
+use decide::Decided;
 
 /// How long a decision stands before another may be made.
 pub(crate) const STANDS_FOR: Duration = Duration::from_secs(300);
@@ -36,42 +36,52 @@ pub(crate) async fn analyse(
     path: PathParams,
     context: RequestContext,
     Extract(state): Extract<State>,
-) -> Result<Json<Answer>, Problem> {
+    call: Result<Call, Problem>,
+    request: Request,
+) -> Result<Response, Problem> {
     let user = path.id("user_id")?;
     identity.require_user(user, Permission::CreditWriteAny)?;
-    users::find(&state, user).await?;
-    let (view, repeated) = standing_or_new(&state, user, &context).await?;
-    let status = match &view.offer {
-        Some(offer) if repeated => Some(offer_status(&state, user, offer.offer_id).await?),
-        Some(_) => Some(OfferStatus::Offered),
-        None => None,
-    };
-    Ok(Json(Answer::new(user, view, status, repeated)))
+    let call = call?;
+    let body = call.body(request).await?;
+    call.once(&state, Some(identity.user), &body, |turn| answer(&state, user, &context, turn)).await
 }
 
-/// The decision that stands, made now if there is none; and whether it was there before this call.
+async fn answer(state: &State, user: UserId, context: &RequestContext, turn: Turn) -> Result<Ended, Problem> {
+    users::find(state, user).await?;
+    let Decided { view, made } = standing_or_new(state, user, context, turn).await?;
+    if let Some(answer) = made {
+        return Ok(Ended::Changed(answer));
+    }
+    let status = match &view.offer {
+        Some(offer) => Some(offer_status(state, user, offer.offer_id).await?),
+        None => None,
+    };
+    answer::to_repeated(user, view, status).map(Ended::Unchanged)
+}
+
+/// The decision that stands, made now if there is none.
 async fn standing_or_new(
     state: &State,
     user: UserId,
     context: &RequestContext,
-) -> Result<(DecisionView, bool), Problem> {
+    turn: Turn,
+) -> Result<Decided, Problem> {
     for _ in 0..CACHE_LOOKS {
-        let mut made_by_this_call = false;
-        let made = &mut made_by_this_call;
+        let mut made_by_this_call = None;
+        let (made, turn) = (&mut made_by_this_call, turn.clone());
         let load = move || async move {
-            let recorded = decide::decide(state, user, context).await?;
-            *made = !recorded.repeated;
-            Ok::<_, Problem>(DecisionView::from(recorded.decision))
+            let decided = decide::decide(state, user, context, turn).await?;
+            *made = decided.made;
+            Ok::<_, Problem>(decided.view)
         };
         let view = state.cache.get_or_load(key(user, "analysis"), STANDS_FOR, load).await?;
-        if view.stands(state.now()) {
-            return Ok((view, !made_by_this_call));
+        if made_by_this_call.is_some() || view.stands(state.now()) {
+            return Ok(Decided { view, made: made_by_this_call });
         }
         // It has been cached for longer than it stands.
         state.forget_cached(user).await;
     }
-    let recorded = decide::decide(state, user, context).await?;
-    Ok((recorded.decision.into(), recorded.repeated))
+    decide::decide(state, user, context, turn).await
 }
 
 /// From when on a decision must have been made to stand at `now`.

@@ -8,6 +8,7 @@ mod access;
 mod accounts;
 mod analysis;
 mod consents;
+mod idempotency;
 mod offers;
 mod outage;
 mod support;

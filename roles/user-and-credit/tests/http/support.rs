@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use ecs_cache::{Cache, Options as CacheOptions, Scope};
 use ecs_credit_analysis::CreditAnalysis;
 use ecs_domain::consent::ConsentRule;
@@ -81,6 +81,7 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+    pub(crate) bytes: Bytes,
 }
 
 impl Reply {
@@ -145,6 +146,17 @@ impl App {
 
     /// The same with a body that need not be JSON.
     pub(crate) async fn send(&self, actor: Actor, method: Method, path: &str, body: Option<String>) -> Reply {
+        self.reply(self.request(actor, method, path, body)).await
+    }
+
+    /// A POST with an `Idempotency-Key`.
+    pub(crate) async fn keyed(&self, actor: Actor, path: &str, key: &str, body: &Value) -> Reply {
+        let mut request = self.request(actor, Method::POST, path, Some(body.to_string()));
+        request.headers_mut().insert("idempotency-key", key.parse().unwrap());
+        self.reply(request).await
+    }
+
+    fn request(&self, actor: Actor, method: Method, path: &str, body: Option<String>) -> Request<Body> {
         let token = |identity: Identity| {
             let token = self.auth.tokens.issue(&identity, self.now(), Duration::from_secs(60)).unwrap();
             ("authorization", format!("Bearer {token}"))
@@ -162,7 +174,7 @@ impl App {
         if body.is_some() {
             request = request.header("content-type", "application/json");
         }
-        self.reply(request.body(Body::from(body.unwrap_or_default())).unwrap()).await
+        request.body(Body::from(body.unwrap_or_default())).unwrap()
     }
 
     pub(crate) async fn reply(&self, request: Request<Body>) -> Reply {
@@ -170,7 +182,7 @@ impl App {
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
-        Reply { status, headers, body }
+        Reply { status, headers, body, bytes }
     }
 
     pub(crate) async fn post(&self, actor: Actor, path: &str, body: Value) -> Reply {
