@@ -13,8 +13,9 @@ check:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 
+# BENCH="--quick" and others: see docs/benchmarks.md.
 bench:
-	cargo run --release --locked -p ecs-bench
+	cargo run --release --locked -p ecs-bench -- $(BENCH)
 
 soak:
 	scripts/soak.sh

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use ecs_bus::Event;
 use ecs_domain::Timestamp;
 use ecs_store::{Books as _, Ledger, Maintenance as _};
 use ecs_store_sqlite::SqliteStore;
@@ -109,8 +110,19 @@ impl Bench {
 
     /// The limit of the bus's writer at this batch size.
     pub(crate) fn append(&self, batch: usize) -> anyhow::Result<f64> {
+        let events = (0..self.prepared()).map(|n| self.population.event(n));
+        self.append_these(&events.collect::<anyhow::Result<Vec<_>>>()?, batch)
+    }
+
+    /// The same with these events.
+    pub(crate) fn append_these(&self, events: &[Event], batch: usize) -> anyhow::Result<f64> {
         let data = self.empty("append")?;
-        limits::bus::append(&data.bus(), &self.population, self.settings.events, batch, self.settings.limit())
+        limits::bus::append(&data.bus(), events, batch, self.settings.limit())
+    }
+
+    /// Events that are made beforehand and appended over and over: making them is not what is measured.
+    pub(crate) fn prepared(&self) -> u64 {
+        self.settings.events.min(50_000)
     }
 
     /// The limit of the fold at this batch size.

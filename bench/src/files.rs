@@ -52,14 +52,34 @@ pub(crate) fn commits(database: &Path) -> anyhow::Result<u32> {
     Ok(u32::from_ne_bytes(word.try_into()?))
 }
 
-/// Emotion events per commit of the bus. The events of a commit have its time in common.
-pub(crate) fn append_batch(bus: &Path) -> anyhow::Result<f64> {
-    ratio(bus, "SELECT 1.0 * count(*) / nullif(count(DISTINCT published_at), 0) FROM log_emotions")
+/// Events of a ledger per commit of the bus. The events of a commit have its time in common.
+pub(crate) fn append_batch(bus: &Path, ledger: Ledger) -> anyhow::Result<f64> {
+    ratio(
+        bus,
+        match ledger {
+            Ledger::Emotions => {
+                "SELECT 1.0 * count(*) / nullif(count(DISTINCT published_at), 0) FROM log_emotions"
+            }
+            Ledger::Transactions => {
+                "SELECT 1.0 * count(*) / nullif(count(DISTINCT published_at), 0) FROM log_transactions"
+            }
+        },
+    )
 }
 
-/// Emotion events per fold. The events of a fold have its time of arrival in common.
-pub(crate) fn fold_batch(store: &Path) -> anyhow::Result<f64> {
-    ratio(store, "SELECT 1.0 * count(*) / nullif(count(DISTINCT arrived_at), 0) FROM emotional_events")
+/// Events of a ledger per fold. The events of a fold have its time of arrival in common.
+pub(crate) fn fold_batch(store: &Path, ledger: Ledger) -> anyhow::Result<f64> {
+    ratio(
+        store,
+        match ledger {
+            Ledger::Emotions => {
+                "SELECT 1.0 * count(*) / nullif(count(DISTINCT arrived_at), 0) FROM emotional_events"
+            }
+            Ledger::Transactions => {
+                "SELECT 1.0 * count(*) / nullif(count(DISTINCT created_at), 0) FROM transactions"
+            }
+        },
+    )
 }
 
 #[cfg(test)]

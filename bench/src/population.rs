@@ -1,6 +1,6 @@
 //! The events of the benchmark: the n-th event is the same in every row, whether it comes over HTTP or from memory.
 
-use ecs_bus::payload::EmotionPayload;
+use ecs_bus::payload::{EmotionPayload, TransactionPayload};
 use ecs_bus::{Event, Headers};
 use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, Unit};
 use ecs_domain::transaction::Transaction;
@@ -99,14 +99,26 @@ impl Population {
 
     /// The n-th event as it lies on the bus.
     pub(crate) fn event(&self, n: u64) -> anyhow::Result<Event> {
-        let trace_id = format!("{:032x}", u128::from(mix(n)) << 64 | u128::from(n));
-        let headers = Headers {
-            request_id: Some(trace_id.clone()),
-            traceparent: Some(format!("00-{trace_id}-{:016x}-01", mix(n))),
-            ..Headers::current()
-        };
+        let (trace_id, headers) = trace(n);
         Ok(EmotionPayload::event(&self.emotion(n)?, Some(&name(n)), &trace_id, headers))
     }
+}
+
+/// The n-th transaction as it lies on the bus.
+pub(crate) fn transaction_event(n: u64, transaction: &Transaction) -> Event {
+    let (trace_id, headers) = trace(n);
+    TransactionPayload::event(transaction, &trace_id, headers)
+}
+
+/// What the n-th request is called, and the headers of its event.
+fn trace(n: u64) -> (String, Headers) {
+    let trace_id = format!("{:032x}", u128::from(mix(n)) << 64 | u128::from(n));
+    let headers = Headers {
+        request_id: Some(trace_id.clone()),
+        traceparent: Some(format!("00-{trace_id}-{:016x}-01", mix(n))),
+        ..Headers::current()
+    };
+    (trace_id, headers)
 }
 
 /// The id that the sender of the n-th event gives it: 20 characters.

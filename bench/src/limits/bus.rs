@@ -14,8 +14,6 @@ use super::per_second;
 use crate::platform::SystemClock;
 use crate::population::Population;
 
-/// Events that are made beforehand and appended over and over: making them is not what is measured.
-const PREPARED: u64 = 50_000;
 /// Events per publish while a backlog is laid.
 const CHUNK: u64 = 1_000;
 
@@ -23,18 +21,11 @@ fn options() -> Options {
     Options::new(Arc::new(SystemClock))
 }
 
-/// Appends batches to a new log for some time, each a transaction that is flushed to disk. The first tenth of the time
-/// doesn't count.
-pub(crate) fn append(
-    path: &Path,
-    population: &Population,
-    prepared: u64,
-    batch: usize,
-    time: Duration,
-) -> anyhow::Result<f64> {
+/// Appends the events, which are of one subject, over and over to a new log, `batch` of them in each transaction, each of
+/// which is flushed to disk. The first tenth of the time doesn't count.
+pub(crate) fn append(path: &Path, events: &[Event], batch: usize, time: Duration) -> anyhow::Result<f64> {
     let log = RawLog::open(path, &options())?;
-    let events = (0..prepared.min(PREPARED)).map(|n| population.event(n));
-    let events = events.collect::<anyhow::Result<Vec<Event>>>()?;
+    let subject = events.first().context("nothing to append")?.subject;
     let (mut appended, mut position) = (0_u64, 1);
     let warm = Instant::now() + time / 10;
     let mut started = warm;
@@ -47,7 +38,7 @@ pub(crate) fn append(
         if now >= warm + time {
             break;
         }
-        log.append(Subject::Emotions, position, Timestamp::now(), batch)?;
+        log.append(subject, position, Timestamp::now(), batch)?;
         position += batch.len() as u64;
         appended += batch.len() as u64;
     }

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, ToSpan as _};
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
-use super::per_second;
+use super::{open, per_second, text};
 
 const ACCOUNT: &str = "SELECT created_at FROM users WHERE id = ?1";
 const TRANSACTIONS: &str =
@@ -76,19 +76,6 @@ pub(crate) fn made(store: &Path) -> anyhow::Result<Vec<Made>> {
     Ok(made)
 }
 
-/// A connection as the store's own writer has it.
-fn open(store: &Path) -> anyhow::Result<Connection> {
-    let connection = Connection::open(store)?;
-    connection.set_prepared_statement_cache_capacity(128);
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "temp_store", "memory")?;
-    connection.pragma_update(None, "wal_autocheckpoint", 8192)?;
-    connection.pragma_update(None, "cache_size", -32_768)?;
-    Ok(connection)
-}
-
 /// Decides about one user after the other, `batch` of them in a transaction, until the time is over or everybody had
 /// their turn. The first tenth of both doesn't count.
 pub(crate) fn decide(
@@ -129,11 +116,6 @@ fn transact<'a>(
     }
     connection.prepare_cached("COMMIT")?.execute([])?;
     Ok(())
-}
-
-/// An instant as the store's columns have it.
-fn text(at: Timestamp) -> String {
-    format!("{at:.6}")
 }
 
 fn read(connection: &Connection, user: &str, now: Timestamp) -> rusqlite::Result<()> {

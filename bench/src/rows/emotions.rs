@@ -115,8 +115,8 @@ fn on_the_platform(bench: &Bench, connections: usize, values: &mut Values) -> an
     if connections == MAIN {
         note_costs(values, &running, &measured, processor)?;
     }
-    let commit = files::append_batch(&running.data.bus())?;
-    let fold = files::fold_batch(&running.data.store())?;
+    let commit = files::append_batch(&running.data.bus(), Ledger::Emotions)?;
+    let fold = files::fold_batch(&running.data.store(), Ledger::Emotions)?;
     values.insert(format!("{row}.commit"), commit);
     values.insert(format!("{row}.fold"), fold);
     running.finish(Ledger::Emotions, measured.accepted)?;

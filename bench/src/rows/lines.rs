@@ -60,8 +60,8 @@ fn on_the_platform(bench: &Bench, values: &mut Values) -> anyhow::Result<(usize,
     let whole = bench.settings.warm_up() + time + backlog;
     values.insert("lines.counted".to_owned(), as_f64(measured.accepted) / whole.as_secs_f64());
     values.insert("lines.backlog".to_owned(), backlog.as_secs_f64());
-    let commit = files::append_batch(&running.data.bus())?;
-    let fold = files::fold_batch(&running.data.store())?;
+    let commit = files::append_batch(&running.data.bus(), Ledger::Emotions)?;
+    let fold = files::fold_batch(&running.data.store(), Ledger::Emotions)?;
     values.insert("lines.commit".to_owned(), commit);
     values.insert("lines.fold".to_owned(), fold);
     running.finish(Ledger::Emotions, measured.accepted)?;
