@@ -88,7 +88,7 @@ impl Role {
     /// Whether the role writes rows to the outbox, so that its process must run the relay.
     #[must_use]
     pub fn writes_outbox(self) -> bool {
-        matches!(self, Self::UserAndCredit | Self::CreditApplication)
+        matches!(self, Self::UserAndCredit | Self::CreditApplication | Self::Operations)
     }
 }
 

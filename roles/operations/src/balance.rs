@@ -3,14 +3,16 @@
 use axum::Json;
 use axum::extract::State;
 use ecs_domain::permission::Permission;
+use ecs_web::openapi::tag;
 use ecs_web::{Identity, Problem};
 use ecs_work::books::{self, Report};
 use ecs_work::retention;
 use serde::Serialize;
 
+use crate::shapes::BooksShape;
 use crate::{Reading, problem};
 
-/// The report with its verdict.
+/// The report with its verdict. [`BooksShape`] documents it.
 #[derive(Serialize)]
 pub(crate) struct Balance {
     balances: bool,
@@ -19,6 +21,18 @@ pub(crate) struct Balance {
     report: Report,
 }
 
+/// Balance the books
+///
+/// Compares what the bus accepted with what the store made of it. It may be called at full load and raises no false
+/// alarm. It reads the whole log, so calls come one after the other and may take up to 15 minutes.
+#[utoipa::path(
+    get, path = "/v1/operations/books", operation_id = "balanceBooks", tag = tag::OPERATIONS,
+    security(("bearer" = [])),
+    responses(
+        (status = OK, description = "The books, whether they balance or not.", body = BooksShape),
+        (status = FORBIDDEN, description = "the permission operations:read is needed"),
+    ),
+)]
 pub(crate) async fn balance(
     State(reading): State<Reading>,
     identity: Identity,

@@ -8,9 +8,11 @@ use axum::extract::State;
 use ecs_domain::permission::Permission;
 use ecs_domain::{Day, EventId, Timestamp, UserId, Violations};
 use ecs_store::{EventKey, Ledger};
+use ecs_web::openapi::tag;
 use ecs_web::params::QueryParams;
 use ecs_web::{Identity, Problem};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{Reading, fates, problem};
 
@@ -27,18 +29,35 @@ pub(crate) struct Question {
     after_id: Option<String>,
 }
 
-/// By rising key; empty at the end.
-#[derive(Serialize)]
+/// A page of counted events.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CountedPage, examples(json!({
+    "events": [{
+        "userId": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "eventId": "7c9e6679-7425-5de9-944b-e07fc1f90ae7",
+        "day": "2026-11-20", "arrivedAt": "2026-11-20T14:30:00Z"
+    }]
+})))]
 pub(crate) struct Counted {
+    /// By rising key; none at the end.
     events: Vec<Item>,
 }
 
-#[derive(Serialize)]
+/// A counted event.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = CountedEvent)]
 struct Item {
+    /// Whose event it is.
+    #[schema(value_type = ecs_web::openapi::Id)]
     user_id: UserId,
+    /// Its id.
+    #[schema(value_type = ecs_web::openapi::Id)]
     event_id: EventId,
+    /// The UTC day on which it happened.
+    #[schema(value_type = ecs_web::openapi::Day)]
     day: Day,
+    /// When it reached the store.
+    #[schema(value_type = ecs_web::openapi::Instant)]
     arrived_at: Timestamp,
 }
 
@@ -48,6 +67,25 @@ struct Request {
     after: Option<EventKey>,
 }
 
+/// List counted events
+///
+/// The counted events that are still named one by one, in the order of their keys. A call goes on behind the last event
+/// of the page before, named by `after_day`, `after_user` and `after_id` together.
+#[utoipa::path(
+    get, path = "/v1/operations/books/counted", operation_id = "listCounted", tag = tag::OPERATIONS,
+    security(("bearer" = [])),
+    params(
+        ("ledger" = String, Query, description = "`emotions` or `transactions`."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10000, description = "How many at most; 1,000 unless said otherwise."),
+        ("after_day" = Option<ecs_web::openapi::Day>, Query, description = "The last event's day."),
+        ("after_user" = Option<ecs_web::openapi::Id>, Query, description = "The last event's user."),
+        ("after_id" = Option<ecs_web::openapi::Id>, Query, description = "The last event's id."),
+    ),
+    responses(
+        (status = OK, description = "A page of them.", body = Counted),
+        (status = FORBIDDEN, description = "the permission operations:read is needed"),
+    ),
+)]
 pub(crate) async fn counted(
     State(reading): State<Reading>,
     identity: Identity,

@@ -7,10 +7,13 @@ use ecs_domain::permission::Permission;
 use ecs_domain::{Day, EventId, UserId, Violations};
 use ecs_store::{EventKey, Fate, Ledger};
 use ecs_web::body::{self, Object};
+use ecs_web::openapi::{one_of, tag};
 use ecs_web::{Identity, Problem};
 use ecs_work::books;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder};
 
 use crate::{Reading, problem};
 
@@ -19,26 +22,69 @@ const MAX_KEYS: usize = 10_000;
 /// Room for that many keys, with spaces.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
 
-#[derive(Deserialize)]
-struct Question {
+/// Which events.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = FatesQuestion, examples(json!({
+    "ledger": "emotions",
+    "keys": [{
+        "userId": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "eventId": "7c9e6679-7425-5de9-944b-e07fc1f90ae7",
+        "day": "2026-11-20"
+    }]
+})))]
+pub(crate) struct Question {
+    /// Emotion events or transactions.
+    #[schema(required, schema_with = ledgers)]
     ledger: Option<String>,
+    /// The events.
+    #[schema(value_type = Vec<Key>, max_items = 10_000)]
     keys: Option<Vec<Object<Key>>>,
 }
 
-#[derive(Deserialize)]
+/// What makes two events the same.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = EventKey)]
 struct Key {
+    /// Whose event it is.
+    #[schema(value_type = ecs_web::openapi::Id)]
     user_id: UserId,
+    /// Its id.
+    #[schema(value_type = ecs_web::openapi::Id)]
     event_id: EventId,
+    /// The UTC day on which it happened. Not looked at for transactions.
+    #[schema(value_type = ecs_web::openapi::Day)]
     day: Day,
 }
 
-/// In the order of the keys.
-#[derive(Serialize)]
+/// What became of the events, in the order of their keys.
+#[derive(Serialize, ToSchema)]
+#[schema(examples(json!({"fates": ["counted"]})))]
 pub(crate) struct Fates {
+    /// Counted, discarded for lack of consent, dead-lettered, pending (replayed and on its way again), or unknown: on
+    /// its way for the first time, or never accepted.
+    #[schema(schema_with = fate_list)]
     fates: Vec<&'static str>,
 }
 
+fn ledgers() -> ObjectBuilder {
+    one_of(["emotions", "transactions"])
+}
+
+fn fate_list() -> ArrayBuilder {
+    ArrayBuilder::new().items(one_of(["counted", "discarded", "dead_lettered", "pending", "unknown"]))
+}
+
+/// Ask for fates
+///
+/// What became of up to 10,000 events.
+#[utoipa::path(
+    post, path = "/v1/operations/books/fates", operation_id = "askFates", tag = tag::OPERATIONS,
+    security(("bearer" = [])), request_body = Question,
+    responses(
+        (status = OK, description = "Their fates.", body = Fates),
+        (status = FORBIDDEN, description = "the permission operations:read is needed"),
+    ),
+)]
 pub(crate) async fn fates(
     State(reading): State<Reading>,
     identity: Identity,

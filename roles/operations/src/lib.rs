@@ -1,23 +1,30 @@
-//! What an operator asks of a running platform: the books.
+//! What an operator asks of a running platform: the books, and what is to become of dead letters.
 //!
-//! Everything here needs the permission `operations:read`. Answers hold ids and counts, never what somebody felt, bought
-//! or was offered.
+//! Looking needs the permission `operations:read`, doing `operations:write`. Answers hold ids, counts and reasons, never
+//! what somebody felt, bought or was offered; the one exception is a dead letter's payload, for those who may also
+//! drop it.
 
 mod balance;
 mod counted;
 mod fates;
+mod forget;
+mod letters;
 mod problem;
+mod shapes;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::FromRef;
-use axum::routing::{get, post};
 use ecs_bus::Bus;
 use ecs_domain::Clock;
-use ecs_store::{Books, Store};
+use ecs_store::{Books, DeadLetters, Store};
 use ecs_web::Auth;
+use ecs_web::openapi::{OpenApiRouter, routes};
+use ecs_work::{Supervisor, Wake};
 use tokio::sync::Mutex;
+use utoipa::openapi::OpenApi;
 
 /// What the role needs.
 #[derive(Clone)]
@@ -32,6 +39,11 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// How many days of raw emotion rows are kept: the same as emotion-processing was told.
     pub raw_retention_days: u16,
+    /// The longest time for which the bus keeps events of any subject. Letters that were replayed or dropped are kept a
+    /// little longer, for as long as the books may ask for them.
+    pub bus_retention: Duration,
+    /// Wakes the relay once a replayed event is in the outbox.
+    pub outbox: Wake,
 }
 
 /// The role.
@@ -51,6 +63,10 @@ impl Reading {
     fn books(&self) -> &dyn Books {
         self.deps.store.as_ref()
     }
+
+    fn letters(&self) -> &dyn DeadLetters {
+        self.deps.store.as_ref()
+    }
 }
 
 impl FromRef<Reading> for Arc<Auth> {
@@ -66,13 +82,32 @@ impl Operations {
         Self { deps }
     }
 
-    /// `GET /v1/operations/books`, `POST /v1/operations/books/fates` and `GET /v1/operations/books/counted`.
+    /// `/v1/operations/books` and `/v1/operations/dead-letters`, with what is below them.
     pub fn routes(&self) -> Router {
         let reading = Reading { deps: self.deps.clone(), turn: Arc::default() };
-        Router::new()
-            .route("/v1/operations/books", get(balance::balance))
-            .route("/v1/operations/books/fates", post(fates::fates))
-            .route("/v1/operations/books/counted", get(counted::counted))
-            .with_state(reading)
+        Self::api().with_state(reading).into()
+    }
+
+    /// What it says of these routes: its part of the platform's document.
+    #[must_use]
+    pub fn openapi() -> OpenApi {
+        Self::api().into_openapi()
+    }
+
+    /// Starts forgetting dead letters that were replayed or dropped long ago.
+    pub fn start(&self, supervisor: &Supervisor) {
+        forget::start(&self.deps, supervisor);
+    }
+
+    fn api() -> OpenApiRouter<Reading> {
+        OpenApiRouter::default()
+            .routes(routes!(balance::balance))
+            .routes(routes!(fates::fates))
+            .routes(routes!(counted::counted))
+            .routes(routes!(letters::list))
+            .routes(routes!(letters::counts))
+            .routes(routes!(letters::show))
+            .routes(routes!(letters::replay))
+            .routes(routes!(letters::discard))
     }
 }

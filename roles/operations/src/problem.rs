@@ -1,4 +1,4 @@
-//! What an operator hears when the books can't be read.
+//! What an operator hears when the store or the bus can't be read.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(crate) fn of_books(error: &BooksError) -> Problem {
 pub(crate) fn of_store(error: &StoreError) -> Problem {
     match error {
         StoreError::Unavailable(reason) => {
-            tracing::warn!(reason, "the books can't be read");
+            tracing::warn!(reason, "an operator's request needs the store");
             Problem::unavailable("store", RETRY_AFTER)
         }
         StoreError::Taken(_) | StoreError::ClaimLost | StoreError::Corrupt(_) => Problem::internal(error),
@@ -29,7 +29,7 @@ pub(crate) fn of_store(error: &StoreError) -> Problem {
 fn of_bus(error: &BusError) -> Problem {
     match error {
         BusError::Unavailable(_) | BusError::Closed => {
-            tracing::warn!(%error, "the books can't be read");
+            tracing::warn!(%error, "an operator's request needs the bus");
             Problem::unavailable("bus", RETRY_AFTER)
         }
         BusError::Unsupported { .. } | BusError::Corrupt(_) => Problem::internal(error),

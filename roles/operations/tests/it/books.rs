@@ -1,9 +1,6 @@
-//! The endpoints in process, over the embedded bus and store.
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+//! The books over HTTP.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use ecs_bus::payload::EmotionPayload;
@@ -11,43 +8,17 @@ use ecs_domain::consent::ConsentRule;
 use ecs_domain::emotion::{EmotionEvent, StressThreshold, Unit};
 use ecs_domain::permission::Permission;
 use ecs_domain::{Clock as _, UserId, utc_day};
-use ecs_operations::{Deps, Operations};
 use ecs_store::{EmotionRules, Folds as _};
-use ecs_web::auth::{SecretKey, Tokens};
-use ecs_web::{Auth, Identity, Secret};
+use ecs_web::Identity;
 use ecs_work::retention;
-use ecs_work_testkit::platform::{Platform, emotion};
+use ecs_work_testkit::platform::emotion;
 use http::{Request, StatusCode};
-use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
 use uuid::Uuid;
 
-struct Scene {
-    platform: Platform,
-    auth: Arc<Auth>,
-    role: Operations,
-}
+use crate::support::{Scene, get, operator};
 
 impl Scene {
-    fn open() -> Self {
-        let platform = Platform::open();
-        let key = SecretKey::new(Secret::new("a secret of at least thirty-two bytes")).unwrap();
-        let auth = Arc::new(Auth {
-            tokens: Tokens::new(&key),
-            internal_key: Secret::new("internal"),
-            clock: platform.clock.clone(),
-        });
-        let role = Operations::create(Deps {
-            auth: Arc::clone(&auth),
-            bus: platform.bus.clone(),
-            store: platform.store.clone(),
-            clock: platform.clock.clone(),
-            raw_retention_days: retention::RAW_DAYS,
-        });
-        Self { platform, auth, role }
-    }
-
     /// Counts emotions of one user, published or not.
     async fn count(&self, published: bool) -> Vec<EmotionEvent> {
         let (user, now) = (self.platform.user().await, self.platform.clock.now());
@@ -65,34 +36,9 @@ impl Scene {
         emotions
     }
 
-    async fn send(&self, request: Request<Body>, identity: Option<Identity>) -> (StatusCode, Value) {
-        let (mut parts, body) = request.into_parts();
-        if let Some(identity) = identity {
-            let now = self.platform.clock.now();
-            let token = self.auth.tokens.issue(&identity, now, Duration::from_secs(60)).unwrap();
-            parts.headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
-        }
-        let answer = self.role.routes().oneshot(Request::from_parts(parts, body)).await.unwrap();
-        let status = answer.status();
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
-        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
-    }
-
-    async fn get(&self, path: &str) -> (StatusCode, Value) {
-        self.send(get(path), Some(operator())).await
-    }
-
     async fn fates(&self, question: &Value) -> (StatusCode, Value) {
         self.send(post(question.to_string()), Some(operator())).await
     }
-}
-
-fn operator() -> Identity {
-    Identity::with(UserId::new(Uuid::nil()), [Permission::OperationsRead])
-}
-
-fn get(path: &str) -> Request<Body> {
-    Request::get(path).body(Body::empty()).unwrap()
 }
 
 fn post(body: String) -> Request<Body> {

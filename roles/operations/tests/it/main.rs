@@ -1,0 +1,6 @@
+//! The endpoints in process, over the embedded bus and store.
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod books;
+mod letters;
+mod support;

@@ -1,0 +1,77 @@
+//! What the tests share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use ecs_domain::permission::Permission;
+use ecs_domain::{Clock as _, UserId};
+use ecs_operations::{Deps, Operations};
+use ecs_web::auth::{SecretKey, Tokens};
+use ecs_web::{Auth, Identity, Secret};
+use ecs_work::{Wake, retention};
+use ecs_work_testkit::platform::Platform;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+/// The role over a platform of its own.
+pub(crate) struct Scene {
+    pub(crate) platform: Platform,
+    auth: Arc<Auth>,
+    pub(crate) role: Operations,
+}
+
+impl Scene {
+    pub(crate) fn open() -> Self {
+        let platform = Platform::open();
+        let key = SecretKey::new(Secret::new("a secret of at least thirty-two bytes")).unwrap();
+        let auth = Arc::new(Auth {
+            tokens: Tokens::new(&key),
+            internal_key: Secret::new("internal"),
+            clock: platform.clock.clone(),
+        });
+        let role = Operations::create(Deps {
+            auth: Arc::clone(&auth),
+            bus: platform.bus.clone(),
+            store: platform.store.clone(),
+            clock: platform.clock.clone(),
+            raw_retention_days: retention::RAW_DAYS,
+            bus_retention: retention::OTHERS_ON_BUS,
+            outbox: Wake::new(),
+        });
+        Self { platform, auth, role }
+    }
+
+    pub(crate) async fn send(
+        &self,
+        request: Request<Body>,
+        identity: Option<Identity>,
+    ) -> (StatusCode, Value) {
+        let (mut parts, body) = request.into_parts();
+        if let Some(identity) = identity {
+            let now = self.platform.clock.now();
+            let token = self.auth.tokens.issue(&identity, now, Duration::from_secs(60)).unwrap();
+            parts.headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+        }
+        let answer = self.role.routes().oneshot(Request::from_parts(parts, body)).await.unwrap();
+        let status = answer.status();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
+        self.send(get(path), Some(operator())).await
+    }
+}
+
+/// May look and do.
+pub(crate) fn operator() -> Identity {
+    Identity::with(UserId::new(Uuid::nil()), [Permission::OperationsRead, Permission::OperationsWrite])
+}
+
+pub(crate) fn get(path: &str) -> Request<Body> {
+    Request::get(path).body(Body::empty()).unwrap()
+}
