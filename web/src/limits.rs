@@ -12,7 +12,7 @@ pub struct Limits {
     pub stream_timeout: Duration,
     /// How long a client may take to send a request's headers, and so how long a connection may stay idle.
     pub header_read_timeout: Duration,
-    /// How long a client may take no byte of an answer that waits for it.
+    /// How long a client may take no byte of an answer that waits for it, or acknowledge none of what was sent.
     pub write_timeout: Duration,
     /// How many connections are served at once. Those beyond wait in the kernel's queue.
     pub max_connections: usize,

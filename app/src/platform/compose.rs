@@ -9,6 +9,7 @@ use ecs_domain::Clock;
 use ecs_web::Auth;
 use ecs_web::handles::Upstream;
 use ecs_work::{Relay, RelayDeps, Supervisor, Wake};
+use tokio_util::sync::CancellationToken;
 
 use super::Storage;
 use crate::role::Role;
@@ -25,8 +26,9 @@ pub(super) fn roles(
     clock: &Arc<dyn Clock>,
     auth: Arc<Auth>,
     supervisor: &Supervisor,
+    stopping: CancellationToken,
 ) -> anyhow::Result<Router> {
-    let composer = Composer { settings, storage, clock, auth, supervisor, outbox: Wake::new() };
+    let composer = Composer { settings, storage, clock, auth, supervisor, stopping, outbox: Wake::new() };
     let served = composer.http_roles()?;
     composer.workers();
     if settings.roles.contains(Role::ApiGateway) {
@@ -41,6 +43,8 @@ struct Composer<'a> {
     clock: &'a Arc<dyn Clock>,
     auth: Arc<Auth>,
     supervisor: &'a Supervisor,
+    /// Is cancelled when the intake ends: long before the supervisor's.
+    stopping: CancellationToken,
     outbox: Wake,
 }
 
@@ -125,20 +129,31 @@ impl Composer<'_> {
             clock: Arc::clone(self.clock),
             bus_retention: self.bus_retention(),
             delivery_limit: self.settings.delivery_limit,
+            stopping: self.stopping.clone(),
+            streams: ecs_notification::StreamOptions {
+                // Each holds a connection; the other half is for those who ask and go.
+                max_streams: self.settings.http.max_connections / 2,
+                ..ecs_notification::StreamOptions::default()
+            },
         });
         role.start(self.supervisor);
         role.routes()
     }
 
+    /// Forgets old letters besides what it serves.
     fn operations(&self) -> Router {
-        ecs_operations::Operations::create(ecs_operations::Deps {
+        let retention = &self.settings.retention;
+        let role = ecs_operations::Operations::create(ecs_operations::Deps {
             auth: Arc::clone(&self.auth),
             bus: Arc::clone(&self.storage.bus),
             store: Arc::clone(&self.storage.store),
             clock: Arc::clone(self.clock),
-            raw_retention_days: self.settings.retention.raw_emotion_days,
-        })
-        .routes()
+            raw_retention_days: retention.raw_emotion_days,
+            bus_retention: DAY * u32::from(retention.bus_days.max(retention.emotion_bus_days)),
+            outbox: self.outbox.clone(),
+        });
+        role.start(self.supervisor);
+        role.routes()
     }
 
     fn gateway(&self, served: &[(Role, Router)]) -> anyhow::Result<Router> {
@@ -158,6 +173,7 @@ impl Composer<'_> {
             credit_analysis: upstream(Role::CreditAnalysis)?,
             notification: upstream(Role::Notification)?,
             operations: upstream(Role::Operations)?,
+            openapi: crate::openapi::json().into(),
         });
         Ok(gateway.routes())
     }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::data_dir::DataDir;
 use crate::settings::Settings;
 use crate::{open_files, operator};
-pub use storage::Storage;
+pub use storage::{Engines, Storage};
 
 /// The system's clock, to the microsecond: what the tables keep.
 #[derive(Debug, Clone, Copy)]
@@ -43,13 +43,23 @@ pub struct Platform {
 impl Platform {
     /// Starts what the settings name. The port is bound first, so that a taken one ends the start before any work begins.
     pub async fn start(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let engines = Engines::new(settings, Arc::clone(&clock));
+        Self::start_with(settings, clock, engines).await
+    }
+
+    /// The same with other engines.
+    pub async fn start_with(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        engines: Engines,
+    ) -> anyhow::Result<Self> {
         open_files::allow(settings.http.max_connections);
         let listener = TcpListener::bind(settings.listen)
             .await
             .with_context(|| format!("{} can't be listened on (ECS_LISTEN, --listen)", settings.listen))?;
         let address = listener.local_addr().context("the listener has no address")?;
         let data = DataDir::new(&settings.data_dir);
-        let storage = Storage::open(settings, &data, Arc::clone(&clock))?;
+        let storage = Storage::open_with(settings, &data, engines)?;
         needs::check(&settings.roles, &storage.bus.capabilities())?;
         let auth = Arc::new(operator::auth(settings, &data, Arc::clone(&clock))?);
         let platform = Self {
@@ -72,14 +82,14 @@ impl Platform {
         auth: Arc<Auth>,
         listener: TcpListener,
     ) -> anyhow::Result<()> {
-        let routes = compose::roles(settings, &self.storage, clock, auth, &self.supervisor)?;
+        let stop = self.intake.token();
+        let routes = compose::roles(settings, &self.storage, clock, auth, &self.supervisor, stop.clone())?;
         let limits = Limits {
             request_timeout: settings.http.request_timeout,
             max_connections: settings.http.max_connections,
             drain_timeout: settings.drain_timeout,
             ..Limits::default()
         };
-        let stop = self.intake.token();
         let routes = routes.merge(self.storage.health(stop.clone()).routes());
         let router = layers::standard(routes, process_role(settings), limits);
         let serving = server::serve(listener, router, limits, stop);

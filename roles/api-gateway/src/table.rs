@@ -3,7 +3,7 @@
 use ecs_web::handles::Upstream;
 use http::Method;
 
-use crate::Deps;
+use crate::Edge;
 
 /// A row: methods on a path.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +44,8 @@ pub enum Target {
     Notification,
     /// operations
     Operations,
+    /// The gateway itself.
+    Documentation,
 }
 
 const fn row(methods: &'static [Method], path: &'static str, access: Access, target: Target) -> Route {
@@ -71,10 +73,26 @@ pub const ROUTES: &[Route] = &[
     ),
     row(POST, "/v1/credit-offers/{offer_id}/accept", Access::Token, Target::UserAndCredit),
     row(GET, "/v1/users/{user_id}/notifications", Access::Token, Target::Notification),
+    row(GET, "/v1/users/{user_id}/notifications/stream", Access::Token, Target::Notification),
+    row(POST, "/v1/users/{user_id}/notifications/read", Access::Token, Target::Notification),
+    row(
+        &[Method::PUT],
+        "/v1/users/{user_id}/notifications/{notification_id}/read",
+        Access::Token,
+        Target::Notification,
+    ),
     row(POST, "/v1/predict", Access::InternalKey, Target::CreditAnalysis),
     row(GET, "/v1/operations/books", Access::Token, Target::Operations),
     row(POST, "/v1/operations/books/fates", Access::Token, Target::Operations),
     row(GET, "/v1/operations/books/counted", Access::Token, Target::Operations),
+    row(GET, "/v1/operations/dead-letters", Access::Token, Target::Operations),
+    row(GET, "/v1/operations/dead-letter-counts", Access::Token, Target::Operations),
+    row(POST, "/v1/operations/dead-letters/replay", Access::Token, Target::Operations),
+    row(POST, "/v1/operations/dead-letters/drop", Access::Token, Target::Operations),
+    row(GET, "/v1/operations/dead-letters/{letter_id}", Access::Token, Target::Operations),
+    row(GET, "/openapi.json", Access::Public, Target::Documentation),
+    row(GET, "/docs", Access::Public, Target::Documentation),
+    row(GET, "/docs/{file}", Access::Public, Target::Documentation),
 ];
 
 impl Route {
@@ -102,7 +120,7 @@ impl Route {
 }
 
 impl Target {
-    pub(crate) fn upstream(self, deps: &Deps) -> &Upstream {
+    pub(crate) fn upstream(self, Edge { deps, documentation }: &Edge) -> &Upstream {
         match self {
             Self::EmotionIngestion => &deps.emotion_ingestion,
             Self::TransactionIngestion => &deps.transaction_ingestion,
@@ -110,6 +128,7 @@ impl Target {
             Self::CreditAnalysis => &deps.credit_analysis,
             Self::Notification => &deps.notification,
             Self::Operations => &deps.operations,
+            Self::Documentation => documentation,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Keeps a customer's notifications and serves them: as a list, and as a stream while they come.
 //!
 //! A notification is a row first: what arrives twice is kept once, by its id, and each row has the next number of its
-//! user. Streams follow the rows by that number, see [`stream`].
+//! user. Streams follow the rows by that number: see the module `stream`.
 
 mod item;
 mod keep;
