@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use ecs_client::import::Mapping;
 
 use crate::role::Role;
+use ecs_client::simulate::population::Mix;
+use ecs_domain::Day;
 use crate::settings::Flags;
 
 /// The Empathic Credit System: emotion events and transactions in, credit decisions out.
@@ -92,21 +94,37 @@ pub struct SimulateArgs {
     /// How many users there are
     #[arg(long, default_value_t = 100)]
     pub users: u32,
-    /// Events per second; 0 for as many as the platform takes
-    #[arg(long, default_value_t = 100.0)]
-    pub rate: f64,
-    /// For how many seconds
-    #[arg(long, default_value_t = 30, conflicts_with = "count")]
-    pub seconds: u64,
+    /// Who they are, as PERSONA=WEIGHT,…: steady-earner, stressed-spender, seasonal-merchant, new-arrival, fraudster
+    /// [default: 45, 25, 12, 15 and 3 of 100]
+    #[arg(long, value_name = "MIX")]
+    pub personas: Option<Mix>,
+    /// Events per second; 0 for as many as the platform takes [default: 100, and 0 for a history]
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// For how many seconds [default: 30, and until its end for a history]
+    #[arg(long, conflicts_with = "count")]
+    pub seconds: Option<u64>,
     /// How many events, instead of for how long
     #[arg(long)]
     pub count: Option<u64>,
-    /// The same seed meets the same users and sends the same kinds of events
+    /// The same seed meets the same users and tells the same story
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Of 100 events, how many are emotions; the rest are transactions
-    #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u8).range(0..=100))]
-    pub emotions: u8,
+    /// Send what happened on the last so many whole days (UTC), instead of what happens now; sent again it changes nothing
+    #[arg(long, value_name = "DAYS", conflicts_with = "from")]
+    pub history: Option<u32>,
+    /// A history that begins on this day, such as 2026-10-01
+    #[arg(long, value_name = "DAY")]
+    pub from: Option<Day>,
+    /// Its last day [default: yesterday]
+    #[arg(long, value_name = "DAY", requires = "from")]
+    pub to: Option<Day>,
+    /// Of 100 events, how many are emotions; the rest are transactions [default: what the personas do]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100), conflicts_with_all = ["history", "from"])]
+    pub emotions: Option<u8>,
+    /// Upload emotions as NDJSON, so many lines in a request
+    #[arg(long, value_name = "LINES")]
+    pub ndjson: Option<usize>,
     /// Every so many seconds a user applies for credit, accepts an offer, and waits for the notification
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub journeys_every: Option<Duration>,
@@ -120,6 +138,18 @@ pub struct SimulateArgs {
 pub enum ImportCommand {
     /// Purchases or sales, one row each; running it again sends only what is missing
     Transactions(ImportArgs),
+    /// Write who of the users would default on a credit to this file, as CSV; the platform never hears of it
+    #[arg(long, value_name = "FILE")]
+    pub outcomes: Option<PathBuf>,
+    /// Send nothing and ask nobody, only write the outcomes
+    #[arg(long, requires = "outcomes")]
+    pub outcomes_only: bool,
+    /// Show nothing while it runs
+    #[arg(long)]
+    pub quiet: bool,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `ecs import transactions`

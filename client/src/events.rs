@@ -121,6 +121,9 @@ pub struct StreamAnswer {
     /// Those that were not.
     #[serde(default)]
     pub rejected: Vec<RejectedLine>,
+    /// How many those are, when the list is not complete.
+    #[serde(default, rename = "rejectedTotal")]
+    pub rejected_total: u64,
 }
 
 /// A line that was not accepted.
@@ -164,6 +167,14 @@ impl Client {
         };
         let retries = if named { self.retries } else { Retries::NONE };
         retries.run(attempt, |_| {}).await
+    }
+
+    /// Sends emotions as lines that are all there already, each ended by a line break. Not retried, either.
+    pub async fn upload_emotions(&self, lines: Bytes) -> Result<StreamAnswer, CallError> {
+        let path = PathAndQuery::from_static("/v1/emotions/stream");
+        let ndjson = HeaderValue::from_static("application/x-ndjson");
+        let request = self.request(Method::POST, path, Auth::InternalKey, ndjson, one_piece(lines))?;
+        self.exchange(request).await?.good()?.read()
     }
 
     /// Sends a stream of emotions, one JSON document per line, without holding all of it in memory. The deadline is for

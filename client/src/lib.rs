@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod check;
 pub mod credit;
+pub mod dead_letters;
 mod error;
 pub mod events;
 pub mod import;

@@ -27,6 +27,12 @@ pub(crate) enum Trouble {
     Status(u16),
     /// Something that is no JSON.
     Garbage,
+    /// Of an upload, every so manieth line is rejected for the moment; a single event is taken.
+    Lines(usize),
+    /// Of an upload, every so manieth line is rejected for good; a single event is taken.
+    BadLines(usize),
+    /// Of an upload, so many lines are read; a single event is taken.
+    CutOff(usize),
 }
 
 #[derive(Default)]
@@ -80,11 +86,36 @@ async fn emotion(State(memory): Shared, headers: HeaderMap, body: Bytes) -> Resp
         return problem(401, "the internal key is missing or wrong");
     }
     if headers.get("content-type").is_some_and(|kind| kind == "application/x-ndjson") {
-        let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
-        return (StatusCode::ACCEPTED, json!({"accepted": lines, "rejected": []}).to_string())
-            .into_response();
+        return take_lines(&memory, &body);
     }
     take(&memory, &body, "eventId")
+}
+
+fn take_lines(memory: &Mutex<Memory>, body: &[u8]) -> Response {
+    let mut memory = memory.lock().unwrap();
+    memory.requests += 1;
+    let trouble = memory.troubles.pop_front();
+    let (mut accepted, mut rejected) = (0, Vec::new());
+    for (number, line) in (1_usize..).zip(body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())) {
+        let reject = |retryable: bool| json!({"line": number, "detail": "told to", "retryable": retryable});
+        match trouble {
+            Some(Trouble::Lines(every)) if number % every == 0 => rejected.push(reject(true)),
+            Some(Trouble::BadLines(every)) if number % every == 0 => rejected.push(reject(false)),
+            Some(Trouble::CutOff(read)) if number > read => {
+                rejected.push(reject(true));
+                break;
+            }
+            Some(Trouble::Busy(_) | Trouble::Status(_)) => break,
+            _ => {
+                let line: Value = serde_json::from_slice(line).unwrap();
+                let user: UserId = line["userId"].as_str().unwrap().parse().unwrap();
+                memory.events.insert(EventId::derive(user, line["eventId"].as_str().unwrap()), line);
+                accepted += 1;
+            }
+        }
+    }
+    let answer = json!({"accepted": accepted, "rejectedTotal": rejected.len(), "rejected": rejected});
+    answered(trouble, &answer)
 }
 
 async fn transaction(State(memory): Shared, headers: HeaderMap, body: Bytes) -> Response {
@@ -102,13 +133,17 @@ fn take(memory: &Mutex<Memory>, body: &[u8], id_field: &str) -> Response {
     let id =
         body[id_field].as_str().map_or_else(|| EventId::new(Uuid::now_v7()), |id| EventId::derive(user, id));
     let trouble = memory.troubles.pop_front();
-    if matches!(trouble, None | Some(Trouble::TakenButBroken)) {
+    if !matches!(trouble, Some(Trouble::Busy(_) | Trouble::Status(_) | Trouble::Garbage)) {
         memory.events.insert(id, body);
     }
+    answered(trouble, &json!({"status": "event received", "traceId": "0".repeat(32), id_field: id}))
+}
+
+/// The usual answer, unless there is to be another one.
+fn answered(trouble: Option<Trouble>, usual: &Value) -> Response {
     match trouble {
-        None => {
-            let answer = json!({"status": "event received", "traceId": "0".repeat(32), id_field: id});
-            (StatusCode::ACCEPTED, answer.to_string()).into_response()
+        None | Some(Trouble::Lines(_) | Trouble::BadLines(_) | Trouble::CutOff(_)) => {
+            (StatusCode::ACCEPTED, usual.to_string()).into_response()
         }
         Some(Trouble::Busy(seconds)) => {
             (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", seconds.to_string())]).into_response()

@@ -1,7 +1,7 @@
 //! Summaries in words.
 
 use ecs_client::import::Report;
-use ecs_client::simulate::Summary;
+use ecs_client::simulate::{JourneySummary, PersonaSummary, Summary};
 
 /// Refused rows that are printed unless all are asked for.
 const REFUSALS: usize = 10;
@@ -56,6 +56,9 @@ pub(super) fn simulation(summary: &Summary) -> String {
          rate            {rate:.1} accepted events/s, at worst {behind_ms:.1} ms behind schedule",
         sent - emotions
     );
+    if summary.uploads > 0 {
+        text.push_str(&format!("\nuploads         {} of NDJSON", summary.uploads));
+    }
     for (status, count) in &summary.refused {
         text.push_str(&format!("\nrefused         {count} with status {status}"));
     }
@@ -68,22 +71,34 @@ pub(super) fn simulation(summary: &Summary) -> String {
             latency.p50_ms, latency.p95_ms, latency.p99_ms, latency.max_ms
         ));
     }
-    let journeys = &summary.journeys;
-    if journeys.applied > 0 {
-        let failed: u64 = journeys.failed.values().sum();
-        text.push_str(&format!(
-            "\njourneys        {} applied: {} denied, {} accepted an offer, {} had accepted before; {} notified, {} not \
-             notified in time, {failed} failed",
-            journeys.applied,
-            journeys.denied,
-            journeys.accepted,
-            journeys.accepted_before,
-            journeys.notified,
-            journeys.not_notified
-        ));
+    if summary.journeys.applied > 0 || !summary.journeys.failed.is_empty() {
+        text.push_str(&journeys(&summary.journeys));
+    }
+    for (persona, of) in &summary.personas {
+        text.push_str(&format!("\n{persona:15} {}", in_persona(of)));
     }
     if summary.wrong_ids > 0 {
         text.push_str(&format!("\nWRONG           {} answers named another event", summary.wrong_ids));
     }
     text
+}
+
+fn journeys(journeys: &JourneySummary) -> String {
+    let failed: u64 = journeys.failed.values().sum();
+    format!(
+        "\njourneys        {} applied: {} denied, {} accepted an offer, {} had accepted before; {} notified, {} not \
+         notified in time, {failed} failed",
+        journeys.applied,
+        journeys.denied,
+        journeys.accepted,
+        journeys.accepted_before,
+        journeys.notified,
+        journeys.not_notified
+    )
+}
+
+fn in_persona(of: &PersonaSummary) -> String {
+    let PersonaSummary { users, emotions, transactions, accepted, applied, denied } = of;
+    let credit = if *applied > 0 { format!("; {applied} applied, {denied} denied") } else { String::new() };
+    format!("{users} users: {emotions} emotions, {transactions} transactions, {accepted} accepted{credit}")
 }

@@ -127,3 +127,18 @@ async fn a_stream_of_lines_goes_out_as_one_request() {
     let answer = stub.client.emotions_ndjson(futures::stream::iter(lines)).await.unwrap();
     assert_eq!((answer.accepted, answer.rejected.len()), (100, 0));
 }
+
+#[tokio::test]
+async fn lines_that_are_all_there_go_out_as_one_piece() {
+    let stub = Stub::start().await;
+    let mut lines = Vec::new();
+    for n in 0..10 {
+        lines.extend_from_slice(&emotion(Some(&n.to_string())).to_json().unwrap());
+        lines.push(b'\n');
+    }
+    stub.trouble([Trouble::Lines(5)]);
+    let answer = stub.client.upload_emotions(Bytes::from(lines)).await.unwrap();
+    let again: Vec<u64> =
+        answer.rejected.iter().filter(|line| line.retryable).map(|line| line.line).collect();
+    assert_eq!((answer.accepted, answer.rejected_total, again), (8, 2, vec![5, 10]));
+}

@@ -10,7 +10,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::sender::Run;
+use super::meter::{Meter, Step};
+use super::outgoing::Run;
+use super::population::Persona;
 use super::summary::label;
 use crate::{CallError, Client};
 
@@ -36,6 +38,9 @@ pub struct JourneySummary {
     pub not_notified: u64,
     /// Journeys that ended with an error, by its status or kind.
     pub failed: BTreeMap<String, u64>,
+    /// Applications answered and denied, by kind of customer.
+    #[serde(skip)]
+    pub(super) personas: BTreeMap<Persona, (u64, u64)>,
 }
 
 /// How one journey ended.
@@ -48,7 +53,8 @@ enum End {
 }
 
 impl JourneySummary {
-    fn add(&mut self, end: End) {
+    fn add(&mut self, persona: Persona, end: End) {
+        let denied = matches!(end, End::Denied);
         match end {
             End::Denied => self.denied += 1,
             End::AcceptedBefore => self.accepted_before += 1,
@@ -66,6 +72,18 @@ impl JourneySummary {
             }
         }
         self.applied += 1;
+        let of_persona = self.personas.entry(persona).or_default();
+        of_persona.0 += 1;
+        of_persona.1 += u64::from(denied);
+    }
+}
+
+impl JourneySummary {
+    fn end(&mut self, ended: Result<(Persona, End), tokio::task::JoinError>) {
+        match ended {
+            Ok((persona, end)) => self.add(persona, end),
+            Err(_) => *self.failed.entry("panicked".to_owned()).or_default() += 1,
+        }
     }
 }
 
@@ -77,43 +95,46 @@ pub(super) async fn run(run: Arc<Run>, sending_is_over: CancellationToken) -> Jo
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ticks.tick().await;
     let mut under_way = JoinSet::new();
-    let mut users = run.users.iter().copied().cycle();
+    let personas = run.story.population().people().iter().map(|person| person.persona);
+    let mut users = run.users.iter().copied().zip(personas).cycle();
     loop {
         tokio::select! {
             () = sending_is_over.cancelled() => break,
             () = run.tools.stop.cancelled() => break,
             _ = ticks.tick() => {
-                let Some(user) = users.next() else { break };
-                under_way.spawn(journey(run.tools.client.clone(), user));
+                let Some((user, persona)) = users.next() else { break };
+                let (client, meter) = (run.tools.client.clone(), Arc::clone(&run.tools.meter));
+                under_way.spawn(async move { (persona, journey(&client, user, &meter).await) });
             }
-            Some(end) = under_way.join_next() => summary.add(unless_panicked(end)),
+            Some(ended) = under_way.join_next() => summary.end(ended),
         }
     }
-    while let Some(end) = under_way.join_next().await {
-        summary.add(unless_panicked(end));
+    while let Some(ended) = under_way.join_next().await {
+        summary.end(ended);
     }
     summary
 }
 
-fn unless_panicked(end: Result<End, tokio::task::JoinError>) -> End {
-    end.unwrap_or_else(|_| End::Failed("panicked".to_owned()))
+async fn journey(client: &Client, user: UserId, meter: &Meter) -> End {
+    walk(client, user, meter).await.unwrap_or_else(|error| End::Failed(label(&error)))
 }
 
-async fn journey(client: Client, user: UserId) -> End {
-    walk(&client, user).await.unwrap_or_else(|error| End::Failed(label(&error)))
-}
-
-async fn walk(client: &Client, user: UserId) -> Result<End, CallError> {
+async fn walk(client: &Client, user: UserId, meter: &Meter) -> Result<End, CallError> {
     let analysis = client.analyse(user).await?;
-    let Some(offer) = analysis.offer else { return Ok(End::Denied) };
+    meter.journey(Step::Applied);
+    let Some(offer) = analysis.offer else {
+        meter.journey(Step::Denied);
+        return Ok(End::Denied);
+    };
     match client.accept(offer.offer_id, user).await {
-        Ok(()) => {}
+        Ok(()) => meter.journey(Step::Accepted),
         Err(CallError::Refused { status: 409, .. }) => return Ok(End::AcceptedBefore),
         Err(error) => return Err(error),
     }
     let deadline = Instant::now() + NOTIFIED_WITHIN;
     while Instant::now() < deadline {
         if is_notified(client, user, offer.offer_id).await? {
+            meter.journey(Step::Notified);
             return Ok(End::Notified);
         }
         tokio::time::sleep(LOOK_EVERY).await;

@@ -5,6 +5,11 @@ use std::time::Duration;
 use anyhow::ensure;
 use uuid::Uuid;
 
+use super::population::{Mix, Window};
+
+/// The most lines that one upload may have: the platform lists no more rejected lines than that.
+const MOST_LINES: usize = 10_000;
+
 /// A simulation.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -12,15 +17,21 @@ pub struct Plan {
     pub seed: u64,
     /// How many users take part.
     pub users: u32,
+    /// Who they are.
+    pub mix: Mix,
+    /// When their events happen.
+    pub when: When,
     /// Events per second; `None` for as many as the platform takes.
     pub rate: Option<f64>,
     /// When to end.
     pub until: Until,
-    /// The share of events that are transactions, 0 to 1; the others are emotions.
-    pub transaction_share: f64,
+    /// The share of a live run's events that are transactions, 0 to 1; `None` for what the personas do by themselves.
+    pub transaction_share: Option<f64>,
     /// How often a user applies for credit; `None` for never. An approved one accepts and waits for the notification.
     pub journey_every: Option<Duration>,
-    /// The most events in flight.
+    /// How many emotions go together in one upload of NDJSON; `None` for one request each.
+    pub lines: Option<usize>,
+    /// The most calls in flight.
     pub concurrency: usize,
     /// How long one event is tried again while the platform is away.
     pub patience: Duration,
@@ -28,7 +39,16 @@ pub struct Plan {
     pub run: String,
 }
 
-/// When a simulation ends.
+/// When the events of a simulation happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// While it runs.
+    Now,
+    /// On days of the past, whose events are sent as fast as the rate or the platform allows.
+    Then(Window),
+}
+
+/// When a simulation ends, unless its story ends before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
     /// After this long.
@@ -44,10 +64,13 @@ impl Default for Plan {
         Self {
             seed: 1,
             users: 100,
+            mix: Mix::default(),
+            when: When::Now,
             rate: Some(100.0),
             until: Until::Elapsed(Duration::from_secs(60)),
-            transaction_share: 0.2,
+            transaction_share: None,
             journey_every: None,
+            lines: None,
             concurrency: 256,
             patience: Duration::from_secs(30),
             run: Self::new_run(),
@@ -68,7 +91,7 @@ impl Plan {
         format!("sim-{}-{number}", self.seed)
     }
 
-    /// The sender's id of event `number`.
+    /// The sender's id of event `number` of a live run.
     #[must_use]
     pub fn client_id(&self, number: u64) -> String {
         format!("sim-{}-{number}", self.run)
@@ -102,13 +125,18 @@ impl Plan {
         }
     }
 
-    pub(super) fn check(&self) -> anyhow::Result<()> {
+    /// Says what makes no sense about it.
+    pub fn check(&self) -> anyhow::Result<()> {
         let rate_is_fine =
             self.rate.is_none_or(|rate| rate.is_finite() && (0.001..=1_000_000.0).contains(&rate));
         ensure!(rate_is_fine, "the rate must be between 0.001 and 1,000,000 events/s");
         ensure!(
-            (0.0..=1.0).contains(&self.transaction_share),
+            self.transaction_share.is_none_or(|share| (0.0..=1.0).contains(&share)),
             "the share of transactions must be between 0 and 1"
+        );
+        ensure!(
+            self.lines.is_none_or(|lines| (1..=MOST_LINES).contains(&lines)),
+            "an upload may have 1 to {MOST_LINES} lines"
         );
         ensure!(self.users > 0, "a simulation needs users");
         ensure!(self.concurrency > 0, "a simulation needs at least one call in flight");

@@ -1,13 +1,13 @@
 //! `ecs demo`: the whole platform with people in it, and lines to paste.
 
 mod banner;
+mod crowd;
 mod people;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_client::simulate::{self, Plan, Tools, Until};
-use ecs_client::{Client, Silent};
+use ecs_client::simulate::Meter;
 use ecs_store::Ledger;
 use tokio_util::sync::CancellationToken;
 
@@ -21,8 +21,6 @@ use crate::settings::{Mode, Raw, Settings, Source};
 
 /// How often the demo says how far it is.
 const STATUS: Duration = Duration::from_secs(5);
-/// How often one of the simulated users applies for credit.
-const JOURNEY: Duration = Duration::from_secs(3);
 
 /// The demo speaks for itself, so unless somebody asked for logs it shows warnings only.
 pub(super) fn quiet(raw: &Raw) -> Raw {
@@ -48,7 +46,8 @@ pub(super) async fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<
     say(&banner::text(&here, &people, password.expose(), auth.internal_key.expose()));
 
     let stop = CancellationToken::new();
-    let crowd = tokio::spawn(crowd(args.rate, client, stop.clone()));
+    let meter = Arc::new(Meter::default());
+    let crowd = tokio::spawn(crowd::run(args.rate, client, Arc::clone(&meter), stop.clone()));
     let end = async {
         match args.seconds {
             Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
@@ -59,31 +58,20 @@ pub(super) async fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<
         () = signals.stop() => None,
         () = end => None,
         failure = platform.failed() => Some(failure),
-        never = status(platform.storage()) => never?,
+        never = status(platform.storage(), &meter) => never?,
     };
     signals.exit_on_next();
     stop.cancel();
     let summary = crowd.await??;
-    say(&format!("\n{}", super::in_words::simulation(&summary)));
+    say(&format!("\nThe crowd:\n{}", super::in_words::simulation(&summary)));
     platform.stop().await?;
     failure.map_or(Ok(Outcome::Fine), |failure| Err(failure.into()))
 }
 
-async fn crowd(rate: f64, client: Client, stop: CancellationToken) -> anyhow::Result<simulate::Summary> {
-    let plan = Plan {
-        users: 50,
-        rate: Some(rate),
-        until: Until::Stopped,
-        journey_every: Some(JOURNEY),
-        ..Plan::default()
-    };
-    let progress = Arc::new(Silent);
-    simulate::run(&plan, &Tools { client, clock: Arc::new(SystemClock), journal: None, progress, stop }).await
-}
-
 /// Says how far everything is, for ever.
-async fn status<T>(storage: &Storage) -> anyhow::Result<T> {
+async fn status<T>(storage: &Storage, meter: &Meter) -> anyhow::Result<T> {
     let mut ticks = tokio::time::interval(STATUS);
+    let mut before = meter.read();
     loop {
         ticks.tick().await;
         let emotions = storage.store.ledger_totals(Ledger::Emotions).await?;
@@ -93,5 +81,10 @@ async fn status<T>(storage: &Storage) -> anyhow::Result<T> {
             "  {} emotions and {} transactions in the aggregates, {} credits active, {} customers notified",
             emotions.in_aggregates, transactions.in_aggregates, offers.active, offers.notified
         ));
+        let now = meter.read();
+        if let Some(news) = crowd::news(&before, &now) {
+            say(&format!("    {news}"));
+        }
+        before = now;
     }
 }
