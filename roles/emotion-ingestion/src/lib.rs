@@ -17,11 +17,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{FromRef, FromRequest as _, Request, State};
 use axum::response::Response;
-use axum::routing::post;
 use ecs_bus::{Bus, Headers, PublishError};
 use ecs_domain::Clock;
 use ecs_web::body::{self, JsonBytes};
+use ecs_web::openapi::{OpenApiRouter, routes, tag};
 use ecs_web::{Auth, IdempotencyKey, InternalKey, Problem, RequestContext};
+use utoipa::ToSchema;
+use utoipa::openapi::OpenApi;
 
 /// What the role needs.
 pub struct Deps {
@@ -78,9 +80,29 @@ impl EmotionIngestion {
 
     /// Its routes.
     pub fn routes(&self) -> Router {
-        Router::new().route("/v1/emotions/stream", post(receive)).with_state(self.clone())
+        Self::api().with_state(self.clone()).into()
+    }
+
+    /// What it says of these routes: its part of the platform's document.
+    #[must_use]
+    pub fn openapi() -> OpenApi {
+        Self::api().into_openapi()
+    }
+
+    fn api() -> OpenApiRouter<Self> {
+        OpenApiRouter::default().routes(routes!(receive))
     }
 }
+
+/// Two lines of an upload, for the document.
+const LINES: &str = concat!(
+    r#"{"userId":"0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e","timestamp":"2026-11-20T14:30:00Z","#,
+    r#""emotionEvent":{"type":"calm","metrics":{"positivity":0.8,"intensity":0.3,"stress_level":0.1}}}"#,
+    "\n",
+    r#"{"userId":"0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e","timestamp":"2026-11-20T14:31:00Z","#,
+    r#""emotionEvent":{"type":"tense","metrics":{"positivity":0.4,"intensity":0.6,"stress_level":0.7}}}"#,
+    "\n",
+);
 
 impl FromRef<EmotionIngestion> for Arc<Auth> {
     fn from_ref(role: &EmotionIngestion) -> Self {
@@ -88,6 +110,46 @@ impl FromRef<EmotionIngestion> for Arc<Auth> {
     }
 }
 
+/// The answer: to one event, or to an upload of lines.
+#[derive(ToSchema)]
+#[schema(as = EventsAccepted, examples(
+    json!({
+        "status": "event received", "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "eventId": "8a4cc0e5-0c22-5f46-8a3c-6a3a5b0f5a11"
+    }),
+    json!({
+        "accepted": 998,
+        "rejected": [{"line": 7, "detail": "timestamp must be an ISO 8601 date and time", "retryable": false}],
+        "rejectedTotal": 1
+    }),
+))]
+#[serde(untagged)]
+#[expect(dead_code, reason = "the handlers write the variants themselves; this one is for the document")]
+enum Accepted {
+    One(one::Accepted<'static>),
+    Upload(tally::Answer),
+}
+
+/// Send emotion events
+///
+/// One event as JSON, or any number of them as JSON lines, one event a line of up to 64 KiB. A 202 means that what was
+/// accepted is on disk. The user need not be known here.
+///
+/// An event counts once for each `eventId` of its user and UTC day, however often it arrives. Where the body has no
+/// `eventId`, the `Idempotency-Key` is as good as one; in an upload, the key and the number of the line name the event,
+/// so that the same upload may be sent again as a whole. Without either, a repeated request is a new event.
+///
+/// Lines that could not be made durable are `retryable`, and the answer is 503 when nothing was accepted for that reason
+/// alone.
+#[utoipa::path(
+    post, path = "/v1/emotions/stream", operation_id = "sendEmotions", tag = tag::EVENTS,
+    params(IdempotencyKey), security(("internalKey" = [])),
+    request_body(content(
+        (wire::WireEvent<'static> = "application/json"),
+        (String = "application/x-ndjson", example = json!(LINES)),
+    )),
+    responses((status = ACCEPTED, description = "What was accepted is on disk.", body = Accepted)),
+)]
 async fn receive(
     State(EmotionIngestion(deps)): State<EmotionIngestion>,
     _: InternalKey,

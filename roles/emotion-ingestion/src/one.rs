@@ -5,18 +5,26 @@ use axum::response::{IntoResponse as _, Response};
 use ecs_bus::PublishError;
 use ecs_bus::payload::EmotionPayload;
 use ecs_domain::EventId;
+use ecs_web::openapi::Id;
 use ecs_web::{IdempotencyKey, Problem, RequestContext};
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::wire::Name;
 use crate::{Deps, headers, not_published, wire};
 
-#[derive(Serialize)]
+/// One event is on disk.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Accepted<'a> {
+#[schema(as = EventAccepted)]
+pub(crate) struct Accepted<'a> {
+    /// `event received`
     status: &'static str,
+    /// The trace that the request belongs to.
     trace_id: &'a str,
+    /// The event's id, made of the user and of what you call it.
+    #[schema(value_type = Id)]
     event_id: EventId,
 }
 

@@ -2,13 +2,18 @@
 
 use ecs_bus::PublishError;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::stream::Published;
 
 /// A line that was not accepted.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RejectedLine)]
 struct Rejection {
+    /// Its number, from 1.
+    #[schema(minimum = 1)]
     line: u64,
+    /// Why.
     detail: String,
     /// The same line may be accepted later.
     retryable: bool,
@@ -27,13 +32,19 @@ pub(crate) struct Tally {
     bus_error: Option<PublishError>,
 }
 
+/// What became of an upload's lines.
+///
 /// `rejected` lists lines in their order. `rejectedTotal` is larger than the list when the list was cut: then
 /// sending the whole upload again is the way, which named events (`eventId`) or an `Idempotency-Key` make safe.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = UploadAccepted)]
 pub(crate) struct Answer {
+    /// How many lines are on disk.
     accepted: u64,
+    /// The first 10,000 of those that are not, in their order.
     rejected: Vec<Rejection>,
+    /// How many are not.
     rejected_total: u64,
 }
 

@@ -6,35 +6,64 @@ use ecs_bus::unnamed_id;
 use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, Unit};
 use ecs_domain::{EventId, Timestamp, UserId, Violations};
 use ecs_web::body::{self, JsonError, Object, Text};
+use ecs_web::openapi::Id;
 use ecs_web::{IdempotencyKey, fields};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
-/// `{userId, timestamp, emotionEvent: {type, metrics: {positivity, intensity, stress_level}}, eventId?}`
-#[derive(Deserialize)]
+/// What a user felt.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct WireEvent<'a> {
+#[schema(as = EmotionEvent, examples(json!({
+    "userId": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "timestamp": "2026-11-20T14:30:00Z",
+    "emotionEvent": {"type": "calm", "metrics": {"positivity": 0.8, "intensity": 0.3, "stress_level": 0.1}},
+    "eventId": "phone-17-4711"
+})))]
+pub(crate) struct WireEvent<'a> {
+    /// Who felt it.
     #[serde(borrow)]
+    #[schema(value_type = Id)]
     user_id: Option<Text<'a>>,
+    /// When; UTC where it names no zone. Not before 1970, and at most 24 hours ahead.
     #[serde(borrow)]
+    #[schema(value_type = String, examples("2026-11-20T14:30:00Z"))]
     timestamp: Option<Text<'a>>,
+    /// What it was.
     #[serde(borrow)]
+    #[schema(value_type = WireEmotion)]
     emotion_event: Option<Object<WireEmotion<'a>>>,
+    /// Your own name for the event: the same one of the same user and UTC day counts once.
     #[serde(borrow)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     event_id: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+/// An emotion with its measure.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Emotion)]
 struct WireEmotion<'a> {
+    /// A word for it.
     #[serde(rename = "type", borrow)]
+    #[schema(value_type = String, min_length = 1, max_length = 64)]
     kind: Option<Text<'a>>,
+    /// How strong it was.
+    #[schema(value_type = WireMetrics)]
     metrics: Option<Object<WireMetrics>>,
 }
 
-/// The contract writes these three in snake_case.
-#[derive(Deserialize)]
+/// The measure of an emotion.
+// The contract writes these three in snake_case.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = EmotionMetrics)]
 struct WireMetrics {
+    /// 0 is as bad as can be, 1 as good.
+    #[schema(value_type = f64, minimum = 0, maximum = 1)]
     positivity: Option<f64>,
+    /// 0 is hardly felt, 1 overwhelming.
+    #[schema(value_type = f64, minimum = 0, maximum = 1)]
     intensity: Option<f64>,
+    /// 0 is none, 1 as much as can be.
+    #[schema(value_type = f64, minimum = 0, maximum = 1)]
     stress_level: Option<f64>,
 }
 

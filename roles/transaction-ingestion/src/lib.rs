@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
 use axum::{Json, Router};
 use ecs_bus::payload::TransactionPayload;
 use ecs_bus::{Bus, Headers, PublishError};
@@ -20,9 +19,12 @@ use ecs_domain::permission::Permission;
 use ecs_domain::transaction::Currency;
 use ecs_domain::{Clock, TransactionId, UserId};
 use ecs_web::body::JsonBytes;
+use ecs_web::openapi::{Id, OpenApiRouter, routes, tag};
 use ecs_web::{Auth, IdempotencyKey, Identity, Problem, RequestContext};
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::OpenApi;
 
 /// What the role needs.
 pub struct Deps {
@@ -49,7 +51,17 @@ impl TransactionIngestion {
 
     /// Its routes.
     pub fn routes(&self) -> Router {
-        Router::new().route("/v1/transactions", post(receive)).with_state(self.clone())
+        Self::api().with_state(self.clone()).into()
+    }
+
+    /// What it says of these routes: its part of the platform's document.
+    #[must_use]
+    pub fn openapi() -> OpenApi {
+        Self::api().into_openapi()
+    }
+
+    fn api() -> OpenApiRouter<Self> {
+        OpenApiRouter::default().routes(routes!(receive))
     }
 }
 
@@ -59,15 +71,42 @@ impl FromRef<TransactionIngestion> for Arc<Auth> {
     }
 }
 
-#[derive(Serialize)]
+/// A transaction is on disk.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = TransactionAccepted, examples(json!({
+    "status": "event received", "userId": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e",
+    "traceId": "4bf92f3577b34da6a3ce929d0e0e4736", "transactionId": "c9a1d7a3-5f5e-5d0c-9c51-0f3f0b6f0c1e"
+})))]
 struct Accepted<'a> {
+    /// `event received`
     status: &'static str,
+    /// Whose it is.
+    #[schema(value_type = Id)]
     user_id: UserId,
+    /// The trace that the request belongs to.
     trace_id: &'a str,
+    /// The transaction's id, made of the user and of what you call it.
+    #[schema(value_type = Id)]
     transaction_id: TransactionId,
 }
 
+/// Send a transaction
+///
+/// What a user bought. A 202 means that it is on disk. Users send their own; those with `transactions:write-any` send
+/// everybody's.
+///
+/// A transaction counts once for each `transactionId` of its user, for ever. Where the body has none, the
+/// `Idempotency-Key` is as good as one. Without either, a repeated request is a new transaction.
+#[utoipa::path(
+    post, path = "/v1/transactions", operation_id = "sendTransaction", tag = tag::EVENTS,
+    params(IdempotencyKey), security(("bearer" = [])),
+    request_body = wire::WireTransaction<'static>,
+    responses(
+        (status = ACCEPTED, description = "The transaction is on disk.", body = Accepted<'static>),
+        (status = FORBIDDEN, description = "the user is not the token's"),
+    ),
+)]
 async fn receive(
     State(TransactionIngestion(deps)): State<TransactionIngestion>,
     identity: Identity,

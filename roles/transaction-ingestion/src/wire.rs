@@ -6,32 +6,55 @@ use ecs_bus::unnamed_id;
 use ecs_domain::transaction::{Currency, Transaction};
 use ecs_domain::{EventId, Timestamp, UserId, Violations};
 use ecs_web::body::{self, Text};
+use ecs_web::openapi::Id;
 use ecs_web::{IdempotencyKey, Problem, fields};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::amount;
 
-/// `{userId, amount, transactionId?, currency?, merchant?, category?, channel?, occurredAt?}`
-#[derive(Deserialize)]
+/// What a user bought.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct WireTransaction<'a> {
+#[schema(as = Transaction, examples(json!({
+    "userId": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "amount": 129.90, "transactionId": "order-42",
+    "currency": "BRL", "merchant": "Livraria", "category": "books", "channel": "web",
+    "occurredAt": "2026-11-20T14:30:00Z"
+})))]
+pub(crate) struct WireTransaction<'a> {
+    /// Who bought it.
     #[serde(borrow)]
+    #[schema(value_type = Id)]
     user_id: Option<Text<'a>>,
-    /// Kept as its digits.
+    /// How much it cost: above 0, with at most two decimals, taken from its digits.
     #[serde(borrow)]
+    #[schema(value_type = f64, exclusive_minimum = 0)]
     amount: Option<&'a RawValue>,
+    /// Your own name for the transaction: the same one of the same user counts once.
     #[serde(borrow)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     transaction_id: Option<Text<'a>>,
+    /// The deployment's currency, which is the only one here.
     #[serde(borrow)]
+    #[schema(value_type = Option<String>, pattern = "^[A-Z]{3}$")]
     currency: Option<Text<'a>>,
+    /// Who was paid.
     #[serde(borrow)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     merchant: Option<Text<'a>>,
+    /// What kind of goods it was.
     #[serde(borrow)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     category: Option<Text<'a>>,
+    /// Where it was made.
     #[serde(borrow)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     channel: Option<Text<'a>>,
+    /// When; UTC where it names no zone, and the time of acceptance where it is missing. Not before 1970, and at most 24
+    /// hours ahead.
     #[serde(borrow)]
+    #[schema(value_type = Option<String>, examples("2026-11-20T14:30:00Z"))]
     occurred_at: Option<Text<'a>>,
 }
 

@@ -9,28 +9,52 @@ use ecs_domain::{OfferId, UserId, Violations};
 use ecs_store::{AcceptResult, KeptAnswer};
 use ecs_web::body::{self, JsonBytes};
 use ecs_web::idempotency::Answer;
+use ecs_web::openapi::{Id, OfferPath, tag};
 use ecs_web::params::PathParams;
-use ecs_web::{Identity, Problem, RequestContext};
+use ecs_web::{IdempotencyKey, Identity, Problem, RequestContext};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::keyed::{Call, Ended, Turn};
 use crate::problems;
 use crate::state::State;
 
-/// The body.
-#[derive(Deserialize)]
+/// Who accepts.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Acceptance, examples(json!({"userId": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e"})))]
 pub(crate) struct Acceptor {
+    /// Whose offer it is.
+    #[schema(value_type = Id)]
     user_id: Option<UserId>,
 }
 
-/// The answer. The credit is usable once a worker has activated it and the user was notified.
-#[derive(Serialize)]
+/// The offer is accepted, and its credit on its way.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OfferAccepted, examples(json!({"status": "offer acceptance is being processed"})))]
 pub(crate) struct Accepted {
+    /// `offer acceptance is being processed`
     status: &'static str,
 }
 
+/// Accept an offer
+///
+/// The credit is usable once it has been activated in the background, of which the customer is notified. Users accept
+/// their own offers; those with `credit:write-any` accept for everybody. With an `Idempotency-Key` the request may be
+/// repeated for a day.
+#[utoipa::path(
+    post, path = "/v1/credit-offers/{offer_id}/accept", operation_id = "acceptOffer", tag = tag::CREDIT,
+    params(OfferPath, IdempotencyKey), security(("bearer" = [])),
+    request_body = Acceptor,
+    responses(
+        (status = ACCEPTED, description = "The offer is accepted.", body = Accepted),
+        (status = FORBIDDEN, description = "the user is not the token's"),
+        (status = NOT_FOUND, description = "the user has no such offer"),
+        (status = CONFLICT, description = "the offer was accepted before"),
+        (status = GONE, description = "the offer has expired"),
+    ),
+)]
 pub(crate) async fn accept(
     identity: Identity,
     path: PathParams,

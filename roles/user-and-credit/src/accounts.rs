@@ -8,10 +8,12 @@ use ecs_domain::{Email, UserId, Violations};
 use ecs_store::{NewUser, Provision};
 use ecs_web::body::{self, JsonBytes};
 use ecs_web::idempotency::Answer;
+use ecs_web::openapi::{UserPath, tag};
 use ecs_web::params::PathParams;
-use ecs_web::{Identity, Problem, Secret};
+use ecs_web::{IdempotencyKey, Identity, Problem, Secret};
 use http::StatusCode;
 use serde::Deserialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::keyed::{Call, Ended, Turn};
@@ -22,14 +24,30 @@ use crate::{passwords, problems, users};
 /// How long a partner's id for a user may be, in characters.
 const MAX_EXTERNAL_ID: usize = 128;
 
-/// The body of a registration. It has no `Debug`: there is a password in it.
-#[derive(Deserialize)]
+/// Who registers.
+// It has no `Debug`: there is a password in it.
+#[derive(Deserialize, ToSchema)]
+#[schema(examples(json!({"email": "ana@example.com", "password": "correct horse battery"})))]
 pub(crate) struct Registration {
+    /// The address, whose case doesn't matter.
+    #[schema(value_type = String)]
     email: Option<String>,
+    /// 12 to 72 bytes.
+    #[schema(value_type = String, format = Password, min_length = 3, max_length = 72)]
     password: Option<String>,
 }
 
-/// `POST /v1/auth/register`
+/// Register
+///
+/// Makes an account with a password. With an `Idempotency-Key` the request may be repeated for a day.
+#[utoipa::path(
+    post, path = "/v1/auth/register", operation_id = "register", tag = tag::ACCOUNTS, params(IdempotencyKey),
+    request_body = Registration,
+    responses(
+        (status = CREATED, description = "The account.", body = UserView),
+        (status = CONFLICT, description = "the email is taken"),
+    ),
+)]
 pub(crate) async fn register(
     Extract(state): Extract<State>,
     call: Result<Call, Problem>,
@@ -65,15 +83,32 @@ impl Registration {
     }
 }
 
-/// The body of a provision: at least one of the two.
-#[derive(Deserialize)]
+/// Who is to have an account: at least one of the two.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = NewUser, examples(json!({"externalId": "partner-4711", "email": "bia@example.com"})))]
 pub(crate) struct NewAccount {
+    /// Your own id for the user. A known one gives the same account again.
+    #[schema(min_length = 1, max_length = 128)]
     external_id: Option<String>,
+    /// The user's address.
     email: Option<String>,
 }
 
-/// `POST /v1/users`: an account without a password. A known `externalId` gives the same account again, with 200.
+/// Provision a user
+///
+/// Makes an account without a password, for those with `users:create`. A known `externalId` gives the same account
+/// again, unchanged. With an `Idempotency-Key` any request may be repeated for a day.
+#[utoipa::path(
+    post, path = "/v1/users", operation_id = "provisionUser", tag = tag::ACCOUNTS, params(IdempotencyKey),
+    security(("bearer" = [])), request_body = NewAccount,
+    responses(
+        (status = CREATED, description = "The new account.", body = UserView),
+        (status = OK, description = "The account that the external id names.", body = UserView),
+        (status = FORBIDDEN, description = "the permission users:create is needed"),
+        (status = CONFLICT, description = "the email is taken"),
+    ),
+)]
 pub(crate) async fn provision(
     identity: Identity,
     Extract(state): Extract<State>,
@@ -122,7 +157,18 @@ fn is_external_id(id: &str) -> bool {
     !id.trim().is_empty() && id.chars().count() <= MAX_EXTERNAL_ID && !id.chars().any(char::is_control)
 }
 
-/// `GET /v1/users/{user_id}`
+/// Read an account
+///
+/// Users read their own; those with `users:read-any` read everybody's.
+#[utoipa::path(
+    get, path = "/v1/users/{user_id}", operation_id = "readUser", tag = tag::ACCOUNTS, params(UserPath),
+    security(("bearer" = [])),
+    responses(
+        (status = OK, description = "The account.", body = UserView),
+        (status = FORBIDDEN, description = "the user is not the token's"),
+        (status = NOT_FOUND, description = "there is no such user"),
+    ),
+)]
 pub(crate) async fn show(
     identity: Identity,
     path: PathParams,

@@ -8,25 +8,44 @@ use axum::extract::State as Extract;
 use ecs_domain::consent::{Consent, Purpose};
 use ecs_domain::permission::Permission;
 use ecs_domain::{Timestamp, UserId};
+use ecs_web::openapi::{Instant, UserPath, tag};
 use ecs_web::params::PathParams;
 use ecs_web::{Identity, Problem};
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::state::State;
 use crate::{problems, users};
 
 /// What holds for one purpose.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Consent, examples(json!({
+    "purpose": "emotion-analysis", "granted": true, "updated_at": "2026-11-20T14:30:00Z"
+})))]
 pub(crate) struct ConsentView {
+    /// What for.
     purpose: &'static str,
     /// Whether the data may be used: what the user said, else what silence means here.
     granted: bool,
     /// When the user said so; null while they have said nothing.
+    #[schema(required, value_type = Option<Instant>)]
     updated_at: Option<Timestamp>,
 }
 
-/// `GET`
+/// Read a consent
+///
+/// Users read their own; those with `users:read-any` read everybody's.
+#[utoipa::path(
+    get, path = "/v1/users/{user_id}/consents/{purpose}", operation_id = "readConsent", tag = tag::CONSENT,
+    params(UserPath, ("purpose" = String, Path, description = "What for: `emotion-analysis`.")),
+    security(("bearer" = [])),
+    responses(
+        (status = OK, description = "What holds.", body = ConsentView),
+        (status = FORBIDDEN, description = "the user is not the token's"),
+        (status = NOT_FOUND, description = "there is no such purpose"),
+    ),
+)]
 pub(crate) async fn show(
     identity: Identity,
     path: PathParams,
@@ -44,7 +63,19 @@ pub(crate) async fn show(
     }))
 }
 
-/// `PUT`: yes.
+/// Give consent
+///
+/// In person: nobody else can, whatever their token may do otherwise.
+#[utoipa::path(
+    put, path = "/v1/users/{user_id}/consents/{purpose}", operation_id = "giveConsent", tag = tag::CONSENT,
+    params(UserPath, ("purpose" = String, Path, description = "What for: `emotion-analysis`.")),
+    security(("bearer" = [])),
+    responses(
+        (status = OK, description = "What holds from now on.", body = ConsentView),
+        (status = FORBIDDEN, description = "consent is given and withdrawn in person"),
+        (status = NOT_FOUND, description = "there is no such purpose"),
+    ),
+)]
 pub(crate) async fn give(
     identity: Identity,
     path: PathParams,
@@ -54,7 +85,19 @@ pub(crate) async fn give(
     Ok(Json(ConsentView { purpose: purpose.as_str(), granted, updated_at: Some(updated_at) }))
 }
 
-/// `DELETE`: no, from now on.
+/// Withdraw consent
+///
+/// In person: nobody else can, whatever their token may do otherwise.
+#[utoipa::path(
+    delete, path = "/v1/users/{user_id}/consents/{purpose}", operation_id = "withdrawConsent", tag = tag::CONSENT,
+    params(UserPath, ("purpose" = String, Path, description = "What for: `emotion-analysis`.")),
+    security(("bearer" = [])),
+    responses(
+        (status = NO_CONTENT, description = "It is withdrawn."),
+        (status = FORBIDDEN, description = "consent is given and withdrawn in person"),
+        (status = NOT_FOUND, description = "there is no such purpose"),
+    ),
+)]
 pub(crate) async fn withdraw(
     identity: Identity,
     path: PathParams,

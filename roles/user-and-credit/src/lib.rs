@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{get, post};
 use ecs_cache::Cache;
 use ecs_domain::Clock;
 use ecs_domain::consent::ConsentRule;
@@ -17,7 +16,10 @@ use ecs_domain::policy::Policy;
 use ecs_store::Store;
 use ecs_web::Auth;
 use ecs_web::handles::CreditAnalysis;
+use ecs_web::idempotency::describe_replays;
+use ecs_web::openapi::{OpenApiRouter, routes};
 use ecs_work::Wake;
+use utoipa::openapi::OpenApi;
 
 mod accept;
 mod accounts;
@@ -33,6 +35,7 @@ mod policy_file;
 mod problems;
 mod state;
 mod users;
+mod words;
 
 pub use policy_file::{PolicyError, built_in, parse};
 
@@ -78,18 +81,26 @@ impl UserAndCredit {
 
     /// Its calls, as the gateway has them.
     pub fn routes(&self) -> Router {
-        Router::new()
-            .route("/v1/auth/register", post(accounts::register))
-            .route("/v1/auth/login", post(login::login))
-            .route("/v1/users", post(accounts::provision))
-            .route("/v1/users/{user_id}", get(accounts::show))
-            .route("/v1/users/{user_id}/credit-analysis", post(analysis::analyse))
-            .route("/v1/users/{user_id}/offers", get(offers::list))
-            .route(
-                "/v1/users/{user_id}/consents/{purpose}",
-                get(consents::show).put(consents::give).delete(consents::withdraw),
-            )
-            .route("/v1/credit-offers/{offer_id}/accept", post(accept::accept))
-            .with_state(self.state.clone())
+        Self::api().with_state(self.state.clone()).into()
+    }
+
+    /// What it says of these calls: its part of the platform's document.
+    #[must_use]
+    pub fn openapi() -> OpenApi {
+        let mut document = Self::api().into_openapi();
+        describe_replays(&mut document);
+        document
+    }
+
+    fn api() -> OpenApiRouter<State> {
+        OpenApiRouter::default()
+            .routes(routes!(accounts::register))
+            .routes(routes!(login::login))
+            .routes(routes!(accounts::provision))
+            .routes(routes!(accounts::show))
+            .routes(routes!(analysis::analyse))
+            .routes(routes!(offers::list))
+            .routes(routes!(accept::accept))
+            .routes(routes!(consents::show, consents::give, consents::withdraw))
     }
 }

@@ -6,30 +6,59 @@ use ecs_domain::offer::Offer;
 use ecs_domain::permission::Permission;
 use ecs_domain::{Money, OfferId, Rate, Timestamp};
 use ecs_store::PageRequest;
+use ecs_web::openapi::{Id, Instant, PageQuery, UserPath, tag};
 use ecs_web::params::{Page, PathParams};
 use ecs_web::{Identity, Problem};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::state::State;
-use crate::{problems, users};
+use crate::{problems, users, words};
 
-/// A page of offers, newest first.
-#[derive(Serialize)]
+/// A page of offers.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OfferPage, examples(json!({
+    "total": 1, "page": 1, "page_size": 10,
+    "items": [{
+        "offer_id": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "status": "offered", "credit_limit": 6000.00,
+        "interest_rate": 18.50, "credit_type": "LONG_TERM", "created_at": "2026-11-20T14:30:00Z",
+        "expires_at": "2026-11-27T14:30:00Z"
+    }]
+})))]
 pub(crate) struct OffersPage {
+    /// How many there are in all.
     total: u64,
+    /// Which page this is, from 1.
     page: u32,
+    /// How many items a page has.
     page_size: u32,
+    /// The offers of this page, the newest first.
     items: Vec<ListedOffer>,
 }
 
-#[derive(Serialize)]
+/// An offer as it stands now.
+#[derive(Serialize, ToSchema)]
 struct ListedOffer {
+    /// Its id.
+    #[schema(value_type = Id)]
     offer_id: OfferId,
+    /// Where it stands.
+    #[schema(schema_with = words::statuses)]
     status: &'static str,
+    /// How much may be drawn.
+    #[schema(value_type = words::Money)]
     credit_limit: Money,
+    /// Percent per year.
+    #[schema(value_type = words::Rate)]
     interest_rate: Rate,
+    /// For how long.
+    #[schema(schema_with = words::credit_types)]
     credit_type: &'static str,
+    /// When it was made.
+    #[schema(value_type = Instant)]
     created_at: Timestamp,
+    /// Until when it can be accepted.
+    #[schema(value_type = Instant)]
     expires_at: Timestamp,
 }
 
@@ -48,6 +77,18 @@ impl ListedOffer {
     }
 }
 
+/// List offers
+///
+/// A user's offers, the newest first. Users read their own; those with `users:read-any` read everybody's.
+#[utoipa::path(
+    get, path = "/v1/users/{user_id}/offers", operation_id = "listOffers", tag = tag::CREDIT,
+    params(UserPath, PageQuery), security(("bearer" = [])),
+    responses(
+        (status = OK, description = "A page of offers.", body = OffersPage),
+        (status = FORBIDDEN, description = "the user is not the token's"),
+        (status = NOT_FOUND, description = "there is no such user"),
+    ),
+)]
 pub(crate) async fn list(
     identity: Identity,
     path: PathParams,

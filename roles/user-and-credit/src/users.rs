@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use ecs_domain::user::User;
 use ecs_domain::{Email, Timestamp, UserId};
+use ecs_web::openapi::{Id, Instant};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::problems;
 use crate::state::{State, key};
@@ -12,14 +14,28 @@ use crate::state::{State, key};
 /// How long a user stays cached. Accounts can't be changed yet, so this bounds memory rather than staleness.
 const TTL: Duration = Duration::from_secs(300);
 
-/// `{id, email, created_at, updated_at}`, and `external_id` when a partner named the user.
-#[derive(Serialize, Deserialize)]
+/// An account.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = User, examples(json!({
+    "id": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "email": "ana@example.com",
+    "created_at": "2026-11-20T14:30:00Z", "updated_at": "2026-11-20T14:30:00Z"
+})))]
 pub(crate) struct UserView {
+    /// Its id.
+    #[schema(value_type = Id)]
     id: UserId,
+    /// Its address; null when nobody gave one.
+    #[schema(required)]
     email: Option<String>,
+    /// The partner's own id for the user; there when a partner named them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     external_id: Option<String>,
+    /// When the account was made.
+    #[schema(value_type = Instant)]
     created_at: Timestamp,
+    /// When it last changed.
+    #[schema(value_type = Instant)]
     updated_at: Timestamp,
 }
 

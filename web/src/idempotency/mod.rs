@@ -6,6 +6,7 @@
 
 mod answer;
 mod fingerprint;
+mod openapi;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use http::request::Parts;
 
 pub use answer::Answer;
 pub use fingerprint::{Fingerprint, Fingerprints};
+pub use openapi::describe_replays;
 
 use crate::Problem;
 

@@ -2,24 +2,51 @@
 
 use ecs_domain::offer::OfferStatus;
 use ecs_domain::{DecisionId, Money, OfferId, Rate, Timestamp, UserId};
+use ecs_web::openapi::{Id, Instant};
 use ecs_web::{Problem, idempotency};
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::view::{DecisionView, OfferView};
+use crate::words;
 
 /// The decision with its offer, or with the reason why there is none.
-#[derive(Serialize)]
-struct Answer {
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreditDecision, examples(json!({
+    "user_id": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "approved": true, "ml_risk_score": 0.18,
+    "offer": {
+        "offer_id": "0198c1f4-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "status": "offered", "credit_limit": 6000.00,
+        "interest_rate": 18.50, "credit_type": "LONG_TERM", "expires_at": "2026-11-27T14:30:00Z"
+    },
+    "reason": null, "decision_id": "0198c1f4-1a2b-7c3d-8e4f-5a6b7c8d9e10", "decided_at": "2026-11-20T14:30:00Z",
+    "model_version": "scorecard-1", "policy_version": "policy-1", "repeated": false, "emotion_data_used": true,
+    "explanation": [{"feature": "transaction_count_30d", "contribution": -0.12}]
+})))]
+pub(crate) struct Answer {
+    /// Who asked for credit.
+    #[schema(value_type = Id)]
     user_id: UserId,
+    /// Whether there is an offer.
     approved: bool,
     /// 0 is no risk, 1 certain default.
+    #[schema(minimum = 0, maximum = 1)]
     ml_risk_score: f64,
+    /// What is offered; null for a denial.
+    #[schema(required)]
     offer: Option<AnswerOffer>,
+    /// Why not; null for an approval.
+    #[schema(required)]
     reason: Option<String>,
+    /// The decision's id.
+    #[schema(value_type = Id)]
     decision_id: DecisionId,
+    /// When it was made.
+    #[schema(value_type = Instant)]
     decided_at: Timestamp,
+    /// Which model scored it.
     model_version: String,
+    /// Which policy decided it.
     policy_version: String,
     /// Whether this decision was made for an earlier request and still stands.
     repeated: bool,
@@ -29,20 +56,37 @@ struct Answer {
     explanation: Vec<Contribution>,
 }
 
-#[derive(Serialize)]
+/// What is offered.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Offer)]
 struct AnswerOffer {
+    /// Its id.
+    #[schema(value_type = Id)]
     offer_id: OfferId,
     /// Where the offer stands by now: a repeated answer may come after its acceptance.
+    #[schema(schema_with = words::statuses)]
     status: &'static str,
+    /// How much may be drawn.
+    #[schema(value_type = words::Money)]
     credit_limit: Money,
+    /// Percent per year.
+    #[schema(value_type = words::Rate)]
     interest_rate: Rate,
+    /// For how long.
+    #[schema(schema_with = words::credit_types)]
     credit_type: String,
+    /// Until when it can be accepted.
+    #[schema(value_type = Instant)]
     expires_at: Timestamp,
 }
 
-#[derive(Serialize)]
+/// What one feature added to the risk.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RiskContribution)]
 struct Contribution {
+    /// The feature.
     feature: String,
+    /// In log-odds; positive when it raised the risk.
     contribution: f64,
 }
 

@@ -16,8 +16,9 @@ use ecs_domain::offer::OfferStatus;
 use ecs_domain::permission::Permission;
 use ecs_domain::{OfferId, Timestamp, UserId};
 use ecs_store::StoreError;
+use ecs_web::openapi::{UserPath, tag};
 use ecs_web::params::PathParams;
-use ecs_web::{Identity, Problem, RequestContext};
+use ecs_web::{IdempotencyKey, Identity, Problem, RequestContext};
 
 use crate::keyed::{Call, Ended, Turn};
 use crate::state::{State, key};
@@ -31,6 +32,21 @@ pub(crate) const STANDS_FOR: Duration = Duration::from_secs(300);
 /// that the store alone answers.
 const CACHE_LOOKS: u32 = 2;
 
+/// Decide about credit
+///
+/// Scores what the user bought and, where they consent, felt; the policy turns the score into an offer or a denial. A
+/// decision stands for five minutes: until then the same one is returned, with `repeated: true`. Users ask for
+/// themselves; those with `credit:write-any` ask for everybody. With an `Idempotency-Key` the request may be repeated
+/// for a day, also when the decision stands no more.
+#[utoipa::path(
+    post, path = "/v1/users/{user_id}/credit-analysis", operation_id = "analyseCredit", tag = tag::CREDIT,
+    params(UserPath, IdempotencyKey), security(("bearer" = [])),
+    responses(
+        (status = OK, description = "The decision.", body = answer::Answer),
+        (status = FORBIDDEN, description = "the user is not the token's"),
+        (status = NOT_FOUND, description = "there is no such user"),
+    ),
+)]
 pub(crate) async fn analyse(
     identity: Identity,
     path: PathParams,
