@@ -50,7 +50,7 @@ pub struct StreamOptions {
     pub page: usize,
     /// How many streams this instance serves at once: each holds a connection.
     pub max_streams: usize,
-    /// How many streams one token's user may have open at this instance.
+    /// How many streams of the same user one token's user may have open at this instance.
     pub max_streams_of_one: usize,
 }
 
@@ -76,8 +76,8 @@ impl Default for StreamOptions {
 ///   come back with a new token.
 /// - A comment comes every 15 seconds in which nothing else does. Who hears nothing for longer has lost the connection.
 ///
-/// Who comes back says in `Last-Event-ID` which number came last, to whichever instance. At most 8 streams may be open
-/// with one user's tokens; one more is answered with 503.
+/// Who comes back says in `Last-Event-ID` which number came last, to whichever instance. At most 8 streams of a customer
+/// may be open with the tokens of one user; one more is answered with 503.
 #[utoipa::path(
     get, path = "/v1/users/{user_id}/notifications/stream", operation_id = "followNotifications",
     tag = tag::NOTIFICATIONS,
@@ -132,7 +132,7 @@ async fn last_sequence(store: &dyn Notifications, user: UserId) -> Result<u64, P
 fn full(full: Full) -> Problem {
     let detail = match full {
         Full::Instance => "as many streams are open as can be served",
-        Full::Bearer => "you have as many streams open as one user may have; close one, or share it",
+        Full::Bearer => "as many of these streams are open as one user may have; close one, or share it",
     };
     Problem::no_room(detail, Duration::from_secs(10))
 }

@@ -22,8 +22,9 @@ pub(crate) struct Seats {
 #[derive(Default)]
 struct State {
     open: usize,
-    /// By the token's user: who holds the connections.
-    held: HashMap<UserId, usize>,
+    /// By the token's user, who holds the connections, and by the user who is followed with them. Customers follow only
+    /// themselves; who may follow everybody takes nobody's seats, and isn't kept from the next customer by the last.
+    held: HashMap<(UserId, UserId), usize>,
     /// By the user whose notifications are followed.
     followed: HashMap<UserId, Followed>,
 }
@@ -38,7 +39,7 @@ struct Followed {
 pub(crate) enum Full {
     /// The instance has as many streams as it serves.
     Instance,
-    /// The token's user has.
+    /// The token's user has as many of this customer as one may have.
     Bearer,
 }
 
@@ -62,7 +63,7 @@ impl Seats {
         if state.open >= self.max {
             return Err(Full::Instance);
         }
-        let held = state.held.entry(bearer).or_insert(0);
+        let held = state.held.entry((bearer, user)).or_insert(0);
         if *held >= self.max_of_one {
             return Err(Full::Bearer);
         }
@@ -112,7 +113,7 @@ impl Seats {
     fn free(&self, bearer: UserId, user: UserId) {
         let mut state = self.state();
         state.open = state.open.saturating_sub(1);
-        if let Entry::Occupied(mut held) = state.held.entry(bearer) {
+        if let Entry::Occupied(mut held) = state.held.entry((bearer, user)) {
             *held.get_mut() -= 1;
             if *held.get() == 0 {
                 held.remove();
