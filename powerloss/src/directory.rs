@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 pub(crate) type InodeId = u64;
 
 /// The one folder of a disk.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Directory {
     current: BTreeMap<String, InodeId>,
     durable: BTreeMap<String, InodeId>,

@@ -74,6 +74,21 @@ impl Disk {
         Arc::new(Self { state: Mutex::new(state), sync_time })
     }
 
+    /// The disk as the next process finds it when only the process died, and the machine went on: what it wrote is there to
+    /// read, synced or not. Its locks and its shared memory are gone. This disk is of no more use.
+    #[must_use]
+    pub fn outlived(&self) -> Arc<Self> {
+        self.cut_now();
+        let old = self.state();
+        let state = State {
+            directory: old.directory.clone(),
+            inodes: old.inodes.iter().map(|(id, inode)| (*id, inode.outlived())).collect(),
+            last_number: old.last_number,
+            ..State::default()
+        };
+        Arc::new(Self { state: Mutex::new(state), sync_time: self.sync_time })
+    }
+
     /// Cuts the power at an operation to come, in place of an earlier trigger.
     pub fn arm(&self, trigger: Trigger) {
         self.state().trigger = Some(trigger);

@@ -35,6 +35,17 @@ impl Inode {
         Self { current: content.clone(), durable: content, ..Self::default() }
     }
 
+    /// The same file, without those who had it open.
+    pub(crate) fn outlived(&self) -> Self {
+        Self {
+            current: self.current.clone(),
+            durable: self.durable.clone(),
+            unsynced: self.unsynced.clone(),
+            changes: self.changes,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn size(&self) -> usize {
         self.current.len()
     }

@@ -25,6 +25,8 @@
 //!   synced. As on Unix, that happens with the first sync of a journal or write-ahead log, and with a deletion that asks
 //!   for it; syncing a database's own file does not make its name durable.
 //! - **Shared memory is memory**: gone with the power.
+//! - **A process may die before the machine does** ([`Disk::outlived`]): the next one reads what the first wrote, and that is still
+//!   not synced.
 //!
 //! Everything is drawn from a seed: the same changes and the same seed give the same wreck.
 

@@ -19,8 +19,9 @@ pub struct Mount {
 }
 
 impl Disk {
-    /// Puts the disk behind `folder`, for whoever opens files there with [`VFS`]. The folder needn't exist. `None` when SQLite
-    /// won't take the file system.
+    /// Puts the disk behind `folder`, for whoever opens files there with [`VFS`]. The folder needn't exist, and should be the
+    /// disk's alone for ever: whoever still has an old disk open there deletes files by their paths. `None` when SQLite won't
+    /// take the file system.
     #[must_use]
     pub fn mount(self: &Arc<Self>, folder: &Path) -> Option<Mount> {
         if !*REGISTERED.get_or_init(vfs::register) {

@@ -26,17 +26,39 @@ pub struct Storage {
     lock: Lock,
 }
 
-impl Storage {
-    /// Takes the data folder for this process and opens what is in it, bringing the tables up to this version.
-    pub fn open(settings: &Settings, data: &DataDir, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let lock = data.lock()?;
-        let store = SqliteStore::open(data.store(), ecs_store_sqlite::Options::default())
-            .with_context(|| format!("the store {}", data.store().display()))?;
-        let options = ecs_bus_embedded::Options {
+/// How the embedded store and bus are opened. What is no setting, because nobody who runs a platform should change it, is
+/// for tests to change: under which file system they write, for one.
+pub struct Engines {
+    /// The store's side.
+    pub store: ecs_store_sqlite::Options,
+    /// The bus's side.
+    pub bus: ecs_bus_embedded::Options,
+}
+
+impl Engines {
+    /// As the settings say, and otherwise as production has them.
+    #[must_use]
+    pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
+        let bus = ecs_bus_embedded::Options {
             window_events: settings.publish_window,
             ..ecs_bus_embedded::Options::new(clock)
         };
-        let bus = EmbeddedBus::open(data.bus(), options)
+        Self { store: ecs_store_sqlite::Options::default(), bus }
+    }
+}
+
+impl Storage {
+    /// Takes the data folder for this process and opens what is in it, bringing the tables up to this version.
+    pub fn open(settings: &Settings, data: &DataDir, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        Self::open_with(settings, data, Engines::new(settings, clock))
+    }
+
+    /// The same with other engines.
+    pub fn open_with(settings: &Settings, data: &DataDir, engines: Engines) -> anyhow::Result<Self> {
+        let lock = data.lock()?;
+        let store = SqliteStore::open(data.store(), engines.store)
+            .with_context(|| format!("the store {}", data.store().display()))?;
+        let bus = EmbeddedBus::open(data.bus(), engines.bus)
             .with_context(|| format!("the bus {}", data.bus().display()))?;
         Ok(Self { store: Arc::new(store), bus: Arc::new(bus), cache: cache(settings), lock })
     }
