@@ -65,6 +65,7 @@ pub(crate) fn open_writer(path: &Path, options: &Options) -> Result<Connection, 
     let connection = connect(path, options, flags)?;
     check_ownership(&connection)?;
     configure(&connection, options).map_err(|error| classify(&error))?;
+    secure(&connection).map_err(|error| classify(&error))?;
     migrate(&connection).map_err(|error| classify(&error))?;
     Ok(connection)
 }
@@ -117,6 +118,13 @@ fn configure(connection: &Connection, options: &Options) -> rusqlite::Result<()>
     }
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())
+}
+
+/// Makes durable what is in the write-ahead log. A process that died in the middle of a commit may have left one there that
+/// was written and never flushed. To the next process it looks like any other, and what consumers do about its events
+/// is flushed elsewhere: were the power to go then, they would have settled events that the log has never heard of.
+fn secure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
 /// Refuses a file that something else wrote, before anything is changed in it.

@@ -115,5 +115,13 @@ fn open_writer(path: &Path, options: &Options) -> rusqlite::Result<rusqlite::Con
     writer.pragma_update(None, "wal_autocheckpoint", options.checkpoint_pages)?;
     writer.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
     writer.pragma_update(None, "cache_size", WRITER_CACHE)?;
+    secure(&writer)?;
     Ok(writer)
+}
+
+/// Makes durable what is in the write-ahead log. A process that died in the middle of a commit may have left one there that
+/// was written and never flushed. To this process it looks like any other, so an event that it folded would be taken for
+/// counted and settled on the bus: were the power to go then, the event would be nowhere.
+fn secure(writer: &rusqlite::Connection) -> rusqlite::Result<()> {
+    writer.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
