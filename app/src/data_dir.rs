@@ -72,6 +72,9 @@ impl DataDir {
         // A command that only asks who holds the folder has the lock for an instant, and that is no reason to refuse.
         for _ in 0..LOCK_TRIES {
             if let Some(lock) = self.try_lock()? {
+                // A process that died may have left names here that are not on disk yet.
+                keep_names_in(&self.0);
+                keep_names_in(&folder_of(&self.0));
                 return Ok(lock);
             }
             std::thread::sleep(LOCK_PAUSE);
@@ -81,7 +84,7 @@ impl DataDir {
 
     /// The lock, or `None` while another process has it.
     fn try_lock(&self) -> Result<Option<Lock>, DataDirError> {
-        std::fs::create_dir_all(&self.0).map_err(|error| self.io(&self.0, error))?;
+        self.make()?;
         let path = self.0.join("lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(|error| self.io(&path, error))?;
@@ -90,6 +93,15 @@ impl DataDir {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(self.io(&path, error)),
         }
+    }
+
+    /// Makes the folder if it isn't there. Its name is on disk before anything is put into it: a file that was flushed is lost
+    /// all the same when a power cut takes away the folder that it is in.
+    fn make(&self) -> Result<(), DataDirError> {
+        let missing: Vec<&Path> = self.0.ancestors().take_while(|folder| !folder.exists()).collect();
+        std::fs::create_dir_all(&self.0).map_err(|error| self.io(&self.0, error))?;
+        missing.into_iter().for_each(|folder| keep_names_in(&folder_of(folder)));
+        Ok(())
     }
 
     /// The store's file.
@@ -110,7 +122,7 @@ impl DataDir {
         if let Some(secrets) = self.read_secrets(&path)? {
             return Ok(secrets);
         }
-        std::fs::create_dir_all(&self.0).map_err(|error| self.io(&self.0, error))?;
+        self.make()?;
         let kept = KeptSecrets {
             secret_key: random_text(48).map_err(|error| self.io(&path, error))?,
             internal_key: random_text(24).map_err(|error| self.io(&path, error))?,
@@ -157,13 +169,32 @@ impl DataDir {
     }
 }
 
+/// The folder that a path is in.
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    }
+}
+
+/// Flushes a folder: which names are in it, not what is in the files. SQLite does the same for its logs. There are file
+/// systems that can't, and folders that may be used and not read; those are no reason not to start.
+fn keep_names_in(folder: &Path) {
+    if let Err(error) = File::open(folder).and_then(|opened| opened.sync_all()) {
+        tracing::warn!(folder = %folder.display(), %error, "the names in this folder could not be flushed to disk");
+    }
+}
+
 /// Written beside its place and renamed, so that a crash leaves the old file or the new one, and readable by its owner only.
+/// Both the content and the name are on disk when this returns: who was told a key must find it valid after a power cut.
 fn write_private(path: &Path, kept: &KeptSecrets) -> io::Result<()> {
     let draft = path.with_extension("new");
     let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&draft)?;
     file.write_all(serde_json::to_string_pretty(kept)?.as_bytes())?;
     file.sync_all()?;
-    std::fs::rename(&draft, path)
+    std::fs::rename(&draft, path)?;
+    keep_names_in(&folder_of(path));
+    Ok(())
 }
 
 /// `bytes` random bytes as hexadecimal digits.
@@ -189,6 +220,21 @@ mod tests {
         drop(lock);
         assert_eq!(data.running_at().unwrap(), None);
         data.lock().unwrap();
+    }
+
+    #[test]
+    fn a_folder_in_folders_that_are_not_there_is_made_with_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::new(&folder.path().join("a/b/c"));
+        data.secrets().unwrap();
+        assert!(folder.path().join("a/b/c/secrets.json").exists());
+    }
+
+    #[test]
+    fn a_path_without_a_folder_is_in_this_one() {
+        for (path, expect) in [(".ecs", "."), ("data/ecs", "data"), ("/ecs", "/"), ("", ".")] {
+            assert_eq!(folder_of(Path::new(path)), Path::new(expect), "{path}");
+        }
     }
 
     #[test]
