@@ -8,6 +8,7 @@ pub mod commands;
 pub mod data_dir;
 pub mod logging;
 pub mod open_files;
+pub mod openapi;
 pub mod operator;
 pub mod platform;
 pub mod role;

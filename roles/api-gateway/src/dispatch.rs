@@ -12,18 +12,18 @@ use http::header::ALLOW;
 use http::{HeaderValue, Method};
 use tower::Service;
 
-use crate::Deps;
+use crate::Edge;
 use crate::table::{Access, ROUTES};
 
 type Answer = BoxFuture<'static, Result<Response, Infallible>>;
 
 /// The gateway as a service over its table.
 #[derive(Clone)]
-pub(crate) struct Dispatch(Arc<Deps>);
+pub(crate) struct Dispatch(Arc<Edge>);
 
 impl Dispatch {
-    pub(crate) fn new(deps: Arc<Deps>) -> Self {
-        Self(deps)
+    pub(crate) fn new(edge: Arc<Edge>) -> Self {
+        Self(edge)
     }
 
     /// The role's answer to come, or the gateway's own.
@@ -45,12 +45,12 @@ impl Dispatch {
         match access {
             Access::Public => {}
             Access::Token => {
-                let identity = Identity::verify(request.headers(), &self.0.auth)?;
+                let identity = Identity::verify(request.headers(), &self.0.deps.auth)?;
                 identity.record();
                 request.extensions_mut().insert(identity);
             }
             Access::InternalKey => {
-                InternalKey::verify(request.headers(), &self.0.auth)?;
+                InternalKey::verify(request.headers(), &self.0.deps.auth)?;
             }
         }
         Ok(())

@@ -4,13 +4,16 @@
 //! its callers' word; every role it forwards to verifies again by itself, so a gateway is a convenience, not a wall.
 
 mod dispatch;
+mod documentation;
 mod table;
 
 use std::sync::Arc;
 
 use axum::Router;
+use bytes::Bytes;
 use ecs_web::Auth;
 use ecs_web::handles::Upstream;
+use utoipa::openapi::OpenApi;
 
 pub use table::{Access, ROUTES, Route, Target};
 
@@ -30,17 +33,33 @@ pub struct Deps {
     pub notification: Upstream,
     /// Reads the books.
     pub operations: Upstream,
+    /// The platform's OpenAPI document, as JSON.
+    pub openapi: Bytes,
 }
 
 /// The role. Cheap to clone.
 #[derive(Clone)]
-pub struct ApiGateway(Arc<Deps>);
+pub struct ApiGateway(Arc<Edge>);
+
+/// The roles behind the gateway, and what it answers itself.
+struct Edge {
+    deps: Deps,
+    documentation: Upstream,
+}
 
 impl ApiGateway {
     /// The role over what it needs.
     #[must_use]
     pub fn create(deps: Deps) -> Self {
-        Self(Arc::new(deps))
+        let documentation = documentation::routes(deps.openapi.clone());
+        let documentation = Upstream::in_process("api-gateway", documentation);
+        Self(Arc::new(Edge { deps, documentation }))
+    }
+
+    /// What it says of its own routes: its part of the platform's document.
+    #[must_use]
+    pub fn openapi() -> OpenApi {
+        documentation::api().into_openapi()
     }
 
     /// Everything that the platform answers, health apart. The standard layers are the listener's.
