@@ -4,6 +4,7 @@
 mod bad_input;
 mod commands;
 mod documented;
+mod idempotency;
 mod journey;
 mod kill;
 mod known_faults;
