@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod dead_letters;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -57,6 +59,9 @@ pub enum Command {
     Migrate,
     /// Balance the books of a running or stopped platform; exits with 1 when something is off
     Verify(VerifyArgs),
+    /// See what events were given up and why, and replay or drop them
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLettersCommand),
     /// Ask a running platform whether it is ready; exits with 1 when it isn't
     Healthcheck,
     /// Show the settings in force, where each comes from, secrets hidden
@@ -215,6 +220,7 @@ impl Cli {
             | Command::Import(_)
             | Command::Migrate
             | Command::Verify(_)
+            | Command::DeadLetters(_)
             | Command::Healthcheck
             | Command::Config(_) => {}
         }

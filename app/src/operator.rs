@@ -17,7 +17,7 @@ use crate::settings::{Mode, Settings};
 const TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// The id that the operator of a data folder acts under; no account has it.
-const OPERATOR: UserId = UserId::new(uuid::Uuid::nil());
+pub const OPERATOR: UserId = UserId::new(uuid::Uuid::nil());
 
 /// What this process verifies callers with: the settings' secrets, or in embedded mode those of the data folder.
 pub fn auth(settings: &Settings, data: &DataDir, clock: Arc<dyn Clock>) -> anyhow::Result<Auth> {

@@ -1,11 +1,13 @@
 //! The commands, one file each.
 
 mod config;
+mod dead_letters;
 mod demo;
 mod healthcheck;
 mod import;
 mod in_words;
 mod migrate;
+mod reach;
 mod serve;
 mod simulate;
 mod stop;
@@ -65,6 +67,7 @@ fn dispatch(cli: &Cli, settings: &Settings, raw: &Raw) -> anyhow::Result<Outcome
         Command::Import(ImportCommand::Transactions(args)) => block_on(import::run(args, settings)),
         Command::Migrate => migrate::run(settings),
         Command::Verify(args) => block_on(verify::run(args, settings)),
+        Command::DeadLetters(command) => block_on(dead_letters::run(command, settings)),
         Command::Healthcheck => block_on(healthcheck::run(settings)),
     }
 }

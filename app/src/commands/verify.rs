@@ -1,22 +1,20 @@
 //! `ecs verify`: the books of a running platform over HTTP, of a stopped one from its data folder.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
 use ecs_client::check::{self, FateSource, JournalReport};
-use ecs_client::{Client, Fate, Journal};
+use ecs_client::{Fate, Journal};
 use ecs_domain::Clock as _;
 use ecs_work::books::{self, LedgerReport, Report};
 use ecs_work::retention;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::reach::Reach;
 use super::{Outcome, say};
 use crate::cli::VerifyArgs;
-use crate::data_dir::DataDir;
-use crate::operator;
 use crate::platform::{Storage, SystemClock};
 use crate::settings::Settings;
 
@@ -24,9 +22,10 @@ use crate::settings::Settings;
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Where the books are read.
-enum Source {
-    Running(Box<Client>),
-    Stopped { storage: Storage, raw_days: u16 },
+struct Source {
+    reach: Reach,
+    /// How many days of raw emotion rows a stopped platform keeps.
+    raw_days: u16,
 }
 
 #[derive(Serialize)]
@@ -39,11 +38,9 @@ struct Findings {
 }
 
 pub(super) async fn run(args: &VerifyArgs, settings: &Settings) -> anyhow::Result<Outcome> {
-    let source = Source::of(settings)?;
+    let source = Source { reach: Reach::of(settings)?, raw_days: settings.retention.raw_emotion_days };
     let findings = findings(args, &source).await;
-    if let Source::Stopped { storage, .. } = source {
-        storage.close().await?;
-    }
+    source.reach.close().await?;
     let findings = findings?;
     if args.json {
         say(&serde_json::to_string_pretty(&findings)?);
@@ -82,38 +79,24 @@ fn is_settled(books: &Report) -> bool {
 }
 
 impl Source {
-    fn of(settings: &Settings) -> anyhow::Result<Self> {
-        let data = DataDir::new(&settings.data_dir);
-        if settings.url.is_some() || data.running_at()?.is_some() {
-            return Ok(Self::Running(Box::new(operator::client(settings, &SystemClock)?)));
-        }
-        anyhow::ensure!(
-            data.store().exists(),
-            "there is no data in {} and no platform was named with --url",
-            settings.data_dir.display()
-        );
-        let storage = Storage::open(settings, &data, Arc::new(SystemClock))?;
-        Ok(Self::Stopped { storage, raw_days: settings.retention.raw_emotion_days })
-    }
-
     async fn books(&self) -> anyhow::Result<Report> {
-        match self {
-            Self::Running(client) => {
+        match &self.reach {
+            Reach::Running(client) => {
                 let books = client.books().await.context("can't read the books")?;
                 serde_json::from_value(books).context("the books are not what this version understands")
             }
-            Self::Stopped { storage, raw_days } => {
+            Reach::Stopped(storage) => {
                 let now = SystemClock.now();
-                let floor = retention::raw_floor(now, *raw_days);
+                let floor = retention::raw_floor(now, self.raw_days);
                 Ok(books::balance(storage.bus.as_ref(), storage.store.as_ref(), now, floor).await?)
             }
         }
     }
 
     fn fates(&self) -> &dyn FateSource {
-        match self {
-            Self::Running(client) => client.as_ref(),
-            Self::Stopped { storage, .. } => storage,
+        match &self.reach {
+            Reach::Running(client) => client.as_ref(),
+            Reach::Stopped(storage) => storage,
         }
     }
 }

@@ -3,8 +3,8 @@
 
 mod bad_input;
 mod commands;
+mod dead_letters;
 mod documented;
-mod idempotency;
 mod journey;
 mod kill;
 mod known_faults;

@@ -8,5 +8,7 @@ ALTER TABLE dead_letters ADD COLUMN kind TEXT NOT NULL DEFAULT 'unspecified';
 -- The row of the outbox that took the payload when the letter was last replayed.
 ALTER TABLE dead_letters ADD COLUMN outbox_row INTEGER;
 
+CREATE INDEX dead_letters_decided ON dead_letters (state_at) WHERE state <> 'waiting';
+
 -- A replayed event goes out with the schema version that it came with.
 ALTER TABLE outbox ADD COLUMN schema_version INTEGER NOT NULL DEFAULT 1;

@@ -46,7 +46,7 @@ pub(crate) const REPLAY: &str =
 pub(crate) const DROP: &str = "UPDATE dead_letters SET state = 'dropped', state_at = ?2, payload = x''
      WHERE row = ?1 AND state = 'waiting'";
 pub(crate) const FORGET: &str = "DELETE FROM dead_letters WHERE row IN (
-        SELECT d.row FROM dead_letters d WHERE d.state IN ('replayed', 'dropped') AND d.state_at < ?1
+        SELECT d.row FROM dead_letters d WHERE d.state <> 'waiting' AND d.state_at < ?1
             AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.row = d.outbox_row) LIMIT ?2)";
 
 /// How many attempts a letter remembers, however often it comes back: the newest.

@@ -18,9 +18,9 @@ fn plan(connection: &Connection, sql: &str) -> Vec<String> {
     lines
 }
 
-fn hot_statements() -> Vec<&'static str> {
+/// What events and requests cause.
+fn statements_of_work() -> Vec<&'static str> {
     use {
-        books::{counted_statements as counted, fate_statements as fates, mismatch_statements as mismatches},
         credit::{decision_statements as decisions, offer_statements as offers},
         folds::{emotion_statements as emotions, feature_statements as features},
     };
@@ -63,10 +63,23 @@ fn hot_statements() -> Vec<&'static str> {
         notifications::MARK_ONE,
         notifications::MARK_UP_TO,
         dead_letters::WAITS,
+        dead_letters::SETTLED,
         dead_letters::FULL,
         dead_letters::TO_OUTBOX,
         dead_letters::REPLAY,
         dead_letters::DROP,
+        idempotency::FIND,
+        idempotency::KEEP,
+        idempotency::RELEASE,
+    ]
+}
+
+/// What the books and the upkeep cause.
+fn statements_of_care() -> Vec<&'static str> {
+    use books::{
+        counted_statements as counted, fate_statements as fates, mismatch_statements as mismatches,
+    };
+    vec![
         fates::RAW,
         fates::INBOX,
         fates::TRANSACTION,
@@ -80,9 +93,7 @@ fn hot_statements() -> Vec<&'static str> {
         mismatches::RAW,
         mismatches::INBOX,
         mismatches::SUMMARY,
-        idempotency::FIND,
-        idempotency::KEEP,
-        idempotency::RELEASE,
+        dead_letters::FORGET,
         idempotency::RELEASE_ALL,
         idempotency::OLD,
         idempotency::DROP,
@@ -98,7 +109,7 @@ fn hot_statements() -> Vec<&'static str> {
 fn every_hot_statement_has_its_index() {
     let mut connection = Connection::open_in_memory().unwrap();
     migrations::apply(&mut connection).unwrap();
-    for sql in hot_statements() {
+    for sql in statements_of_work().into_iter().chain(statements_of_care()) {
         let plan = plan(&connection, sql);
         assert!(plan.iter().any(|line| line.contains("SEARCH")), "no index for {sql}: {plan:?}");
         let scans = plan.iter().any(|line| line.starts_with("SCAN") && !line.contains("CONSTANT ROW"));
