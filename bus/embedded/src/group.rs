@@ -26,6 +26,9 @@ pub(crate) struct Group {
     /// The next position that was never handed out.
     next: u64,
     open: BTreeMap<u64, Entry>,
+    /// What was settled at or after `next`: after a restart a retry may be settled before the new events that stand in
+    /// front of it are handed out.
+    settled_ahead: BTreeSet<u64>,
     /// The waiting ones of `open` by the time at which they come round again.
     due: BTreeSet<(Timestamp, u64)>,
     /// No lease runs out before this; the true first may be later.
@@ -124,12 +127,11 @@ impl Group {
         head: u64,
     ) -> Reserved {
         let again = self.reserve_again(member, max, now, until);
-        // Only after a restart, retries may stand among positions that were never handed out since.
-        while self.open.contains_key(&self.next) {
-            self.next += 1;
-        }
+        self.skip_known();
         let room = (max - again.len()) as u64;
-        let in_the_way = self.open.range(self.next..).next().map_or(u64::MAX, |(position, _)| *position);
+        let open = self.open.range(self.next..).next().map(|(position, _)| *position);
+        let known = open.into_iter().chain(self.settled_ahead.first().copied()).min();
+        let in_the_way = known.unwrap_or(u64::MAX);
         let end = (head + 1).min(self.next + room).min(in_the_way).max(self.next);
         let fresh = self.next..end;
         self.next = end;
@@ -142,10 +144,18 @@ impl Group {
             };
             self.open.insert(position, entry);
         }
+        self.skip_known();
         if !again.is_empty() || !fresh.is_empty() {
             self.first_lease = Some(self.first_lease.map_or(until, |first| first.min(until)));
         }
         Reserved { again, fresh }
+    }
+
+    /// Only after a restart, retries may stand among positions that were never handed out since.
+    fn skip_known(&mut self) {
+        while self.open.contains_key(&self.next) || self.settled_ahead.remove(&self.next) {
+            self.next += 1;
+        }
     }
 
     fn reserve_again(&mut self, member: Member, max: usize, now: Timestamp, until: Timestamp) -> Vec<Again> {
@@ -176,6 +186,9 @@ impl Group {
                         self.changed.insert(position);
                     }
                     self.open.remove(&position);
+                    if position >= self.next {
+                        self.settled_ahead.insert(position);
+                    }
                 }
                 Verdict::Retry { after, reason } => {
                     let due = now.saturating_add(after).unwrap_or(Timestamp::MAX);
@@ -271,11 +284,12 @@ impl Group {
         let waiting: Vec<u64> = waiting.map(|(position, _)| *position).collect();
         self.forget(waiting.into_iter());
         self.next = self.next.max(position + 1);
+        self.settled_ahead = self.settled_ahead.split_off(&self.next);
     }
 
     /// Every event at or before this position is settled for good.
     pub(crate) fn settled_through(&self) -> u64 {
-        self.oldest_open().unwrap_or(self.next).saturating_sub(1)
+        self.oldest_open().map_or(self.next, |open| open.min(self.next)).saturating_sub(1)
     }
 
     /// The oldest event that was handed out and isn't settled.
@@ -285,8 +299,8 @@ impl Group {
 
     /// How many events up to `head` are not settled.
     pub(crate) fn pending(&self, head: u64) -> u64 {
-        // Retries that were kept over a restart may stand at or after `next`; they count once.
-        let ahead = self.open.range(self.next..).count() as u64;
+        // Retries that were kept over a restart may stand at or after `next`; they count once, and not when settled.
+        let ahead = (self.open.range(self.next..).count() + self.settled_ahead.len()) as u64;
         (head + 1).saturating_sub(self.next) + self.open.len() as u64 - ahead
     }
 

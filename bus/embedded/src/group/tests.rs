@@ -114,6 +114,18 @@ fn retries_above_the_cursor_are_not_handed_out_as_new_after_a_restart() {
 }
 
 #[test]
+fn a_retry_that_is_settled_before_the_new_events_in_front_of_it_stays_settled() {
+    let kept = Row { attempt: 1, due: at(0), history: Vec::new() };
+    let mut group = Group::resume(3, vec![(5, kept)]);
+    assert_eq!(group.settled_through(), 3, "4 was never handed out");
+    assert_eq!(reserve(&mut group, 1, 1, 0, 6), [(5, 2)]);
+    ack(&mut group, 1, 5, 2);
+    assert_eq!((group.settled_through(), group.pending(6)), (3, 2));
+    assert_eq!(reserve(&mut group, 1, 9, 0, 6), [(4, 1)]);
+    assert_eq!(reserve(&mut group, 1, 9, 0, 6), [(6, 1)]);
+}
+
+#[test]
 fn what_was_forgotten_is_neither_pending_nor_handed_out() {
     let mut group = Group::resume(0, Vec::new());
     reserve(&mut group, 1, 4, 0, 9);
