@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ecs_domain::Timestamp;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use crate::load::as_f64;
 
@@ -18,10 +19,12 @@ pub(crate) fn per_second(events: u64, took: Duration) -> f64 {
     as_f64(events) / took.as_secs_f64()
 }
 
-/// A connection to a store with the settings of the store's own writer.
+/// A connection to a store with the settings of the store's own writer. Plans don't depend on bound values, for otherwise
+/// SQLite prepares some of the statements anew each time they run, and that is no limit of anything.
 fn open(store: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(store)?;
     connection.set_prepared_statement_cache_capacity(128);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
