@@ -110,12 +110,15 @@ struct Accepted<'a> {
 async fn receive(
     State(TransactionIngestion(deps)): State<TransactionIngestion>,
     identity: Identity,
-    key: Option<IdempotencyKey>,
+    key: Result<Option<IdempotencyKey>, Problem>,
     context: RequestContext,
     JsonBytes(json): JsonBytes,
 ) -> Result<Response, Problem> {
     let may_send_for = |user| identity.require_user(user, Permission::TransactionsWriteAny);
-    let transaction = wire::read(&json, key.as_ref(), deps.base_currency, deps.clock.now(), may_send_for)?;
+    let name = key.as_ref().ok().and_then(Option::as_ref);
+    let transaction = wire::read(&json, name, deps.base_currency, deps.clock.now(), may_send_for)?;
+    // Not before it is known whose affair it is.
+    key?;
     let headers = Headers::of_request(context.request_id(), context.traceparent());
     let event = TransactionPayload::event(&transaction, context.trace_id(), headers);
     // A transport that returns no result has promised nothing.

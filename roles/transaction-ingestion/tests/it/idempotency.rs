@@ -6,7 +6,7 @@ use ecs_bus::payload::TransactionPayload;
 use ecs_domain::{EventId, TransactionId};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, FakeBus, USER, request, send, transaction};
+use crate::support::{Answer, FakeBus, OTHER, USER, request, send, transaction};
 
 async fn send_with(bus: &Arc<FakeBus>, keys: &[&str], body: &Value) -> Answer {
     let mut request = request(body.to_string());
@@ -42,4 +42,8 @@ async fn a_header_that_is_no_key_is_refused_by_its_name() {
         assert_eq!((answer.status, &answer.json["errors"][0]["field"]), (422, &json!("Idempotency-Key")));
         assert!(bus.events().is_empty(), "{keys:?}");
     }
+
+    // Who may not send for the user hears that, and nothing of the key.
+    let body = json!({"userId": OTHER, "amount": 12.5});
+    assert_eq!(send_with(&FakeBus::taking_all(), &["\"open"], &body).await.status, 403);
 }
