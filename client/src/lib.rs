@@ -10,6 +10,7 @@ pub mod credit;
 pub mod dead_letters;
 mod error;
 pub mod events;
+pub mod follow;
 pub mod import;
 pub mod journal;
 mod latency;

@@ -8,9 +8,10 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Either, Full, Limited};
+use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -26,6 +27,9 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Nearly every body is one piece; only NDJSON comes in a stream.
 pub(crate) type RequestBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
+
+/// The body of an answer that goes on.
+pub(crate) type AnswerBody = UnsyncBoxBody<Bytes, TransportError>;
 
 /// What a caller proves itself with. It doesn't print.
 #[derive(Clone, Default)]
@@ -179,16 +183,37 @@ impl Client {
         }
     }
 
-    async fn send(&self, request: Request<RequestBody>) -> Result<Answer, TransportError> {
-        let answer = self.http.request(request).await.map_err(|error| {
-            if error.is_connect() { TransportError::Unreachable } else { TransportError::Broken }
-        })?;
-        let status = answer.status();
-        let retry_after = retry_after(answer.headers());
-        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-        let body = body.map_err(|_| TransportError::Broken)?.to_bytes();
-        Ok(Answer { status, retry_after, body })
+    /// Sends a request whose good answer goes on. The deadline is for its beginning.
+    pub(crate) async fn open(&self, request: Request<RequestBody>) -> Result<AnswerBody, CallError> {
+        let deadline = tokio::time::Instant::now() + self.deadline;
+        let late = |_| TransportError::Deadline(self.deadline);
+        let answer = tokio::time::timeout_at(deadline, self.begin(request)).await.map_err(late)??;
+        if answer.status().is_success() {
+            return Ok(answer.into_body().map_err(|_| TransportError::Broken).boxed_unsync());
+        }
+        let answer = tokio::time::timeout_at(deadline, whole(answer)).await.map_err(late)??;
+        // Its status is none of success, so there is an error.
+        answer.good().and(Err(TransportError::Broken.into()))
     }
+
+    async fn send(&self, request: Request<RequestBody>) -> Result<Answer, TransportError> {
+        whole(self.begin(request).await?).await
+    }
+
+    async fn begin(&self, request: Request<RequestBody>) -> Result<Response<Incoming>, TransportError> {
+        self.http.request(request).await.map_err(|error| {
+            if error.is_connect() { TransportError::Unreachable } else { TransportError::Broken }
+        })
+    }
+}
+
+/// Reads an answer to its end.
+async fn whole(answer: Response<Incoming>) -> Result<Answer, TransportError> {
+    let status = answer.status();
+    let retry_after = retry_after(answer.headers());
+    let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
+    let body = body.map_err(|_| TransportError::Broken)?.to_bytes();
+    Ok(Answer { status, retry_after, body })
 }
 
 impl Target {
