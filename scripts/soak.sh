@@ -38,6 +38,8 @@ run "arbitrary bytes to both ingestion endpoints" "$cases cases" \
     env PROPTEST_CASES="$cases" cargo test --release --locked -p ecs-emotion-ingestion -p ecs-transaction-ingestion
 run "contracts, by property" "$cases cases" \
     env PROPTEST_CASES="$cases" cargo test --release --locked -p ecs-domain -p ecs-bus-embedded -p ecs-store-sqlite
+run "concurrency checks: interleavings, models, and the code beside them" "$((cases / 10)) cases, 4 preemptions" \
+    env PROPTEST_CASES="$cases" ECS_CHECK_PREEMPTIONS=4 cargo test --release --locked -p ecs-cache -p ecs-checks
 run "the whole suite again, ten times over" "10 runs of the platform tests" \
     bash -c 'for _ in $(seq 10); do cargo test --release --locked -p ecs --test platform || exit 1; done'
 cat "$report.tail" >>"$report" 2>/dev/null || true
