@@ -10,7 +10,7 @@ mod world;
 use explorer::{Bounds, Task, explore};
 use world::{Fault, World};
 
-/// All of them where they are few; else those with so many preemptions. `ECS_CHECK_PREEMPTIONS` asks for more.
+/// Those interleavings that take so many preemptions. `ECS_CHECK_PREEMPTIONS` asks for more.
 fn few(preemptions: usize) -> Bounds {
     let more = std::env::var("ECS_CHECK_PREEMPTIONS").ok().map(|number| number.parse().unwrap());
     Bounds { preemptions: Some(more.unwrap_or(preemptions)) }
