@@ -75,7 +75,7 @@ pub(super) fn simulation(summary: &Summary) -> String {
         text.push_str(&journeys(&summary.journeys));
     }
     for (persona, of) in &summary.personas {
-        text.push_str(&format!("\n{persona:15} {}", in_persona(of)));
+        text.push_str(&format!("\n{persona:17} {}", in_persona(of)));
     }
     if summary.wrong_ids > 0 {
         text.push_str(&format!("\nWRONG           {} answers named another event", summary.wrong_ids));

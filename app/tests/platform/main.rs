@@ -11,4 +11,5 @@ mod kill;
 mod known_faults;
 mod routes;
 mod streams;
+mod simulate;
 mod support;

@@ -1,6 +1,6 @@
 //! What people see of a running simulation: a panel on a terminal, plain lines elsewhere.
 //!
-//! Both are made of readings of the [`Meter`](super::Meter) alone, so watching costs the senders nothing.
+//! Both are made of readings of the [`Meter`] alone, so watching costs the senders nothing.
 
 mod panel;
 mod screen;

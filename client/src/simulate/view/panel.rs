@@ -102,21 +102,20 @@ fn events(reading: &Reading) -> Line {
     let settled = reading.accepted + reading.refused + reading.unanswered;
     let trouble = |count| if count > 0 { Paint::Bad } else { Paint::Plain };
     label("events")
-        .and(Paint::Plain, format!("{} sent   ", grouped(reading.sent)))
-        .and(Paint::Good, format!("{} accepted   ", grouped(reading.accepted)))
-        .and(trouble(reading.refused), format!("{} refused   ", grouped(reading.refused)))
-        .and(trouble(reading.unanswered), format!("{} unanswered   ", grouped(reading.unanswered)))
+        .and(Paint::Plain, format!("{} sent  ", grouped(reading.sent)))
+        .and(Paint::Good, format!("{} accepted  ", grouped(reading.accepted)))
+        .and(trouble(reading.refused), format!("{} refused  ", grouped(reading.refused)))
+        .and(trouble(reading.unanswered), format!("{} unanswered  ", grouped(reading.unanswered)))
         .and(Paint::Faint, format!("{} in flight", grouped(reading.sent.saturating_sub(settled))))
 }
 
 fn rate(heading: &Heading, recent: &Recent) -> Line {
-    let wanted =
-        heading.rate.map_or_else(|| "as many as it takes".to_owned(), |rate| format!("{}/s", rounded(rate)));
+    let wanted = heading.rate.map_or_else(|| "no limit".to_owned(), |rate| format!("{}/s", rounded(rate)));
     let behind = recent.behind();
     let late = if behind > Duration::from_millis(250) { Paint::Bad } else { Paint::Plain };
     label("rate")
         .and(Paint::Strong, format!("{}/s now", rounded(recent.rate())))
-        .and(Paint::Plain, format!("   {}/s on average   wanted {wanted}   ", rounded(recent.mean_rate())))
+        .and(Paint::Plain, format!("  {}/s on average  wanted {wanted}  ", rounded(recent.mean_rate())))
         .and(late, format!("{} ms behind", grouped(u64::try_from(behind.as_millis()).unwrap_or(u64::MAX))))
 }
 
@@ -125,19 +124,19 @@ fn latency(reading: &Reading, recent: &Recent) -> Line {
     let line = label("latency").and(
         Paint::Plain,
         format!(
-            "p50 {:.1} ms   p99 {:.1} ms   max {:.1} ms",
+            "p50 {:.1} ms  p99 {:.1} ms  max {:.1} ms",
             latencies.p50_ms, latencies.p99_ms, latencies.max_ms
         ),
     );
     let failed = reading.failed_attempts;
     let line = if failed > 0 {
-        line.and(Paint::Bad, format!("   {} attempts failed", grouped(failed)))
+        line.and(Paint::Bad, format!("  {} attempts failed", grouped(failed)))
     } else {
         line
     };
     match reading.at {
         Some(at) => {
-            line.and(Paint::Faint, format!("   it is {}", jiff::tz::Offset::UTC.to_datetime(at).date()))
+            line.and(Paint::Faint, format!("  it is {}", jiff::tz::Offset::UTC.to_datetime(at).date()))
         }
         None => line,
     }
@@ -147,7 +146,7 @@ fn journeys(reading: &Reading) -> Line {
     let [applied, denied, accepted, notified] = reading.journeys;
     label("journeys").and(
         Paint::Plain,
-        format!("{applied} applied   {denied} denied   {accepted} accepted an offer   {notified} notified"),
+        format!("{applied} applied  {denied} denied  {accepted} accepted an offer  {notified} notified"),
     )
 }
 
@@ -169,7 +168,7 @@ fn persona_line(persona: Persona, users: u64, (emotions, transactions): (u64, u6
 }
 
 fn label(name: &str) -> Line {
-    Line::new().and(Paint::Faint, format!("{name:10} "))
+    Line::new().and(Paint::Faint, format!("{name:9} "))
 }
 
 /// How many of so many cells a part fills.

@@ -46,11 +46,11 @@ fn the_panel_tells_all_that_matters() {
     for part in [
         "ecs simulate  500 users",
         " 67 %  60,953 of 90,112 events, 00:10, about 00:04 left",
-        "61,204 sent   60,950 accepted   3 refused   0 unanswered   251 in flight",
-        "1,000/s now   6,095/s on average   wanted 1,200/s   12 ms behind",
+        "61,204 sent  60,950 accepted  3 refused  0 unanswered  251 in flight",
+        "1,000/s now  6,095/s on average  wanted 1,200/s  12 ms behind",
         "p99 ",
-        "7 attempts failed   it is 2026-11-03",
-        "12 applied   3 denied   9 accepted an offer   8 notified",
+        "7 attempts failed  it is 2026-11-03",
+        "12 applied  3 denied  9 accepted an offer  8 notified",
         "steady-earner          225      30,000         8,000  ■■■■■■■■■■■······· 62.1 %",
         "fraudster               15         200           204",
     ] {
@@ -63,7 +63,7 @@ fn the_panel_before_events_and_without_an_end() {
     let provisioning = Reading { users: (500, 120), ..Reading::default() };
     let before = text(&panel(&heading(None), &recent(provisioning)));
     assert!(before.contains(" 24 %  120 of 500 users provisioned, 00:10"), "{before}");
-    assert!(before.contains("wanted as many as it takes") && !before.contains("journeys"), "{before}");
+    assert!(before.contains("wanted no limit") && !before.contains("journeys"), "{before}");
     let endless = text(&panel(&heading(None), &recent(Reading { expected: 0, ..reading() })));
     assert!(endless.contains("00:10, until it is stopped"), "{endless}");
     assert!(super::panel::panel(&heading(None), &Recent::new(Instant::now())).is_empty());
