@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # The long versions of the fault and property tests. Writes docs/soak.md; takes about half an hour on 2 cores.
-# SOAK_KILLS (default 200) and SOAK_CASES (default 20000) make it longer or shorter.
+# SOAK_KILLS (default 200), SOAK_CUTS (default 1000) and SOAK_CASES (default 20000) make it longer or shorter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kills=${SOAK_KILLS:-200}
+cuts=${SOAK_CUTS:-1000}
 cases=${SOAK_CASES:-20000}
 seed=${SOAK_SEED:-$(date +%s)}
 report=docs/soak.md
@@ -34,6 +35,11 @@ run "kill -9 under load, books balanced after each" "$kills kills" \
 grep -E "^[0-9]+ kills, seed" "$log" || true
 accepted=$(grep -oE '^[0-9]+ kills, seed .*' "$log" || true)
 [ -z "$accepted" ] || printf '\nAccepted by the journal of the kill run: `%s`.\n\n' "${accepted#*: }" >>"$report.tail"
+run "power cut under load, promises held against the wreck" "$cuts cuts" \
+    env ECS_TEST_CUTS="$cuts" ECS_TEST_SEED="$seed" \
+    cargo test --release --locked -p ecs --test power_loss -- --nocapture
+kept=$(grep -oE '[0-9]+ cuts, seed [0-9]+: .*' "$log" | tail -n 1 || true)
+[ -z "$kept" ] || printf '\nThe power cuts, what they hit and what was kept: `%s`.\n\n' "${kept#*: }" >>"$report.tail"
 run "arbitrary bytes to both ingestion endpoints" "$cases cases" \
     env PROPTEST_CASES="$cases" cargo test --release --locked -p ecs-emotion-ingestion -p ecs-transaction-ingestion
 run "contracts, by property" "$cases cases" \
