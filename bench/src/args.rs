@@ -28,10 +28,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) cdnow: Option<PathBuf>,
     /// Measures this binary of the platform instead of building one.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub(crate) binary: Option<PathBuf>,
     /// Where the reports, the platform's log and, meanwhile, its data go [default: target/bench].
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", global = true)]
     pub(crate) out: Option<PathBuf>,
     /// Puts the tables between the marks of this document, too.
     #[arg(long, value_name = "FILE", global = true)]
@@ -126,6 +126,7 @@ mod tests {
         check(&[], Mode::Default, 3);
         check(&["--long", "--rounds", "5"], Mode::Long, 5);
         check(&["--quick", "--rounds", "0"], Mode::Quick, 1);
+        check(&["steady", "--binary", "ecs", "--out", "folder", "--seconds", "5"], Mode::Default, 3);
         assert!(Args::try_parse_from(["bench", "--long", "--quick"]).is_err());
     }
 
