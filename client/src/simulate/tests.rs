@@ -259,6 +259,24 @@ async fn an_upload_that_is_refused_as_a_whole_is_reported_line_by_line() {
     assert_eq!(tools.meter.read().refused, 20);
 }
 
+/// Lines that may have arrived before they were refused are not noted as refused: the books would show them all the same.
+#[tokio::test]
+async fn a_refusal_after_a_broken_answer_proves_nothing() {
+    let stub = Stub::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let tools = tools(&stub, Some(Arc::new(Journal::create(&path).unwrap())));
+    let plan = Plan { transaction_share: Some(0.0), lines: Some(20), concurrency: 1, ..plan(20) };
+    let users = provision(&plan, &tools).await.unwrap();
+    stub.trouble([Trouble::TakenButBroken, Trouble::BadLines(5)]);
+    let summary = run_as(&plan, &tools, users).await.unwrap();
+    assert_eq!((summary.accepted, summary.refused.get(&422)), (16, Some(&4)));
+    let contents = Journal::read(&path).unwrap();
+    let report = check::journal(&contents.entries, &tools.client, Duration::ZERO).await.unwrap();
+    assert!(report.holds(), "{:?}", report.complaints());
+    assert_eq!((report.accepted.counted, report.refused, report.unanswered.arrived), (16, 0, 4));
+}
+
 #[tokio::test]
 async fn an_upload_that_stays_unanswered_is_never_taken_for_accepted() {
     let stub = Stub::start().await;

@@ -62,7 +62,9 @@ pub(super) async fn run(
 pub(super) fn news(before: &Reading, now: &Reading) -> Option<String> {
     let counts = Persona::ALL.into_iter().zip(before.personas.iter().zip(&now.personas));
     let events: Vec<(Persona, u64, u64)> = counts
-        .map(|(persona, (before, now))| (persona, now.0 - before.0, now.1 - before.1))
+        .map(|(persona, (before, now))| {
+            (persona, now.0.saturating_sub(before.0), now.1.saturating_sub(before.1))
+        })
         .filter(|(_, emotions, transactions)| emotions + transactions > 0)
         .collect();
     if events.is_empty() {

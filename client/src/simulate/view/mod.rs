@@ -21,8 +21,8 @@ use screen::Screen;
 const FRAME: Duration = Duration::from_millis(200);
 /// How often a line is printed where there is no panel.
 const LINE: Duration = Duration::from_secs(5);
-/// Over how many frames the rate and the percentiles of the moment are taken: ten seconds.
-const RECENT: usize = 50;
+/// Over how long the rate and the percentiles of the moment are taken.
+const RECENT: Duration = Duration::from_secs(10);
 
 /// How to show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +100,8 @@ impl Recent {
         }
         self.readings.push_back((now, reading));
         self.latencies.push_back(latencies);
-        if self.readings.len() > RECENT {
+        // Two readings stay in any case: a rate lies between them.
+        while self.readings.len() > 2 && self.readings.front().is_some_and(|(at, _)| now - *at > RECENT) {
             self.readings.pop_front();
             self.latencies.pop_front();
         }

@@ -70,6 +70,23 @@ fn the_panel_before_events_and_without_an_end() {
 }
 
 #[test]
+fn rates_and_latencies_are_those_of_the_last_ten_seconds() {
+    let begun = Instant::now();
+    let mut recent = Recent::new(begun);
+    for second in 0..60_u64 {
+        // A hundred a second at first, ten in the last half of the minute.
+        let accepted = if second < 30 { 100 * second } else { 3_000 + 10 * (second - 30) };
+        let mut latencies = Latencies::new();
+        latencies.record(Duration::from_millis(if second < 30 { 500 } else { 5 }));
+        let reading = Reading { sending: true, accepted, ..Reading::default() };
+        recent.add(begun + Duration::from_secs(second), reading, latencies);
+    }
+    assert!((recent.rate() - 10.0).abs() < 1e-9, "{}", recent.rate());
+    assert!((recent.mean_rate() - 3_290.0 / 59.0).abs() < 1e-9, "{}", recent.mean_rate());
+    assert!(recent.latencies().percentiles().max_ms < 10.0);
+}
+
+#[test]
 fn a_line_tells_the_same() {
     let line = line(&recent(reading())).text(usize::MAX, false);
     assert!(
