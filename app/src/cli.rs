@@ -8,10 +8,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use ecs_client::import::Mapping;
-
-use crate::role::Role;
 use ecs_client::simulate::population::Mix;
 use ecs_domain::Day;
+
+use crate::role::Role;
 use crate::settings::Flags;
 
 /// The Empathic Credit System: emotion events and transactions in, credit decisions out.
@@ -66,6 +66,8 @@ pub enum Command {
     Healthcheck,
     /// Show the settings in force, where each comes from, secrets hidden
     Config(ConfigArgs),
+    /// Print the description of all HTTP calls, in OpenAPI 3.1
+    Openapi,
 }
 
 /// `ecs serve`
@@ -136,13 +138,6 @@ pub struct SimulateArgs {
     /// Write what was sent and accepted to this file, for `ecs verify --journal`
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
-}
-
-/// `ecs import`
-#[derive(Debug, Subcommand)]
-pub enum ImportCommand {
-    /// Purchases or sales, one row each; running it again sends only what is missing
-    Transactions(ImportArgs),
     /// Write who of the users would default on a credit to this file, as CSV; the platform never hears of it
     #[arg(long, value_name = "FILE")]
     pub outcomes: Option<PathBuf>,
@@ -155,6 +150,13 @@ pub enum ImportCommand {
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `ecs import`
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// Purchases or sales, one row each; running it again sends only what is missing
+    Transactions(ImportArgs),
 }
 
 /// `ecs import transactions`
@@ -222,7 +224,8 @@ impl Cli {
             | Command::Verify(_)
             | Command::DeadLetters(_)
             | Command::Healthcheck
-            | Command::Config(_) => {}
+            | Command::Config(_)
+            | Command::Openapi => {}
         }
         Flags { config: self.settings.config.clone(), set }
     }

@@ -7,6 +7,7 @@ mod healthcheck;
 mod import;
 mod in_words;
 mod migrate;
+mod openapi;
 mod reach;
 mod serve;
 mod simulate;
@@ -55,6 +56,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> ExitCode {
 fn dispatch(cli: &Cli, settings: &Settings, raw: &Raw) -> anyhow::Result<Outcome> {
     match &cli.command {
         Command::Config(args) => config::run(args, raw),
+        Command::Openapi => Ok(openapi::run()),
         Command::Serve(_) => {
             logging::start(raw).map_err(anyhow::Error::msg)?;
             block_on(serve::run(settings))

@@ -158,7 +158,7 @@ async fn the_answers_are_the_same_without_a_cache() {
 }
 
 impl TestApp {
-    fn platform_now(&self) -> ecs_domain::Timestamp {
+    pub(crate) fn platform_now(&self) -> ecs_domain::Timestamp {
         use ecs_domain::Clock as _;
         self.clock.now()
     }

@@ -9,6 +9,7 @@ mod idempotency;
 mod journey;
 mod kill;
 mod known_faults;
+mod openapi;
 mod routes;
 mod streams;
 mod simulate;

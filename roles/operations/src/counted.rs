@@ -75,7 +75,7 @@ struct Request {
     get, path = "/v1/operations/books/counted", operation_id = "listCounted", tag = tag::OPERATIONS,
     security(("bearer" = [])),
     params(
-        ("ledger" = String, Query, description = "`emotions` or `transactions`."),
+        ("ledger" = String, Query, description = "`emotions` or `transactions`.", example = json!("emotions")),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10000, description = "How many at most; 1,000 unless said otherwise."),
         ("after_day" = Option<ecs_web::openapi::Day>, Query, description = "The last event's day."),
         ("after_user" = Option<ecs_web::openapi::Id>, Query, description = "The last event's user."),

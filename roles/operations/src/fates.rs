@@ -67,11 +67,15 @@ pub(crate) struct Fates {
 }
 
 fn ledgers() -> ObjectBuilder {
-    one_of(["emotions", "transactions"])
+    one_of(["emotions", "transactions"]).description(Some("Emotion events or transactions."))
 }
 
 fn fate_list() -> ArrayBuilder {
-    ArrayBuilder::new().items(one_of(["counted", "discarded", "dead_lettered", "pending", "unknown"]))
+    let fates = one_of(["counted", "discarded", "dead_lettered", "pending", "unknown"]);
+    ArrayBuilder::new().items(fates).description(Some(
+        "Counted, discarded for lack of consent, dead-lettered, pending (replayed and on its way again), or unknown: on \
+         its way for the first time, or never accepted.",
+    ))
 }
 
 /// Ask for fates

@@ -2,7 +2,7 @@
 
 use utoipa::PartialSchema as _;
 use utoipa::openapi::header::{Header, HeaderBuilder};
-use utoipa::openapi::path::{HttpMethod, Operation, PathItem};
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::schema::{Components, ObjectBuilder, Ref, Schema, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi, RefOr, Response};
@@ -27,28 +27,16 @@ pub fn complete(document: &mut OpenApi) {
         add_headers(&mut response, name == "Unavailable");
         components.responses.insert(name, response.into());
     }
+    flow::join(&mut document.info.description);
     components.schemas.values_mut().for_each(flow::schema);
     for item in document.paths.paths.values_mut() {
-        for operation in operations_mut(item) {
+        for operation in operations(item) {
             finish(operation, components);
         }
     }
 }
 
-/// The operations of a path, each with its method.
-pub fn operations(item: &PathItem) -> impl Iterator<Item = (HttpMethod, &Operation)> {
-    [
-        (HttpMethod::Get, &item.get),
-        (HttpMethod::Put, &item.put),
-        (HttpMethod::Post, &item.post),
-        (HttpMethod::Delete, &item.delete),
-        (HttpMethod::Patch, &item.patch),
-    ]
-    .into_iter()
-    .filter_map(|(method, operation)| operation.as_ref().map(|operation| (method, operation)))
-}
-
-fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
 }
 

@@ -1,7 +1,7 @@
 //! Doc comments are wrapped for editors. Pages show a line break where the source has one, so lines are joined again.
 
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::schema::Object;
+use utoipa::openapi::schema::{Object, OneOf};
 use utoipa::openapi::{RefOr, Schema};
 
 pub(super) fn operation(operation: &mut Operation) {
@@ -13,7 +13,7 @@ pub(super) fn schema(schema: &mut RefOr<Schema>) {
     match schema {
         RefOr::T(Schema::Object(shape)) => object(shape),
         RefOr::T(Schema::Array(array)) => join(&mut array.description),
-        RefOr::T(Schema::OneOf(one)) => join(&mut one.description),
+        RefOr::T(Schema::OneOf(one)) => either(one),
         RefOr::T(Schema::AllOf(all)) => {
             join(&mut all.description);
             all.items.iter_mut().for_each(self::schema);
@@ -22,12 +22,25 @@ pub(super) fn schema(schema: &mut RefOr<Schema>) {
     }
 }
 
+/// A field that may be null: what it is stands at the field, not at one of the two things that it may be.
+fn either(one: &mut OneOf) {
+    for item in &mut one.items {
+        if let RefOr::Ref(reference) = item
+            && one.description.is_none()
+            && !reference.description.is_empty()
+        {
+            one.description = Some(std::mem::take(&mut reference.description));
+        }
+    }
+    join(&mut one.description);
+}
+
 fn object(object: &mut Object) {
     join(&mut object.description);
     object.properties.values_mut().for_each(schema);
 }
 
-fn join(text: &mut Option<String>) {
+pub(super) fn join(text: &mut Option<String>) {
     if let Some(text) = text {
         *text = joined(text);
     }
@@ -36,14 +49,16 @@ fn join(text: &mut Option<String>) {
 /// Paragraphs, items of lists and rows of tables stay apart.
 fn joined(text: &str) -> String {
     let mut joined = String::with_capacity(text.len());
-    let mut after_blank = true;
+    let (mut after_blank, mut in_code) = (true, false);
     for line in text.trim().lines() {
-        let apart = line.is_empty() || after_blank || line.starts_with(['-', '|', '`']);
+        let fence = line.starts_with("```");
+        let apart = line.is_empty() || after_blank || fence || in_code || line.starts_with(['-', '|']);
         if !joined.is_empty() {
             joined.push(if apart { '\n' } else { ' ' });
         }
         joined.push_str(line.trim());
-        after_blank = line.is_empty();
+        in_code ^= fence;
+        after_blank = line.is_empty() || (fence && !in_code);
     }
     joined
 }
@@ -59,6 +74,8 @@ mod tests {
         check("one\ntwo\n\nthree\nfour", "one two\n\nthree four");
         check("one:\n\n- two\n- three", "one:\n\n- two\n- three");
         check("a | b", "a | b");
+        check("the\n`key` of", "the `key` of");
+        check("see:\n```\na\n```", "see:\n```\na\n```");
         check("", "");
     }
 }

@@ -12,7 +12,7 @@ mod params;
 mod problems;
 mod types;
 
-pub use complete::{complete, operations};
+pub use complete::complete;
 pub use params::{OfferPath, PageQuery, UserPath};
 pub use types::{Day, Id, Instant, Money, Rate, one_of};
 pub use utoipa_axum::router::OpenApiRouter;

@@ -7,6 +7,7 @@ use ecs_domain::{Violation, Violations};
 use serde_json::Value;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::schema::{Schema, SchemaType, Type};
 use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 use crate::Problem;
@@ -70,13 +71,22 @@ fn implied(operation: &Operation) -> Vec<Code> {
     }
     for parameter in operation.parameters.iter().flatten() {
         if let RefOr::T(parameter) = parameter {
-            codes.push(Code::Invalid);
-            if parameter.parameter_in == ParameterIn::Query {
+            let in_query = parameter.parameter_in == ParameterIn::Query;
+            // Any text fits into a path: what it names is there or not.
+            if in_query || !is_any_text(parameter.schema.as_ref()) {
+                codes.push(Code::Invalid);
+            }
+            if in_query {
                 codes.push(Code::Malformed);
             }
         }
     }
     codes
+}
+
+fn is_any_text(schema: Option<&RefOr<Schema>>) -> bool {
+    let Some(RefOr::T(Schema::Object(object))) = schema else { return false };
+    object.schema_type == SchemaType::Type(Type::String) && object.format.is_none()
 }
 
 /// Problems that share a status stand under the name of the middle one: an outage, between load and lateness.

@@ -3,12 +3,16 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::response::Parts;
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
+
+use crate::openapi::contract::Contract;
 
 /// Sends requests to one address.
 pub(crate) struct Http {
@@ -70,14 +74,31 @@ impl Http {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Option<Answer> {
+        let response = self.begin(method, path, headers, body.into()).await?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.ok()?.to_bytes();
+        let answer = Answer { status: head.status, headers: head.headers, body };
+        Contract::get().check(method, path, &answer);
+        Some(answer)
+    }
+
+    /// The head of an answer whose body may have no end.
+    pub(crate) async fn head_of(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Parts {
+        self.begin(method, path, headers, Bytes::new()).await.unwrap().into_parts().0
+    }
+
+    async fn begin(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Option<Response<Incoming>> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self.client.request(request.body(Full::new(body.into())).unwrap()).await.ok()?;
-        let (head, body) = response.into_parts();
-        let body = body.collect().await.ok()?.to_bytes();
-        Some(Answer { status: head.status, headers: head.headers, body })
+        self.client.request(request.body(Full::new(body)).unwrap()).await.ok()
     }
 }
 

@@ -87,9 +87,10 @@ impl From<Letter> for LetterView {
 }
 
 fn kinds() -> ObjectBuilder {
-    one_of(DeadLetterKind::ALL.map(DeadLetterKind::as_str))
+    one_of(DeadLetterKind::ALL.map(DeadLetterKind::as_str)).description(Some("What kind of trouble it was."))
 }
 
 fn states() -> ObjectBuilder {
     one_of(DeadLetterState::ALL.map(DeadLetterState::as_str))
+        .description(Some("Whether it waits, was replayed, or was dropped."))
 }
