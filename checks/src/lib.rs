@@ -5,6 +5,7 @@
 //! model can reach, and then holds the same model against the real code over sequences that proptest makes. Each
 //! model also takes a planted fault, and a test shows that the exploration finds it: a check that can't fail says nothing.
 
+pub mod group_commit;
 pub mod offers;
 pub mod outbox;
 
