@@ -2,7 +2,7 @@
 //!
 //! A role lists its handlers once, in an [`OpenApiRouter`]: the router serves them, and what `#[utoipa::path]` says above
 //! each of them is its part of the document. What follows from how roles are built is not repeated at each handler:
-//! [`complete`] adds the problems of the extractors and layers, the headers of every answer, the security schemes, and
+//! [`complete()`] adds the problems of the extractors and layers, the headers of every answer, the security schemes, and
 //! the examples that stand at the shapes. A handler says what is its own: a summary, a body, an answer, and the
 //! problems that it makes itself, each with a description in the words that the client reads.
 
