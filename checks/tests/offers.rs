@@ -112,20 +112,37 @@ async fn look(store: &dyn Store) -> Answer {
     Answer::Seen(seen)
 }
 
-/// A few calls at the same time, at a tick.
+/// A few calls at the same time, and then again a few; mostly a little later.
 fn rounds() -> impl Strategy<Value = Vec<Vec<Call>>> {
     // Numbers are made distinct below; decisions of one number would be one decision.
-    let one = |tick: u8| {
-        prop_oneof![
-            2 => Just(Call::Decide(0, tick)),
-            4 => (0_u8..4).prop_map(move |number| Call::Accept(number, tick)),
-            1 => (0_u8..4).prop_map(move |number| Call::AcceptAsAnother(number, tick)),
-            4 => (0_u8..4).prop_map(move |number| Call::Activate(number, tick)),
-            2 => Just(Call::Expire(tick)),
-        ]
-    };
-    let round = (0_u8..10).prop_flat_map(move |tick| proptest::collection::vec(one(tick), 1..5));
-    proptest::collection::vec(round, 1..12)
+    let one = prop_oneof![
+        2 => Just(Call::Decide(0, 0)),
+        4 => (0_u8..3).prop_map(|number| Call::Accept(number, 0)),
+        1 => (0_u8..3).prop_map(|number| Call::AcceptAsAnother(number, 0)),
+        4 => (0_u8..3).prop_map(|number| Call::Activate(number, 0)),
+        2 => Just(Call::Expire(0)),
+    ];
+    let later = prop_oneof![4 => Just(0_i8), 3 => Just(1), 1 => Just(2), 1 => Just(-1)];
+    let round = (later, proptest::collection::vec(one, 1..5));
+    proptest::collection::vec(round, 4..16).prop_map(|rounds| {
+        let mut tick = 0_u8;
+        let mut at_tick = |(later, calls): (i8, Vec<Call>)| {
+            tick = tick.saturating_add_signed(later);
+            calls.into_iter().map(|call| timed(call, tick)).collect()
+        };
+        rounds.into_iter().map(&mut at_tick).collect()
+    })
+}
+
+fn timed(call: Call, tick: u8) -> Call {
+    match call {
+        Call::Decide(number, _) => Call::Decide(number, tick),
+        Call::Accept(number, _) => Call::Accept(number, tick),
+        Call::AcceptAsAnother(number, _) => Call::AcceptAsAnother(number, tick),
+        Call::Activate(number, _) => Call::Activate(number, tick),
+        Call::Expire(_) => Call::Expire(tick),
+        Call::Look => Call::Look,
+    }
 }
 
 /// Decisions make offers 0, 1, 2, … so that the others meet them.

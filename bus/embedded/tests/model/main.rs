@@ -29,8 +29,8 @@ enum Action {
     Ack(usize, End),
     /// A member asks for another delivery after so many seconds.
     Retry(usize, End, u64),
-    /// A member settles again what it has settled, or lost, before.
-    SettleAgain(usize),
+    /// A member settles again a delivery that it has settled, or lost, before: one of those, by number.
+    SettleAgain(usize, usize),
     /// A member goes, and comes again.
     Leave(usize),
     /// Seconds pass, or the clock is set back.
@@ -57,15 +57,15 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         8 => member().prop_map(Action::Take),
         6 => (member(), end()).prop_map(|(member, end)| Action::Ack(member, end)),
         4 => (member(), end(), 0_u64..20).prop_map(|(member, end, after)| Action::Retry(member, end, after)),
-        1 => member().prop_map(Action::SettleAgain),
+        3 => (member(), 0_usize..50).prop_map(|(member, which)| Action::SettleAgain(member, which)),
         2 => member().prop_map(Action::Leave),
         3 => (1_i64..40).prop_map(Action::Clock),
-        1 => (-40_i64..-1).prop_map(Action::Clock),
+        2 => (-40_i64..-1).prop_map(Action::Clock),
         1 => (0_i64..60).prop_map(Action::Prune),
         2 => Just(Action::Crash),
         1 => Just(Action::Restart),
     ];
-    proptest::collection::vec(one, 1..50)
+    proptest::collection::vec(one, 1..80)
 }
 
 async fn replay(actions: Vec<Action>) {
@@ -78,7 +78,7 @@ async fn replay(actions: Vec<Action>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(48), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(96), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn members_see_what_the_contract_allows_and_nothing_is_lost(actions in actions()) {

@@ -47,8 +47,8 @@ struct Member {
     subscription: Box<dyn Subscription>,
     /// The tags of what it holds, by position.
     tags: BTreeMap<u64, Tag>,
-    /// The tag that it settled last.
-    settled: Option<Tag>,
+    /// All that it ever got.
+    past: Vec<(u64, Tag)>,
 }
 
 fn open(folder: &tempfile::TempDir, clock: &Arc<Seconds>) -> EmbeddedBus {
@@ -65,7 +65,7 @@ async fn join(bus: &EmbeddedBus, member: usize) -> Member {
     let lease = Duration::from_secs(LEASE.unsigned_abs());
     let options = SubscribeOptions { max_batch: 1 + member, linger: Duration::ZERO, lease };
     let subscription = within(bus.subscribe(SUBJECT, GROUPS[group(member)], options)).await.unwrap();
-    Member { subscription, tags: BTreeMap::new(), settled: None }
+    Member { subscription, tags: BTreeMap::new(), past: Vec::new() }
 }
 
 /// Events are numbered as they stand in the log.
@@ -122,12 +122,7 @@ impl Scene {
                 }
             }
             Action::Retry(member, end, after) => self.retry(member, end, after, now).await,
-            Action::SettleAgain(member) => {
-                if let Some(tag) = self.members[member].settled {
-                    self.group(member).looks_at(now);
-                    self.settle(member, tag, Verdict::Ack).await;
-                }
-            }
+            Action::SettleAgain(member, which) => self.settle_again(member, which, now).await,
             Action::Leave(member) => {
                 self.group(member).leave(member, now);
                 self.members[member] = join(self.bus(), member).await;
@@ -166,6 +161,7 @@ impl Scene {
             let published_at = self.published[usize::try_from(position).unwrap() - 1];
             assert_eq!(delivery.published_at.as_second(), published_at);
             self.members[member].tags.insert(position, delivery.tag);
+            self.members[member].past.push((position, delivery.tag));
         }
         let taken: Vec<(u64, u32)> =
             batch.iter().map(|delivery| (position(delivery), delivery.attempt)).collect();
@@ -183,7 +179,22 @@ impl Scene {
     async fn settle(&mut self, member: usize, tag: Tag, verdict: Verdict) {
         let member = &mut self.members[member];
         within(member.subscription.settle(vec![Settlement { tag, verdict }])).await.unwrap();
-        member.settled = Some(tag);
+    }
+
+    /// What was settled before, or went to others, is not settled by this.
+    async fn settle_again(&mut self, member: usize, which: usize, now: i64) {
+        let held = self.group(member).held_by(member);
+        let Member { past, tags, .. } = &self.members[member];
+        let is_held = |position: &u64| held.iter().any(|(held, _)| held == position);
+        let old: Vec<Tag> = past
+            .iter()
+            .filter(|(position, tag)| !is_held(position) || tags[position] != *tag)
+            .map(|(_, tag)| *tag)
+            .collect();
+        if !old.is_empty() {
+            self.settle(member, old[which % old.len()], Verdict::Ack).await;
+            self.group(member).looks_at(now);
+        }
     }
 
     async fn ack(&mut self, member: usize, position: u64, now: i64) {
