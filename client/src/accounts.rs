@@ -120,10 +120,10 @@ struct Grant {
 }
 
 impl Client {
-    /// Registers somebody with an e-mail address and a password.
+    /// Registers somebody with an e-mail address and a password. It is retried.
     pub async fn register(&self, email: &str, password: &str) -> Result<Account, CallError> {
         let path = PathAndQuery::from_static("/v1/auth/register");
-        self.call(Method::POST, path, Auth::Nothing, &Login { email, password }).await
+        self.create(path, Auth::Nothing, &Login { email, password }).await?.read()
     }
 
     /// Logs somebody in.
@@ -132,23 +132,14 @@ impl Client {
         self.call(Method::POST, path, Auth::Nothing, &Login { email, password }).await
     }
 
-    /// Makes a user without a password, or finds the one that `external_id` was given to before. With an external id
-    /// the call has one effect however often it is made, and is retried.
+    /// Makes a user without a password, or finds the one that `external_id` was given to before. It is retried.
     pub async fn provision(
         &self,
         external_id: Option<&str>,
         email: Option<&str>,
     ) -> Result<Provisioned, CallError> {
-        let body = to_json(&Provision { external_id, email })?;
-        let retries = if external_id.is_some() { self.retries } else { crate::Retries::NONE };
-        retries.run(|| self.provision_once(body.clone()), |_| {}).await
-    }
-
-    async fn provision_once(&self, body: Bytes) -> Result<Provisioned, CallError> {
         let path = PathAndQuery::from_static("/v1/users");
-        let json = HeaderValue::from_static("application/json");
-        let request = self.request(Method::POST, path, Auth::Token, json, one_piece(body))?;
-        let answer = self.exchange(request).await?.good()?;
+        let answer = self.create(path, Auth::Token, &Provision { external_id, email }).await?;
         let Identified { id } = answer.read()?;
         Ok(Provisioned { user: id, created: answer.status == StatusCode::CREATED })
     }

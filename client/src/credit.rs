@@ -87,12 +87,34 @@ impl Client {
         self.get(path, Auth::Token).await
     }
 
-    /// Accepts an offer. It is activated in the background.
+    /// Accepts an offer. It is activated in the background. It is retried.
     pub async fn accept(&self, offer: OfferId, user: UserId) -> Result<(), CallError> {
         let path = path(format!("/v1/credit-offers/{offer}/accept"))?;
-        let answer: serde_json::Value =
-            self.call(Method::POST, path, Auth::Token, &Acceptance { user_id: user }).await?;
-        drop(answer);
-        Ok(())
+        self.create(path, Auth::Token, &Acceptance { user_id: user }).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stub::{Stub, Trouble};
+    use uuid::Uuid;
+
+    #[tokio::test]
+    async fn an_acceptance_is_repeated_under_its_key() {
+        let stub = Stub::start().await;
+        let accept = async || {
+            stub.client.accept(OfferId::new(Uuid::from_u128(1)), UserId::new(Uuid::from_u128(2))).await
+        };
+        let troubles = [Trouble::TakenButBroken, Trouble::UnderWay, Trouble::Busy(0)];
+        stub.memory.lock().unwrap().acceptance_troubles.extend(troubles);
+        accept().await.unwrap();
+        accept().await.unwrap();
+        stub.memory.lock().unwrap().acceptance_troubles.push_back(Trouble::Status(409));
+        assert!(matches!(accept().await, Err(CallError::Refused { status: 409, .. })), "final");
+        let keys = stub.memory.lock().unwrap().keys.clone();
+        assert!(keys[..4].iter().all(|key| *key == keys[0]), "{keys:?}");
+        assert_eq!(keys.len(), 6);
+        assert!(keys[4] != keys[0] && keys[5] != keys[4], "each call has a key of its own: {keys:?}");
     }
 }

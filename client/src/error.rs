@@ -16,10 +16,11 @@ pub enum CallError {
         /// What it said.
         problem: Problem,
     },
-    /// The platform can't take the call now (503), or takes no more of them for the moment (429).
+    /// The platform can't take the call now (503), takes no more of them for the moment (429), or is still at work on an
+    /// earlier attempt of it (409).
     #[error("not available at the moment (status {status})")]
     Unavailable {
-        /// 429 or 503.
+        /// 409, 429 or 503.
         status: u16,
         /// How long it asked to be left alone.
         retry_after: Option<Duration>,
@@ -61,7 +62,8 @@ impl CallError {
     #[must_use]
     pub fn may_have_happened(&self) -> bool {
         match self {
-            Self::Refused { status, .. } | Self::Unavailable { status, .. } => *status >= 500,
+            Self::Refused { status, .. } => *status >= 500,
+            Self::Unavailable { status, .. } => *status != 429,
             Self::Transport(error) => *error != TransportError::Unreachable,
         }
     }
@@ -155,6 +157,7 @@ mod tests {
         check(refused(500), true, true);
         check(CallError::Unavailable { status: 503, retry_after: None }, true, true);
         check(CallError::Unavailable { status: 429, retry_after: None }, true, false);
+        check(CallError::Unavailable { status: 409, retry_after: None }, true, true);
         check(TransportError::Unreachable.into(), true, false);
         check(TransportError::Broken.into(), true, true);
         check(TransportError::Deadline(Duration::from_secs(1)).into(), true, true);

@@ -25,6 +25,8 @@ pub(crate) enum Trouble {
     TakenButBroken,
     /// This status, with a problem body.
     Status(u16),
+    /// 409, asking to come back at once: an earlier attempt is being worked on.
+    UnderWay,
     /// Something that is no JSON.
     Garbage,
     /// Of an upload, every so manieth line is rejected for the moment; a single event is taken.
@@ -45,6 +47,10 @@ pub(crate) struct Memory {
     pub(crate) users: HashMap<String, UserId>,
     pub(crate) troubles: VecDeque<Trouble>,
     pub(crate) offers: HashMap<UserId, Uuid>,
+    /// What the next acceptances are answered instead.
+    pub(crate) acceptance_troubles: VecDeque<Trouble>,
+    /// The `Idempotency-Key` of each acceptance.
+    pub(crate) keys: Vec<String>,
 }
 
 /// A running stub.
@@ -148,6 +154,7 @@ fn answered(trouble: Option<Trouble>, usual: &Value) -> Response {
         Some(Trouble::Busy(seconds)) => {
             (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", seconds.to_string())]).into_response()
         }
+        Some(Trouble::UnderWay) => (StatusCode::CONFLICT, [("retry-after", "0")]).into_response(),
         Some(Trouble::TakenButBroken) => {
             let broken = futures::stream::once(async { Err::<Bytes, _>(std::io::Error::other("gone")) });
             axum::body::Body::from_stream(broken).into_response()
@@ -177,9 +184,11 @@ async fn analyse(State(memory): Shared, Path(user): Path<UserId>) -> String {
     )
 }
 
-async fn accept(Path(_): Path<Uuid>) -> Response {
-    let answer = json!({"status": "offer acceptance is being processed"});
-    (StatusCode::ACCEPTED, answer.to_string()).into_response()
+async fn accept(State(memory): Shared, Path(_): Path<Uuid>, headers: HeaderMap) -> Response {
+    let mut memory = memory.lock().unwrap();
+    memory.keys.push(headers["idempotency-key"].to_str().unwrap().to_owned());
+    let trouble = memory.acceptance_troubles.pop_front();
+    answered(trouble, &json!({"status": "offer acceptance is being processed"}))
 }
 
 async fn notifications(State(memory): Shared, Path(user): Path<UserId>) -> String {

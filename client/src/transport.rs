@@ -17,12 +17,14 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use crate::{CallError, Problem, Retries, TransportError};
 
 /// The longest answer that is read, in bytes. The books list up to 10,000 keys at a time.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 const INTERNAL_KEY: HeaderName = HeaderName::from_static("x-internal-key");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Nearly every body is one piece; only NDJSON comes in a stream.
@@ -124,6 +126,26 @@ impl Client {
     ) -> Result<T, CallError> {
         let request = self.request(method, path, auth, JSON, one_piece(to_json(document)?))?;
         self.exchange(request).await?.good()?.read()
+    }
+
+    /// Sends a document that creates something, under a key of its own: it has one effect however often it is sent, and
+    /// is retried.
+    pub(crate) async fn create(
+        &self,
+        path: PathAndQuery,
+        auth: Auth,
+        document: &(impl Serialize + Sync),
+    ) -> Result<Answer, CallError> {
+        let body = to_json(document)?;
+        let key = HeaderValue::from_str(&Uuid::new_v4().to_string());
+        let key = key.map_err(|_| TransportError::Unreadable("request".to_owned()))?;
+        let attempt = || async {
+            let mut request =
+                self.request(Method::POST, path.clone(), auth, JSON, one_piece(body.clone()))?;
+            request.headers_mut().insert(IDEMPOTENCY_KEY, key.clone());
+            self.exchange(request).await?.good()
+        };
+        self.retries.run(attempt, |_| {}).await
     }
 
     /// Reads a document.
@@ -238,11 +260,15 @@ impl Answer {
     pub(crate) fn good(self) -> Result<Self, CallError> {
         match self.status {
             status if status.is_success() => Ok(self),
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                Err(CallError::Unavailable { status: self.status.as_u16(), retry_after: self.retry_after })
-            }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => self.unavailable(),
+            // An earlier attempt of the same call is still being worked on.
+            StatusCode::CONFLICT if self.retry_after.is_some() => self.unavailable(),
             status => Err(CallError::Refused { status: status.as_u16(), problem: Problem::read(&self.body) }),
         }
+    }
+
+    fn unavailable<T>(&self) -> Result<T, CallError> {
+        Err(CallError::Unavailable { status: self.status.as_u16(), retry_after: self.retry_after })
     }
 
     /// The document. serde's own message may quote the value it stumbled over, so only the place is told.
