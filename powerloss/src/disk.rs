@@ -31,6 +31,7 @@ pub struct Image {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
     PowerLost,
+    NotFlushed,
     Busy,
     NotThere,
 }
@@ -50,6 +51,9 @@ pub(crate) struct State {
     last_number: u64,
     operations: u64,
     trigger: Option<Trigger>,
+    /// The sync so many from now fails.
+    failing_sync: Option<u64>,
+    failed_syncs: u64,
     cut: Option<Cut>,
     /// Syncs under way.
     pub(crate) syncing: BTreeMap<Owner, FileName>,
@@ -94,9 +98,17 @@ impl Disk {
         self.state().trigger = Some(trigger);
     }
 
-    /// Takes the trigger back.
+    /// Takes the trigger back, and a failure of a sync.
     pub fn disarm(&self) {
-        self.state().trigger = None;
+        let mut state = self.state();
+        state.trigger = None;
+        state.failing_sync = None;
+    }
+
+    /// Makes a sync to come fail: 1 is the next. As on Linux, what it should have flushed will never be, though it can still be
+    /// read, and the sync after it knows nothing of that.
+    pub fn fail_sync(&self, nth: u64) {
+        self.state().failing_sync = Some(nth);
     }
 
     /// Cuts the power at this moment, if it is still on.
@@ -122,6 +134,12 @@ impl Disk {
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.state().operations
+    }
+
+    /// How many syncs have failed.
+    #[must_use]
+    pub fn failed_syncs(&self) -> u64 {
+        self.state().failed_syncs
     }
 
     /// What a cut leaves on the platter; the power goes now if it is still on.
@@ -222,6 +240,17 @@ impl State {
         }
         self.cut = Some(cut);
         Err(Failure::PowerLost)
+    }
+
+    /// Counts a sync, and says whether it is the one that fails.
+    pub(crate) fn sync_fails(&mut self) -> bool {
+        self.failing_sync = self.failing_sync.map(|nth| nth.saturating_sub(1));
+        let fails = self.failing_sync == Some(0);
+        if fails {
+            self.failing_sync = None;
+            self.failed_syncs += 1;
+        }
+        fails
     }
 
     fn cut_in(&self, file: &FileName, action: Action) -> Cut {

@@ -62,6 +62,10 @@ impl Handle {
         std::thread::sleep(self.disk.sync_time);
         let mut state = self.disk.alive()?;
         state.syncing.remove(&self.owner);
+        if state.sync_fails() {
+            state.inode(self.inode).forsaken(mark);
+            return Err(Failure::NotFlushed);
+        }
         state.inode(self.inode).flushed(mark);
         if self.sync_folder {
             state.directory.sync();

@@ -73,12 +73,20 @@ impl Inode {
 
     /// The changes up to `mark` are on the platter.
     pub(crate) fn flushed(&mut self, mark: u64) {
-        let first = self.changes - self.unsynced.len() as u64;
-        for _ in first..mark {
-            if let Some(change) = self.unsynced.pop_front() {
-                change.apply(&mut self.durable);
-            }
+        for change in self.take(mark) {
+            change.apply(&mut self.durable);
         }
+    }
+
+    /// The changes up to `mark` will never be on the platter, and nobody keeps trying.
+    pub(crate) fn forsaken(&mut self, mark: u64) {
+        drop(self.take(mark));
+    }
+
+    fn take(&mut self, mark: u64) -> Vec<Change> {
+        let first = self.changes - self.unsynced.len() as u64;
+        let count = usize::try_from(mark.saturating_sub(first)).unwrap_or(usize::MAX);
+        self.unsynced.drain(..count.min(self.unsynced.len())).collect()
     }
 
     /// What is left of the file after a cut.

@@ -27,6 +27,8 @@
 //! - **Shared memory is memory**: gone with the power.
 //! - **A process may die before the machine does** ([`Disk::outlived`]): the next one reads what the first wrote, and that is still
 //!   not synced.
+//! - **A sync may fail** ([`Disk::fail_sync`]), and as on Linux that is told once: what it should have flushed can be read as before
+//!   and is never written.
 //!
 //! Everything is drawn from a seed: the same changes and the same seed give the same wreck.
 

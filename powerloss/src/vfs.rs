@@ -89,6 +89,7 @@ fn code(result: Result<(), Failure>) -> c_int {
     match result {
         Ok(()) => ffi::SQLITE_OK,
         Err(Failure::PowerLost) => ffi::SQLITE_IOERR,
+        Err(Failure::NotFlushed) => ffi::SQLITE_IOERR_FSYNC,
         Err(Failure::Busy) => ffi::SQLITE_BUSY,
         Err(Failure::NotThere) => ffi::SQLITE_CANTOPEN,
     }

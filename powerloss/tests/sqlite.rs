@@ -105,6 +105,36 @@ fn a_cut_while_the_database_is_made_leaves_one_that_can_be_made() {
     }
 }
 
+/// SQLite writes a commit anew whose sync failed, and doesn't trust the next sync with it.
+#[test]
+fn what_was_committed_after_a_failed_sync_survives() {
+    let folder = tempfile::tempdir().unwrap();
+    for failing in 1..40 {
+        let disk = Disk::blank(SYNC);
+        let mount = disk.mount(folder.path()).unwrap();
+        let connection = open(folder.path(), "full").unwrap();
+        disk.fail_sync(failing);
+        let (mut last, mut failures) = (0, 0);
+        for _ in 0..60 {
+            match connection.execute("INSERT INTO t VALUES (?1, ?2)", (last + 1, "x".repeat(500))) {
+                Ok(_) => last += 1,
+                Err(_) => failures += 1,
+            }
+        }
+        // A failure that hits a checkpoint fails no commit.
+        assert!(failures <= 1, "sync {failing}");
+        disk.cut_now();
+        drop((connection, mount));
+        for seed in 0..10 {
+            let again = Disk::restored(disk.wreck(seed).0, SYNC);
+            let _mount = again.mount(folder.path()).unwrap();
+            let connection = open(folder.path(), "full").unwrap();
+            let count: i64 = connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
+            assert_eq!((count, integrity(&connection).as_str()), (last, "ok"), "sync {failing}, seed {seed}");
+        }
+    }
+}
+
 #[test]
 fn nothing_works_without_power() {
     let folder = tempfile::tempdir().unwrap();
