@@ -38,19 +38,23 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let result = match &args.command {
-        Some(Command::LimitServer { answer }) => limits::http::serve(*answer),
-        Some(Command::Steady { seconds }) => run::steady(&args, *seconds),
-        Some(Command::Report { file }) => show(file, args.write.as_deref()),
-        Some(Command::Compare { old, new }) => compare(old, new),
-        None => run::run(&args),
-    };
+    let result = process::allow_files().and_then(|()| start(&args));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say::complain(&format!("{error:#}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+fn start(args: &Args) -> anyhow::Result<()> {
+    match &args.command {
+        Some(Command::LimitServer { answer }) => limits::http::serve(*answer),
+        Some(Command::Steady { seconds }) => run::steady(args, *seconds),
+        Some(Command::Report { file }) => show(file, args.write.as_deref()),
+        Some(Command::Compare { old, new }) => compare(old, new),
+        None => run::run(args),
     }
 }
 

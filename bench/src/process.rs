@@ -1,6 +1,23 @@
-//! What the kernel says about a process.
+//! What the kernel says about a process, and what it is asked to allow.
 
 use anyhow::Context as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Files that this process wants to have open: a socket for each connection of the largest load, on either side of it,
+/// and some more.
+const FILES: u64 = 4096;
+
+/// Raises the limit of open files, which many systems set to 1,024, as far as it may be and is needed. Where that is too
+/// little, the connections will say so.
+pub(crate) fn allow_files() -> anyhow::Result<()> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let most = maximum.map_or(FILES, |maximum| maximum.min(FILES));
+    if current.is_some_and(|current| current < most) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum })
+            .context("the limit of open files can't be raised")?;
+    }
+    Ok(())
+}
 
 /// Ticks per second in `/proc/PID/stat`; the same on every Linux that Rust runs on.
 const TICKS: f64 = 100.0;
