@@ -123,8 +123,16 @@ fn configure(connection: &Connection, options: &Options) -> rusqlite::Result<()>
 /// Makes durable what is in the write-ahead log. A process that died in the middle of a commit may have left one there that
 /// was written and never flushed. To the next process it looks like any other, and what consumers do about its events
 /// is flushed elsewhere: were the power to go then, they would have settled events that the log has never heard of.
+///
+/// Where a flush had failed before, the system may take such a commit for flushed, and after a power cut the log would end
+/// before it and put older pages over those that were just moved. A write begins the log anew and makes its rest void.
 fn secure(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+    let pages: i64 = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?;
+    if pages > 0 {
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        connection.pragma_update(None, "user_version", version)?;
+    }
+    Ok(())
 }
 
 /// Refuses a file that something else wrote, before anything is changed in it.

@@ -41,3 +41,31 @@ async fn what_a_killed_process_left_unflushed_is_flushed_before_anybody_sees_it(
         assert_eq!(whole_log(&bus).await.len(), 2, "seed {seed}");
     }
 }
+
+/// A sync fails, which the system tells once; the process dies, and its successor finds the commit that was refused. The next
+/// sync knows nothing of it, so the successor has to write it anew before anybody sees it.
+#[tokio::test]
+async fn what_a_failed_sync_left_behind_is_written_anew_before_anybody_sees_it() {
+    let folder = 200;
+    let disk = Disk::blank(Duration::ZERO);
+    let (bus, mount) = open(&disk, folder);
+    publish(&bus, vec![event(1)]).await;
+    // A reader that stays keeps the log from being put away with the writer's connection.
+    assert_eq!(whole_log(&bus).await.len(), 1);
+    disk.fail_sync(1);
+    assert!(bus.publish(vec![event(2)]).await[0].is_err());
+    disk.cut_now();
+    drop((bus, mount));
+
+    let disk = disk.outlived();
+    let (bus, mount) = open(&disk, folder + 1);
+    assert_eq!(whole_log(&bus).await.len(), 2, "the refused event is there to read");
+    disk.cut_now();
+    drop((bus, mount));
+
+    for seed in 0..50 {
+        let (image, _) = disk.wreck(seed);
+        let (bus, _mount) = open(&Disk::restored(image, Duration::ZERO), folder + 2 + seed);
+        assert_eq!(whole_log(&bus).await.len(), 2, "seed {seed}");
+    }
+}

@@ -122,6 +122,14 @@ fn open_writer(path: &Path, options: &Options) -> rusqlite::Result<rusqlite::Con
 /// Makes durable what is in the write-ahead log. A process that died in the middle of a commit may have left one there that
 /// was written and never flushed. To this process it looks like any other, so an event that it folded would be taken for
 /// counted and settled on the bus: were the power to go then, the event would be nowhere.
+///
+/// Where a flush had failed before, the system may take such a commit for flushed, and after a power cut the log would end
+/// before it and put older pages over those that were just moved. A write begins the log anew and makes its rest void.
 fn secure(writer: &rusqlite::Connection) -> rusqlite::Result<()> {
-    writer.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+    let pages: i64 = writer.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?;
+    if pages > 0 {
+        let version: i64 = writer.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        writer.pragma_update(None, "user_version", version)?;
+    }
+    Ok(())
 }

@@ -76,9 +76,7 @@ fn statements_of_work() -> Vec<&'static str> {
 
 /// What the books and the upkeep cause.
 fn statements_of_care() -> Vec<&'static str> {
-    use books::{
-        counted_statements as counted, fate_statements as fates, mismatch_statements as mismatches,
-    };
+    use books::{counted_statements as counted, fate_statements as fates, mismatch_statements as mismatches};
     vec![
         fates::RAW,
         fates::INBOX,

@@ -40,3 +40,28 @@ async fn what_a_killed_process_left_unflushed_is_flushed_before_anybody_sees_it(
         assert!(store.user(user(1)).await.unwrap().is_some(), "seed {seed}");
     }
 }
+
+/// A sync fails, which the system tells once; the process dies, and its successor finds the commit that was refused. The next
+/// sync knows nothing of it, so the successor has to write it anew before anybody sees it.
+#[tokio::test]
+async fn what_a_failed_sync_left_behind_is_written_anew_before_anybody_sees_it() {
+    let folder = 200;
+    let disk = Disk::blank(Duration::ZERO);
+    let (store, mount) = open(&disk, folder);
+    disk.fail_sync(1);
+    assert!(store.register(new_user(1, "ana@example.com"), None).await.is_err());
+    disk.cut_now();
+    drop((store, mount));
+
+    let disk = disk.outlived();
+    let (store, mount) = open(&disk, folder + 1);
+    assert!(store.user(user(1)).await.unwrap().is_some(), "the refused write is there to read");
+    disk.cut_now();
+    drop((store, mount));
+
+    for seed in 0..50 {
+        let (image, _) = disk.wreck(seed);
+        let (store, _mount) = open(&Disk::restored(image, Duration::ZERO), folder + 2 + seed);
+        assert!(store.user(user(1)).await.unwrap().is_some(), "seed {seed}");
+    }
+}
