@@ -20,6 +20,8 @@ use crate::tally::{Phase, Tally};
 const CHAIN: u64 = 10;
 /// One in so many times only the process dies at first, with the power on, and its successor sees what is not synced.
 const KILL: u32 = 4;
+/// One in so many lives sees a sync fail before the power goes.
+const FAILURE: u32 = 5;
 /// One in so many lives ends with a stop in good order, and the power goes in that or after it.
 const STOP: u32 = 6;
 /// Every so many lives the files are looked through as well.
@@ -230,8 +232,12 @@ impl Campaign {
         if !cut {
             return Ok(None);
         }
+        if self.random.random_ratio(1, FAILURE) {
+            life.disk.fail_sync(self.random.random_range(1..60));
+        }
         if self.random.random_ratio(1, STOP) {
             self.load(life, None, false);
+            life.disk.disarm();
             life.disk.arm(Trigger { moment: None, nth: self.random.random_range(1..60) });
             return Ok(Some(Phase::Stopping));
         }
@@ -316,6 +322,7 @@ impl Campaign {
 
     fn note_cut(&mut self, phase: Phase, disk: &Disk) {
         let cut: Cut = disk.cut().unwrap();
+        self.tally.failed_syncs += disk.failed_syncs();
         if self.random.random_ratio(1, KILL) {
             self.chain.cuts.push(format!("{phase}, killed: {cut}"));
             self.chain.left = Left::Disk(disk.outlived());

@@ -77,7 +77,7 @@ impl Life {
         let token = tokens.issue(&identity, SystemClock.now(), Duration::from_secs(3600)).unwrap();
         let credentials = Credentials { internal_key: Some(INTERNAL_KEY.to_owned()), token: Some(token) };
         let client = Client::new(&format!("http://{}", self.platform.address()), &credentials).unwrap();
-        client.with_retries(Retries::NONE).with_deadline(Duration::from_secs(5))
+        client.with_retries(Retries::NONE).with_deadline(DEADLINE)
     }
 
     /// Waits until everything that was accepted has come to its end, and returns what the books complain of then. An error

@@ -43,6 +43,8 @@ pub(crate) struct Tally {
     losses: Losses,
     /// How often only the process died.
     pub(crate) kills: u64,
+    /// How many syncs failed while the power was on.
+    pub(crate) failed_syncs: u64,
     pub(crate) checks: u64,
     /// Events that got their 202 and are counted.
     pub(crate) events: u64,
@@ -85,7 +87,7 @@ impl Tally {
         let phases: BTreeMap<String, _> =
             Phase::ALL.into_iter().map(|phase| (phase.to_string(), of(phase))).collect();
         json!({
-            "cuts": phases, "kills": self.kills, "in_bus": self.in_bus, "in_store": self.in_store, "checks": self.checks,
+            "cuts": phases, "kills": self.kills, "failed_syncs": self.failed_syncs, "in_bus": self.in_bus, "in_store": self.in_store, "checks": self.checks,
             "kept": {"events": self.events, "accounts": self.people, "offers": self.offers, "credits": self.activated},
             "unanswered": {"events": self.unanswered, "arrived": self.unanswered_arrived},
             "unsynced": {
