@@ -6,20 +6,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ecs_bus::payload::{EmotionPayload, NotificationPayload, OfferPayload, TransactionPayload};
-use ecs_bus::{Bus as _, Delivery, Headers, Outcome, Subject, SubscribeOptions};
+use ecs_bus::{Bus as _, Delivery, Event, Headers, Outcome, Subject, SubscribeOptions};
 use ecs_domain::consent::{ConsentRule, Purpose};
+use ecs_domain::dead_letter::DeadLetterKind;
 use ecs_domain::emotion::{StressThreshold, Unit};
 use ecs_domain::notification::Notification;
 use ecs_domain::{Clock as _, Day, EventId, OfferId, UserId};
 use ecs_store::{
-    Books, Consents as _, CountedPage, Credit as _, EmotionRules, EventKey, Fate, Folded, Folds as _, Ledger,
-    LedgerTotals, Notifications as _, OfferBooks, StoreError, SummaryMismatch,
+    Books, Consents as _, CountedPage, Credit as _, DeadLetterRow, DeadLetters as _, EmotionRules, EventKey,
+    Fate, Folded, Folds as _, Ledger, LedgerTotals, LetterFilter, LetterId, Notifications as _, OfferBooks,
+    StoreError, SummaryMismatch,
 };
 use ecs_work::books::{self, Report};
 use ecs_work::consume::{self, ConsumeDeps, Failure, Handler};
 use ecs_work::{Decoded, OnFailure, OnStop, Relay, RelayDeps, Wake, decoded, outbox_message, retention};
-use ecs_work_testkit::platform::{Platform, emotion, malformed, terms, transaction, until};
+use ecs_work_testkit::platform::{Platform, acceptance_event, emotion, malformed, terms, transaction, until};
 use rusqlite::Connection;
+use tokio_util::sync::CancellationToken;
 
 /// Does what the four worker roles do, no more than the books need.
 struct Work {
@@ -231,6 +234,67 @@ async fn what_waits_in_the_outbox_or_on_the_bus_is_no_complaint() {
     assert_eq!((report.offers.active, report.offers.notified), (1, 0));
     assert_eq!(report.complaints(), [""; 0], "the notification is on the bus");
     platform.drain().await;
+}
+
+/// A letter about `event`, as its group would keep it.
+async fn give_up(platform: &Platform, event: Event) -> LetterId {
+    let (now, reason) = (platform.clock.now(), "a test gave it up".to_owned());
+    let letter = DeadLetterRow {
+        subject: event.subject.as_str().to_owned(),
+        group: event.subject.group().to_string(),
+        id: event.id,
+        key: event.key,
+        kind: DeadLetterKind::GaveUp,
+        history: vec![(now, reason.clone())],
+        reason,
+        payload: event.payload,
+        schema_version: 1,
+        request_id: None,
+        traceparent: None,
+        at: now,
+    };
+    platform.store.add_dead_letters(&[letter]).await.unwrap();
+    let newest = platform.store.dead_letters(&LetterFilter::default(), None, 1).await.unwrap();
+    newest[0].id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_activation_that_was_given_up_is_accounted_for_and_can_be_replayed() {
+    let (platform, user, offer) = settled_platform().await;
+    tamper(&platform, "store.db", "UPDATE credit_limits SET status = 'accepted', activated_at = NULL");
+    assert_eq!(balance(&platform).await.complaints().len(), 1, "nothing will activate it");
+    let event = acceptance_event(user, offer, platform.clock.now());
+    let letter = give_up(&platform, event).await;
+    let report = balance(&platform).await;
+    assert_eq!((report.complaints().len(), report.offers.pending, report.offers.dead_lettered), (0, 1, 1));
+    platform.store.replay_dead_letters(&[letter], platform.clock.now()).await.unwrap();
+    let report = balance(&platform).await;
+    assert_eq!((report.complaints().len(), report.offers.dead_lettered), (0, 0), "it is in the outbox");
+    let (bus, store, clock) = (platform.bus.clone(), platform.store.clone(), platform.clock.clone());
+    let relay = Relay::create(RelayDeps { bus, store, clock, wake: Wake::new() });
+    assert_eq!(relay.pass(&CancellationToken::new()).await.unwrap(), 1);
+    assert_eq!(balance(&platform).await.complaints(), [""; 0], "it is on the bus");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notification_that_was_given_up_is_accounted_for_until_it_is_replayed_and_lost() {
+    let (platform, user, offer) = settled_platform().await;
+    tamper(&platform, "store.db", "DELETE FROM notifications");
+    assert_eq!(balance(&platform).await.complaints().len(), 1, "nobody told the customer");
+    let now = platform.clock.now();
+    let terms = terms();
+    let notification = Notification::of_activation(user, offer, terms.credit_limit, terms.interest_rate, now);
+    let event = NotificationPayload::event(&notification, Headers::current());
+    let letter = give_up(&platform, event.clone()).await;
+    assert_eq!(balance(&platform).await.complaints(), [""; 0], "a letter waits");
+    platform.store.replay_dead_letters(&[letter], now).await.unwrap();
+    assert_eq!(balance(&platform).await.complaints(), [""; 0], "it is in the outbox");
+    platform.publish(vec![event]).await;
+    tamper(&platform, "store.db", "DELETE FROM outbox");
+    assert_eq!(balance(&platform).await.complaints(), [""; 0], "it is on the bus, behind its old place");
+    tamper(&platform, "bus.db", "DELETE FROM log_notifications WHERE position > 1");
+    let complaints = balance(&platform).await.complaints();
+    assert!(complaints.len() == 1 && complaints[0].contains("were never told"), "{complaints:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -82,18 +82,27 @@ pub struct DropArgs {
 /// Numbers, or all that match.
 #[derive(Debug, Args)]
 pub struct ChoiceArgs {
-    /// Their numbers
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
-    pub ids: Vec<i64>,
-    /// All that wait and match
-    #[arg(long)]
-    pub all: bool,
+    /// Numbers or all.
+    #[command(flatten)]
+    pub which: WhichArgs,
     /// What they have in common.
     #[command(flatten)]
     pub filter: FilterArgs,
     /// Print what was done as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Exactly one of the two.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct WhichArgs {
+    /// Their numbers
+    #[arg(conflicts_with_all = ["subject", "group", "kind", "reason", "user", "event", "since", "until"])]
+    pub ids: Vec<i64>,
+    /// All that wait and match
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// What letters have in common.

@@ -76,6 +76,11 @@ async fn an_event_of_an_unknown_user_is_seen_replayed_in_vain_and_dropped() {
     .await;
     says(&prints(data, 0, &["verify", "--wait", "30"]).await, &["1 dead-lettered", "the books balance"]);
 
+    // Nothing is done about more letters than were meant.
+    says(&prints(data, 2, &["dead-letters", "drop", "--yes"]).await, &["<IDS|--all>"]);
+    for both in [&["1", "--all"][..], &["1", "--kind", "gave-up"], &["--kind", "gave-up"]] {
+        prints(data, 2, &[&["dead-letters", "drop", "--yes"], both].concat()).await;
+    }
     says(&prints(data, 1, &["dead-letters", "drop", "1"]).await, &["say --yes"]);
     says(&prints(data, 0, &["dead-letters", "drop", "1", "--yes"]).await, &["dropped         1 (1)"]);
     let shown = prints(data, 0, &["dead-letters", "show", "1", "--payload"]).await;

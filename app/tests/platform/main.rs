@@ -11,6 +11,6 @@ mod kill;
 mod known_faults;
 mod openapi;
 mod routes;
-mod streams;
 mod simulate;
+mod streams;
 mod support;

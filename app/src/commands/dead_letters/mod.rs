@@ -49,7 +49,7 @@ async fn show(args: &ShowArgs, source: &Source) -> anyhow::Result<Outcome> {
 /// Does it call by call until nothing that matches is left; each letter is met once.
 async fn act(action: Action, args: &ChoiceArgs, source: &Source) -> anyhow::Result<Outcome> {
     let mut all = DeadLettersDone::default();
-    if args.all {
+    if args.which.all {
         let mut before = None;
         loop {
             let choice = DeadLetterChoice::Matching { filter: filter(&args.filter), before };
@@ -61,7 +61,7 @@ async fn act(action: Action, args: &ChoiceArgs, source: &Source) -> anyhow::Resu
             }
         }
     } else {
-        for ids in args.ids.chunks(ecs_client::dead_letters::MOST) {
+        for ids in args.which.ids.chunks(ecs_client::dead_letters::MOST) {
             add(&mut all, source.act(action, DeadLetterChoice::Ids { ids: ids.to_vec() }).await?);
         }
     }
@@ -106,7 +106,7 @@ fn confirm(args: &DropArgs) -> anyhow::Result<()> {
         std::io::stdin().is_terminal(),
         "what is dropped can't be brought back: say --yes, there is no terminal to ask on"
     );
-    let what = match args.choice.ids.len() {
+    let what = match args.choice.which.ids.len() {
         0 => "all dead letters that wait and match".to_owned(),
         1 => "this dead letter".to_owned(),
         count => format!("these {count} dead letters"),

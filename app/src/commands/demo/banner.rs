@@ -7,7 +7,9 @@ use super::people::Person;
 /// Addresses, log-ins, and cURL lines that work as they are. Variables come first, so each line can be pasted alone.
 pub(super) fn text(settings: &Settings, people: &[Person], password: &str, internal_key: &str) -> String {
     let base = settings.url.as_deref().unwrap_or_default();
-    let mut text = format!("\nThe platform answers at {base}\n\nLog-ins (password {password}):\n");
+    let mut text = format!(
+        "\nThe platform answers at {base}\nTry every call in a browser: {base}/docs\n\nLog-ins (password {password}):\n"
+    );
     for person in people {
         text.push_str(&format!("  {:4} {:18} {}\n", person.name, person.email, person.user));
     }
@@ -47,6 +49,9 @@ curl -sS -X POST $BASE/v1/users/$USER_ID/credit-analysis -H "authorization: Bear
 # See the offers, and what {name} was told.
 curl -sS "$BASE/v1/users/$USER_ID/offers?page=1&page_size=10" -H "authorization: Bearer $TOKEN"
 curl -sS $BASE/v1/users/$USER_ID/notifications -H "authorization: Bearer $TOKEN"
+
+# The same as a stream: what {name} was told so far, and then whatever comes within three seconds.
+curl -sN --max-time 3 "$BASE/v1/users/$USER_ID/notifications/stream?after=0" -H "authorization: Bearer $TOKEN"
 "#
     )
 }
