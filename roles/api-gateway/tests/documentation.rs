@@ -165,6 +165,22 @@ async fn a_browser_loads_again_only_what_has_changed() {
 }
 
 #[tokio::test]
+async fn a_tag_is_known_again_however_it_comes_back() {
+    let first = get("/openapi.json", None).await;
+    let tag = first.header("etag");
+    let check = async |known: String, status: u16| {
+        let answer = get("/openapi.json", Some(&known)).await;
+        assert_eq!(answer.status.as_u16(), status, "{known}");
+    };
+    check(format!("W/{tag}"), 304).await;
+    check(format!("\"other\", W/{tag}"), 304).await;
+    check(format!("{tag},\"other\""), 304).await;
+    check("*".to_owned(), 304).await;
+    check("\"other\", W/\"another\"".to_owned(), 200).await;
+    check(String::new(), 200).await;
+}
+
+#[tokio::test]
 async fn what_the_page_does_not_need_is_not_there() {
     for path in
         ["/docs/", "/docs/index.html", "/docs/../openapi.json", "/docs/swagger-ui.js", "/docs/LICENSE/x"]

@@ -43,7 +43,7 @@ impl File {
 
     /// 200 with the file, or 304 for who has it.
     pub(crate) fn answer(&self, asked: &HeaderMap) -> Response {
-        let known = asked.get(IF_NONE_MATCH).is_some_and(|known| known == self.tag);
+        let known = asked.get_all(IF_NONE_MATCH).iter().any(|tags| names(tags, &self.tag));
         let body = if known { Bytes::new() } else { self.bytes.clone() };
         let mut response = body.into_response();
         if known {
@@ -60,6 +60,14 @@ impl File {
         }
         response
     }
+}
+
+/// Whether `tags`, a list or the asterisk that means any, name this one. They are compared weakly (RFC 9110, 13.1.2): a
+/// proxy that compresses what it passes on makes the tag a weak one, and the browser sends it back as such. Our tags
+/// hold no comma.
+fn names(tags: &HeaderValue, tag: &HeaderValue) -> bool {
+    let mut tags = tags.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    tags.any(|known| known == b"*" || known.strip_prefix(b"W/").unwrap_or(known) == tag.as_bytes())
 }
 
 fn tag(bytes: &[u8]) -> HeaderValue {
