@@ -45,6 +45,9 @@ const CACHE_LOOKS: u32 = 2;
         (status = OK, description = "The decision.", body = answer::Answer),
         (status = FORBIDDEN, description = "the user is not the token's"),
         (status = NOT_FOUND, description = "there is no such user"),
+        // Only a request with a key has its body read.
+        (status = BAD_REQUEST, description = "the body could not be read"),
+        (status = PAYLOAD_TOO_LARGE, description = "the body may have at most 65536 bytes"),
     ),
 )]
 pub(crate) async fn analyse(

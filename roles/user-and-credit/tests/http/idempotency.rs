@@ -272,3 +272,16 @@ async fn a_request_that_outlives_its_claim_has_no_second_effect() {
     let standing = app.store.standing_decision(ana, Timestamp::MIN).await.unwrap().unwrap();
     assert_eq!(json!(standing.id), repeated.body["decision_id"]);
 }
+
+#[tokio::test]
+async fn the_document_tells_what_a_body_too_large_comes_to() {
+    let app = App::start();
+    let user = new_user_id();
+    let path = format!("/v1/users/{user}/credit-analysis");
+    let body = json!("x".repeat(64 * 1024));
+    let reply = app.keyed(Actor::User(user), &path, "key-1", &body).await;
+    assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let document = serde_json::to_value(ecs_user_and_credit::UserAndCredit::openapi()).unwrap();
+    let answers = &document["paths"]["/v1/users/{user_id}/credit-analysis"]["post"]["responses"];
+    assert_eq!(answers["413"]["description"], reply.body["detail"]);
+}
