@@ -147,10 +147,14 @@ impl DataDir {
         }))
     }
 
-    /// Notes where the process that holds the lock listens, for the commands of the same folder.
+    /// Notes where the process that holds the lock listens, for the commands of the same folder. Renamed into its place,
+    /// so that who looks at the same moment finds the whole address or none.
     pub fn announce(&self, address: &str) -> Result<(), DataDirError> {
         let path = self.0.join("address");
-        std::fs::write(&path, address).map_err(|error| self.io(&path, error))
+        let draft = path.with_extension("new");
+        std::fs::write(&draft, address)
+            .and_then(|()| std::fs::rename(&draft, &path))
+            .map_err(|error| self.io(&path, error))
     }
 
     /// Where the process that holds the folder listens; `None` when none does.
