@@ -84,7 +84,10 @@ where
 
 /// Uploads, whose clients set the pace, and the balance of the books, which walks the whole log.
 fn may_take_long(request: &Request) -> bool {
-    has_media_type(request.headers(), NDJSON) || request.uri().path() == "/v1/operations/books"
+    match request.uri().path() {
+        "/v1/emotions/stream" => has_media_type(request.headers(), NDJSON),
+        path => path == "/v1/operations/books",
+    }
 }
 
 /// What the access log needs of a request that has been handed on.

@@ -34,7 +34,7 @@ pub fn describe_replays(document: &mut OpenApi) {
         responses.entry("409".to_owned()).or_insert_with(waiting);
         for (status, response) in responses.iter_mut() {
             if let RefOr::T(response) = response
-                && !matches!(status.as_str(), "401" | "403")
+                && !matches!(status.as_str(), "400" | "401" | "403" | "413" | "415" | "422")
             {
                 let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["true"]));
                 let what = "There when the answer was given before, to the same request with the same key.";

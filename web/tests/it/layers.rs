@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::routing::get;
+use axum::routing::{get, post};
 use ecs_web::{Limits, RequestContext};
 use serde_json::json;
 
@@ -116,7 +116,10 @@ async fn what_reads_much_has_more_time() {
     let limits = Limits::default();
     let router = || {
         let never = || std::future::pending::<()>();
-        Router::new().route("/v1/operations/books", get(never)).route("/never", get(never).post(never))
+        Router::new()
+            .route("/v1/operations/books", get(never))
+            .route("/v1/emotions/stream", post(never))
+            .route("/never", get(never).post(never))
     };
     let check = async |request: Request<Body>, expect: Duration| {
         let began = tokio::time::Instant::now();
@@ -125,6 +128,9 @@ async fn what_reads_much_has_more_time() {
     };
     check(get_path("/never"), limits.request_timeout).await;
     check(get_path("/v1/operations/books"), limits.stream_timeout).await;
-    let upload = Request::post("/never").header("content-type", "application/x-ndjson");
-    check(upload.body(Body::empty()).unwrap(), limits.stream_timeout).await;
+    let lines = |path: &str| {
+        Request::post(path).header("content-type", "application/x-ndjson").body(Body::empty()).unwrap()
+    };
+    check(lines("/v1/emotions/stream"), limits.stream_timeout).await;
+    check(lines("/never"), limits.request_timeout).await;
 }
