@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The long versions of the fault and property tests. Writes docs/soak.md; takes about half an hour on 2 cores.
+# The long versions of the fault and property tests. Writes docs/soak.md; takes about an hour on 2 cores.
 # SOAK_KILLS (default 200), SOAK_CUTS (default 1000) and SOAK_CASES (default 20000) make it longer or shorter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
