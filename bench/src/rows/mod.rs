@@ -70,10 +70,6 @@ impl Row {
     fn with(self, goal: Goal) -> Self {
         Self { goal: Some(goal), ..self }
     }
-
-    fn at_most(measure: &str, most: f64) -> Self {
-        Self { measure: measure.to_owned(), limit: None, goal: Some(Goal::AtMost(most)) }
-    }
 }
 
 /// What is read of each load on the platform.
