@@ -15,19 +15,23 @@ const MAX_FILE_LINES: usize = 400;
 fn layer(folder: &str) -> (&'static str, &'static [&'static str]) {
     match folder {
         "domain" => ("domain", &[]),
+        "breaker" | "metrics" => ("leaf", &["leaf"]),
         "bus" | "store" => ("contract", &["domain"]),
-        "cache" | "web" => ("shared", &["domain"]),
-        "work" => ("shared", &["contract", "domain"]),
+        "cache" | "web" => ("shared", &["domain", "leaf"]),
+        "work" => ("shared", &["contract", "domain", "leaf"]),
         "client" => ("client", &["domain"]),
-        "bench" => ("bench", &["engine", "contract", "shared", "role", "client", "domain", "app"]),
-        "app" => ("app", &["role", "engine", "shared", "contract", "client", "domain"]),
-        role if role.starts_with("roles/") => ("role", &["shared", "contract", "domain"]),
+        "bench" => {
+            ("bench", &["engine", "contract", "shared", "role", "client", "domain", "app", "leaf", "kit"])
+        }
+        "app" => ("app", &["role", "engine", "shared", "contract", "client", "domain", "leaf"]),
+        role if role.starts_with("roles/") => ("role", &["shared", "contract", "domain", "leaf"]),
         kit if kit.ends_with("/conformance") => ("kit", &["contract", "domain"]),
         "checks" => ("checks", &["domain"]),
         "work/testkit" => ("kit", &["engine", "contract", "shared", "domain"]),
-        "powerloss" => ("kit", &[]),
+        "powerloss" | "servers" => ("kit", &[]),
+        "cache/redis" => ("engine", &["shared", "domain", "leaf"]),
         engine if engine.starts_with("bus/") || engine.starts_with("store/") => {
-            ("engine", &["contract", "domain"])
+            ("engine", &["contract", "domain", "leaf"])
         }
         other => {
             panic!("{other} has no place in the architecture: name its layer here and in ARCHITECTURE.md")

@@ -1,0 +1,1 @@
+//! The cache's backend in Redis, with a level in the process before it.

@@ -1,0 +1,1 @@
+//! What the platform counts and times, under documented names, as Prometheus reads it.

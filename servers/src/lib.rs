@@ -1,0 +1,1 @@
+//! Private PostgreSQL, NATS and Redis servers for tests, benchmarks and demonstrations.

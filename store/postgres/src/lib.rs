@@ -1,0 +1,1 @@
+//! The production engine of the store: PostgreSQL with replicas.
