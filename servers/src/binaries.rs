@@ -1,0 +1,122 @@
+//! Where the engines' programs are, and whether an engine can be had at all.
+
+use std::env;
+use std::fmt;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+/// An engine that tests can start for themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// PostgreSQL 15 or newer.
+    Postgres,
+    /// NATS with JetStream, 2.15.
+    Nats,
+    /// Redis 7.
+    Redis,
+}
+
+impl Engine {
+    /// The variable of the environment that names a server to be used instead of a private one.
+    pub(crate) fn variable(self) -> &'static str {
+        match self {
+            Self::Postgres => "ECS_TEST_POSTGRES_URL",
+            Self::Nats => "ECS_TEST_NATS_URL",
+            Self::Redis => "ECS_TEST_REDIS_URL",
+        }
+    }
+
+    /// The address in [`Engine::variable`], if there is one.
+    pub(crate) fn given(self) -> Option<String> {
+        env::var(self.variable()).ok().filter(|url| !url.is_empty())
+    }
+
+    fn program(self) -> Result<PathBuf> {
+        match self {
+            Self::Postgres => postgres("postgres"),
+            Self::Nats => nats(),
+            Self::Redis => redis(),
+        }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Postgres => "PostgreSQL",
+            Self::Nats => "NATS",
+            Self::Redis => "Redis",
+        })
+    }
+}
+
+/// Why `engine` can't be had here; `None` when it can: its programs are installed, or an address is given.
+///
+/// # Panics
+/// With `CI=true` in the environment when the engine can't be had: a pipeline that silently skips tests is worth nothing.
+pub fn unavailable(engine: Engine) -> Option<String> {
+    if engine.given().is_some() {
+        return None;
+    }
+    let reason = match engine.program() {
+        Ok(_) if cfg!(target_os = "linux") => return None,
+        Ok(_) => format!("private servers are made for Linux; name a server in {}", engine.variable()),
+        Err(reason) => reason.to_string(),
+    };
+    assert!(env::var("CI").as_deref() != Ok("true"), "{engine} must not be missing in CI: {reason}");
+    Some(reason)
+}
+
+/// Says so where it is seen: the harness of tests captures what is printed, but not what is written to the standard error itself.
+pub fn did_not_run(what: &str, reason: &str) {
+    // There is nobody to tell if even this fails.
+    let _ = writeln!(std::io::stderr(), "DID NOT RUN: {what} because {reason}");
+}
+
+/// A program of the newest PostgreSQL.
+pub(crate) fn postgres(program: &str) -> Result<PathBuf> {
+    let mut folders: Vec<PathBuf> = env::var_os("ECS_POSTGRES_BIN").map(PathBuf::from).into_iter().collect();
+    folders.extend(installed_postgres());
+    folders.extend(search_path());
+    match folders.into_iter().map(|folder| folder.join(program)).find(|path| path.is_file()) {
+        Some(path) => Ok(path),
+        None => {
+            bail!("no PostgreSQL was found: run scripts/provision.sh, or name its folder in ECS_POSTGRES_BIN")
+        }
+    }
+}
+
+/// Where Debian keeps one folder per major version, the newest first.
+fn installed_postgres() -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir("/usr/lib/postgresql") else { return Vec::new() };
+    let mut versions: Vec<u32> = entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|version| *version >= 15)
+        .collect();
+    versions.sort_unstable_by(|one, other| other.cmp(one));
+    versions.iter().map(|version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin"))).collect()
+}
+
+/// The server that `scripts/provision.sh` put into `.engines/`, or one from the search path.
+pub(crate) fn nats() -> Result<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.engines/bin");
+    let folders = std::iter::once(own).chain(search_path());
+    match folders.map(|folder| folder.join("nats-server")).find(|path| path.is_file()) {
+        Some(path) => Ok(path),
+        None => bail!("no nats-server was found: run scripts/provision.sh"),
+    }
+}
+
+pub(crate) fn redis() -> Result<PathBuf> {
+    match search_path().map(|folder| folder.join("redis-server")).find(|path| path.is_file()) {
+        Some(path) => Ok(path),
+        None => bail!("no redis-server was found: run scripts/provision.sh"),
+    }
+}
+
+fn search_path() -> impl Iterator<Item = PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).collect::<Vec<_>>().into_iter()
+}

@@ -1,0 +1,217 @@
+//! A private NATS server with JetStream.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+
+use crate::binaries::{self, Engine};
+use crate::folder;
+use crate::instance::Instance;
+use crate::ports;
+
+const USER: &str = "ecs";
+
+/// How a private server is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whether JetStream flushes to disk before it acknowledges, as the server settings that we ship have it. Without it a power
+    /// cut may take what was acknowledged within the last two minutes.
+    pub sync_always: bool,
+    /// The largest message in bytes.
+    pub max_payload: usize,
+    /// More lines of the server's settings file.
+    pub settings: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { sync_always: true, max_payload: 1 << 20, settings: String::new() }
+    }
+}
+
+/// A NATS server: a private one, which ends when this is dropped, or the one that `ECS_TEST_NATS_URL` names.
+#[derive(Debug)]
+pub struct Nats {
+    private: Option<Private>,
+    url: String,
+}
+
+#[derive(Debug)]
+struct Private {
+    instance: Instance,
+    address: SocketAddr,
+    monitor: SocketAddr,
+    password: String,
+}
+
+impl Nats {
+    /// The one server of this process: the server of `ECS_TEST_NATS_URL` if that is set, else a private one. Whoever needs
+    /// streams to himself starts his own instead, which takes some 50 ms.
+    ///
+    /// # Errors
+    /// NATS is not installed or doesn't start; the end of its log says why.
+    pub async fn shared() -> Result<&'static Self> {
+        static SHARED: OnceCell<Nats> = OnceCell::const_new();
+        SHARED
+            .get_or_try_init(|| async {
+                match Engine::Nats.given() {
+                    Some(url) => Ok(Self { private: None, url }),
+                    None => Self::start(Options::default()).await,
+                }
+            })
+            .await
+    }
+
+    /// A server of one's own, without streams, on a free port.
+    ///
+    /// # Errors
+    /// As [`Nats::shared`].
+    pub async fn start(options: Options) -> Result<Self> {
+        let options = &options;
+        ports::until_bound(|port| Self::start_on(port, options)).await
+    }
+
+    async fn start_on(port: u16, options: &Options) -> Result<Self> {
+        let program = binaries::nats()?.display().to_string();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let monitor = SocketAddr::from(([127, 0, 0, 1], ports::free()?));
+        let password = ports::password();
+        let folder = folder::make("nats", None)?;
+        let settings = folder.join("nats.conf");
+        let command = [program, "--config".to_owned(), settings.display().to_string()];
+        let instance = Instance::guarded("NATS", folder.clone(), "KILL", &command)?;
+        let text = settings_file(&folder, address, monitor, &password, options);
+        std::fs::write(&settings, text).context("can't write to the temporary folder")?;
+        instance.start()?;
+        let url = url_at(address, &password);
+        let server = Self { private: Some(Private { instance, address, monitor, password }), url };
+        server.ready().await?;
+        Ok(server)
+    }
+
+    /// The server's address, with user and password.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The same as seen through another address, that of a [`crate::Proxy`] for example.
+    ///
+    /// # Errors
+    /// The server isn't ours.
+    pub fn url_at(&self, address: SocketAddr) -> Result<String> {
+        Ok(url_at(address, &self.private()?.password))
+    }
+
+    /// Where the server listens.
+    ///
+    /// # Errors
+    /// The server isn't ours.
+    pub fn address(&self) -> Result<SocketAddr> {
+        Ok(self.private()?.address)
+    }
+
+    /// The folder in which JetStream keeps its streams.
+    ///
+    /// # Errors
+    /// The server isn't ours.
+    pub fn store_dir(&self) -> Result<PathBuf> {
+        Ok(store_dir(self.private()?.instance.folder()))
+    }
+
+    /// The server's process id, for those who watch its system calls.
+    ///
+    /// # Errors
+    /// The server isn't ours.
+    pub fn pid(&self) -> Result<i32> {
+        Ok(self.private()?.instance.pid()?.as_raw_nonzero().get())
+    }
+
+    /// What the server's monitor answers at `path`, `/jsz?streams=true` for example: JSON.
+    ///
+    /// # Errors
+    /// The server isn't ours, doesn't answer, or answers with another status than 200.
+    pub async fn monitor(&self, path: &str) -> Result<String> {
+        let mut stream = TcpStream::connect(self.private()?.monitor).await.context("no monitor")?;
+        let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("half an answer")?;
+        if !head.lines().next().unwrap_or_default().contains(" 200 ") {
+            bail!("the monitor says {body}");
+        }
+        Ok(body.to_owned())
+    }
+
+    /// Kills the server with SIGKILL and waits until it is gone.
+    ///
+    /// # Errors
+    /// The server isn't ours.
+    pub async fn kill(&self) -> Result<()> {
+        self.private()?.instance.kill().await
+    }
+
+    /// Stops the server where it is. It takes connections, and answers nothing.
+    ///
+    /// # Errors
+    /// The server isn't ours.
+    pub async fn pause(&self) -> Result<()> {
+        self.private()?.instance.pause().await
+    }
+
+    /// Lets a paused server go on.
+    ///
+    /// # Errors
+    /// The server isn't ours.
+    pub fn resume(&self) -> Result<()> {
+        self.private()?.instance.resume()
+    }
+
+    /// Starts a killed server again over the same streams and at the same address, and waits until it answers.
+    ///
+    /// # Errors
+    /// The server isn't ours, still runs, or doesn't start; the end of its log says why.
+    pub async fn restart(&self) -> Result<()> {
+        self.private()?.instance.start()?;
+        self.ready().await
+    }
+
+    fn private(&self) -> Result<&Private> {
+        self.private.as_ref().context("the server that ECS_TEST_NATS_URL names isn't ours to do this with")
+    }
+
+    async fn ready(&self) -> Result<()> {
+        let is_healthy = || async { self.monitor("/healthz").await.map(drop) };
+        self.private()?.instance.wait_until(is_healthy).await
+    }
+}
+
+fn url_at(address: SocketAddr, password: &str) -> String {
+    format!("nats://{USER}:{password}@{address}")
+}
+
+fn store_dir(folder: &Path) -> PathBuf {
+    folder.join("jetstream")
+}
+
+fn settings_file(
+    folder: &Path,
+    address: SocketAddr,
+    monitor: SocketAddr,
+    password: &str,
+    options: &Options,
+) -> String {
+    let sync = if options.sync_always { "sync_interval: always" } else { "" };
+    format!(
+        "listen: \"{address}\"\nhttp: \"{monitor}\"\nmax_payload: {}\n\
+         authorization {{ user: \"{USER}\", password: \"{password}\" }}\n\
+         jetstream {{\n  store_dir: \"{}\"\n  {sync}\n}}\n{}\n",
+        options.max_payload,
+        store_dir(folder).display(),
+        options.settings
+    )
+}
