@@ -12,6 +12,7 @@ pub mod kit;
 pub mod log;
 pub mod pressure;
 
+use std::io::Write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -20,6 +21,12 @@ use ecs_bus::Bus;
 /// A transport under test.
 #[async_trait]
 pub trait Harness: Send + Sized {
+    /// Why this transport can't be had on this machine, for example because its server isn't installed. Every behaviour then says
+    /// aloud that it did not run.
+    fn unavailable() -> Option<String> {
+        None
+    }
+
     /// A bus with nothing on it. Its clock is the system's.
     async fn start(settings: Settings) -> Self;
 
@@ -46,6 +53,13 @@ impl Default for Settings {
     fn default() -> Self {
         Self { window_events: 10_000, max_payload: 64 << 10 }
     }
+}
+
+/// Says so on the standard error itself, which the harness of tests doesn't capture.
+#[doc(hidden)]
+pub fn did_not_run(behaviour: &str, reason: &str) {
+    // There is nobody to tell if even this fails.
+    let _ = writeln!(std::io::stderr(), "DID NOT RUN: {behaviour} because {reason}");
 }
 
 /// Stamps every behaviour as a test of its own over the harness.
@@ -107,6 +121,9 @@ macro_rules! stamp {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $behaviour() {
+                    if let Some(reason) = <$harness as $crate::Harness>::unavailable() {
+                        return $crate::did_not_run(concat!(module_path!(), "::", stringify!($behaviour)), &reason);
+                    }
                     $crate::$module::$behaviour::<$harness>().await;
                 }
             )+

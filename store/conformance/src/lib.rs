@@ -20,7 +20,7 @@ pub mod outbox;
 pub mod retention;
 pub mod transactions;
 
-pub use harness::{Harness, SummaryRow};
+pub use harness::{Harness, SummaryRow, did_not_run};
 
 /// Stamps every behaviour as a test of the harness `$harness`. The calling crate needs tokio with `macros` and
 /// `rt-multi-thread`.
@@ -83,6 +83,9 @@ macro_rules! stamp {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
+                    if let Some(reason) = <$harness as $crate::Harness>::unavailable() {
+                        return $crate::did_not_run(concat!(module_path!(), "::", stringify!($name)), &reason);
+                    }
                     $crate::$module::$name::<$harness>().await;
                 }
             )+
