@@ -4,7 +4,9 @@
 run:
 	cargo run --release --locked -- demo
 
+# What a test of an engine starts is installed first where that can be done; where not, the test says that it did not run.
 test:
+	scripts/provision.sh
 	cargo test --workspace --locked
 
 # What CI runs beside the tests: format, lints, documentation.

@@ -1,0 +1,125 @@
+//! Starts the real engines for a demonstration: `ecs-servers up [--replicas] [-- COMMAND …]`.
+//!
+//! It prints the settings that lead the platform to them and stays until it is stopped. With a command it runs that instead, with
+//! those settings in its environment, and ends when the command does. What the servers keep goes with them.
+#![expect(clippy::print_stdout, reason = "a command line talks to its terminal")]
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use ecs_servers::{Nats, NatsOptions, Postgres, PostgresOptions, Redis, RedisOptions, Replication};
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
+
+const USAGE: &str = "usage: ecs-servers up [--replicas] [-- COMMAND ...]";
+
+#[tokio::main]
+async fn main() -> Result<ExitCode> {
+    let wanted = Wanted::parse(std::env::args().skip(1))?;
+    // Taken over before anything is started: a stop while the servers start is a stop, too.
+    let mut stop = Stop::new()?;
+    let engines = tokio::select! {
+        started = Engines::start(wanted.replicas) => started?,
+        () = stop.requested() => return Ok(ExitCode::SUCCESS),
+    };
+    let settings = engines.settings();
+    let Some((program, arguments)) = wanted.command.split_first() else {
+        for (name, value) in &settings {
+            println!("export {name}='{value}'");
+        }
+        stop.requested().await;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let mut command =
+        Command::new(program).args(arguments).envs(settings).spawn().context("can't run the command")?;
+    // A stop from the terminal reaches the command as well, and a stop of ours alone is handed on: either way its end is ours.
+    let ended = tokio::select! {
+        ended = command.wait() => ended,
+        () = stop.requested() => {
+            if let Some(pid) = command.id().and_then(|id| rustix::process::Pid::from_raw(id.try_into().ok()?)) {
+                rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+            }
+            command.wait().await
+        }
+    };
+    Ok(ended?.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// What the command line asks for.
+struct Wanted {
+    replicas: bool,
+    command: Vec<String>,
+}
+
+impl Wanted {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
+        if arguments.next().as_deref() != Some("up") {
+            bail!(USAGE);
+        }
+        let mut wanted = Self { replicas: false, command: Vec::new() };
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--replicas" => wanted.replicas = true,
+                "--" => wanted.command.extend(arguments.by_ref()),
+                _ => bail!(USAGE),
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+/// The servers, as long as they are wanted.
+struct Engines {
+    postgres: Postgres,
+    replicas: Vec<Postgres>,
+    nats: Nats,
+    redis: Redis,
+}
+
+impl Engines {
+    async fn start(with_replicas: bool) -> Result<Self> {
+        let postgres = Postgres::start(PostgresOptions::default()).await?;
+        postgres.execute("CREATE DATABASE ecs").await?;
+        let mut replicas = Vec::new();
+        if with_replicas {
+            replicas.push(postgres.replica(Replication::Synchronous).await?);
+            replicas.push(postgres.replica(Replication::Asynchronous).await?);
+        }
+        let nats = Nats::start(NatsOptions::default()).await?;
+        let redis = Redis::start(RedisOptions::default()).await?;
+        Ok(Self { postgres, replicas, nats, redis })
+    }
+
+    /// The platform's settings that lead to these servers.
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        let mut settings = vec![
+            ("DATABASE_URL", self.postgres.url("ecs")),
+            ("BUS_URL", self.nats.url().to_owned()),
+            ("REDIS_URL", self.redis.url().to_owned()),
+        ];
+        if !self.replicas.is_empty() {
+            let replicas: Vec<String> = self.replicas.iter().map(|replica| replica.url("ecs")).collect();
+            settings.push(("DATABASE_READ_URLS", replicas.join(",")));
+        }
+        settings
+    }
+}
+
+/// SIGINT, which a Ctrl-C is, or SIGTERM.
+struct Stop {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn new() -> Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn requested(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Nothing is left of the servers when their owner is gone, however it went.
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ecs_servers::{Engine, did_not_run, unavailable};
+use rustix::process::{Pid, Signal, kill_process};
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// The engines of a process of their own, in a temporary folder of their own.
+struct Owner {
+    process: Child,
+    folder: tempfile::TempDir,
+    addresses: Vec<String>,
+}
+
+impl Owner {
+    fn start() -> Self {
+        let folder =
+            tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_ecs-servers"))
+            .args(["up", "--replicas"])
+            .env("TMPDIR", folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines().take(4).map(Result::unwrap);
+        let addresses = lines.flat_map(|line| addresses(&line)).collect();
+        Self { process, folder, addresses }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.process.id().try_into().unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+}
+
+/// Host and port of every address in a line.
+fn addresses(line: &str) -> Vec<String> {
+    let urls = line.split("://").skip(1);
+    let hosts = urls.filter_map(|url| url.split_once('@')?.1.split(['/', '\'', ',']).next());
+    hosts.map(str::to_owned).collect()
+}
+
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).unwrap().next().is_none()
+}
+
+fn everything_goes_after(signal: Signal) {
+    for engine in [Engine::Postgres, Engine::Nats, Engine::Redis] {
+        if let Some(reason) = unavailable(engine) {
+            return did_not_run("everything goes with the owner", &reason);
+        }
+    }
+    let mut owner = Owner::start();
+    assert_eq!(owner.addresses.len(), 5, "{:?}", owner.addresses);
+    for address in &owner.addresses {
+        TcpStream::connect(address).unwrap();
+    }
+    assert!(!is_empty(owner.folder.path()));
+    owner.signal(signal);
+    owner.process.wait().unwrap();
+    let deadline = Instant::now() + SOON;
+    while !is_empty(owner.folder.path()) || owner.addresses.iter().any(|it| TcpStream::connect(it).is_ok()) {
+        assert!(Instant::now() < deadline, "servers or their folders are left");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn servers_and_folders_go_when_their_owner_is_killed() {
+    everything_goes_after(Signal::KILL);
+}
+
+#[test]
+fn servers_and_folders_go_when_their_owner_is_stopped() {
+    everything_goes_after(Signal::TERM);
+}
+
+#[test]
+fn a_command_gets_the_addresses_and_its_end_is_the_end() {
+    if let Some(reason) =
+        unavailable(Engine::Postgres).or(unavailable(Engine::Nats)).or(unavailable(Engine::Redis))
+    {
+        return did_not_run("a command gets the addresses", &reason);
+    }
+    let script = r#"test -n "$DATABASE_URL" -a -n "$BUS_URL" -a -n "$REDIS_URL" -a -z "$DATABASE_READ_URLS" && exit 7"#;
+    let ended =
+        Command::new(env!("CARGO_BIN_EXE_ecs-servers")).args(["up", "--", "sh", "-c", script]).status();
+    assert_eq!(ended.unwrap().code(), Some(7));
+}
