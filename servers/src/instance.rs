@@ -16,14 +16,10 @@ use crate::processes;
 const PATIENCE: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_millis(5);
 
-/// What is set for a client here must not reach a server or its tools.
-pub(crate) const CLIENT_VARIABLES: [&str; 7] =
-    ["PGDATA", "PGPORT", "PGHOST", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGOPTIONS"];
-
 /// A server's process. Dropping it ends the server and removes its folder, in the background.
 #[derive(Debug)]
 pub(crate) struct Instance {
-    engine: &'static str,
+    name: String,
     folder: PathBuf,
     guard: Mutex<Guard>,
 }
@@ -38,40 +34,37 @@ struct Guard {
 
 impl Instance {
     /// Makes the guard for `command`, a server that keeps what it has in `folder`, and starts nothing yet. `quick_end` is the
-    /// signal that ends the server at once but cleanly.
+    /// signal that ends the server at once but cleanly. What stands in `environment` is all that the server sees of ours.
     pub(crate) fn guarded(
-        engine: &'static str,
+        name: impl Into<String>,
         folder: PathBuf,
         quick_end: &str,
         command: &[String],
+        environment: &[(String, String)],
     ) -> Result<Self> {
+        let script = folder.join("guard.sh");
+        std::fs::write(&script, include_str!("guard.sh")).context("can't write to the temporary folder")?;
         let mut process = Command::new("sh");
-        process
-            .arg("-c")
-            .arg(include_str!("guard.sh"))
-            .arg("guard")
-            .arg(&folder)
-            .arg(quick_end)
-            .args(command);
+        process.arg(script).arg(&folder).arg(quick_end).args(command);
+        // What is set for a client here must not reach a server.
+        process.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        process.envs(environment.iter().map(|(name, value)| (name, value)));
         // A group of its own: a Ctrl-C at the terminal must not end the guard before its charge.
         process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
         process.current_dir(&folder);
-        for variable in CLIENT_VARIABLES {
-            process.env_remove(variable);
-        }
         let mut guard = process.spawn().context("can't start a shell")?;
         let starts = guard.stdin.take().context("the guard has no input")?;
         let pids = BufReader::new(guard.stdout.take().context("the guard has no output")?);
         // Waited for by a thread, so that a long run doesn't collect processes that have ended.
         std::thread::spawn(move || guard.wait());
-        Ok(Self { engine, folder, guard: Mutex::new(Guard { starts, pids, pid: None }) })
+        Ok(Self { name: name.into(), folder, guard: Mutex::new(Guard { starts, pids, pid: None }) })
     }
 
     /// Starts the server, or starts it again over the same folder after it has ended.
     pub(crate) fn start(&self) -> Result<()> {
         let mut guard = self.guard();
         if guard.pid.is_some_and(processes::is_alive) {
-            bail!("{} is still running", self.engine);
+            bail!("{} is still running", self.name);
         }
         guard.starts.write_all(b"start\n").context("the guard has gone")?;
         let mut line = String::new();
@@ -87,11 +80,20 @@ impl Instance {
 
     /// The process id of the server that runs now or ran last.
     pub(crate) fn pid(&self) -> Result<Pid> {
-        self.guard().pid.with_context(|| format!("{} was never started", self.engine))
+        self.guard().pid.with_context(|| format!("{} was never started", self.name))
     }
 
     pub(crate) async fn kill(&self) -> Result<()> {
         processes::kill(self.pid()?).await
+    }
+
+    /// Asks the server to end, and waits until it has.
+    pub(crate) async fn terminate(&self) -> Result<()> {
+        processes::terminate(self.pid()?).await
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.guard().pid.is_some_and(processes::is_alive)
     }
 
     pub(crate) async fn pause(&self) -> Result<()> {
@@ -116,10 +118,10 @@ impl Instance {
         loop {
             let Err(reason) = is_ready().await else { return Ok(()) };
             if !processes::is_alive(pid) {
-                bail!("{} ended by itself:\n{}", self.engine, self.last_words());
+                bail!("{} ended by itself:\n{}", self.name, self.last_words());
             }
             if Instant::now() > deadline {
-                bail!("{} is not ready ({reason:#}):\n{}", self.engine, self.last_words());
+                bail!("{} is not ready ({reason:#}):\n{}", self.name, self.last_words());
             }
             tokio::time::sleep(GLANCE).await;
         }

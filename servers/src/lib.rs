@@ -9,6 +9,7 @@
 //! - [`Postgres::start`], [`Nats::start`], [`Redis::start`]: servers of one's own, which may be killed, paused and restarted;
 //!   [`Postgres::replica`] and [`Postgres::promote`] for failovers.
 //! - [`Proxy`]: a network between a client and a server that can be cut.
+//! - [`Program`]: any other program, kept and harmed in the same way.
 //! - [`unavailable`]: why an engine can't be had here. A test says so loudly and ends; with `CI=true` that is a failure.
 //!
 //! An address in `ECS_TEST_POSTGRES_URL`, `ECS_TEST_NATS_URL` or `ECS_TEST_REDIS_URL` takes the place of the shared server of that
@@ -22,6 +23,7 @@ mod nats;
 mod ports;
 mod postgres;
 mod processes;
+mod program;
 mod proxy;
 mod redis;
 mod replica;
@@ -29,7 +31,9 @@ mod replica;
 pub use binaries::{Engine, did_not_run, unavailable};
 pub use database::{Database, Template};
 pub use nats::{Nats, Options as NatsOptions};
+pub use ports::free as free_port;
 pub use postgres::{Options as PostgresOptions, Postgres};
+pub use program::Program;
 pub use proxy::Proxy;
 pub use redis::{Options as RedisOptions, Redis};
 pub use replica::Replication;

@@ -83,7 +83,7 @@ impl Nats {
         let folder = folder::make("nats", None)?;
         let settings = folder.join("nats.conf");
         let command = [program, "--config".to_owned(), settings.display().to_string()];
-        let instance = Instance::guarded("NATS", folder.clone(), "KILL", &command)?;
+        let instance = Instance::guarded("NATS", folder.clone(), "KILL", &command, &[])?;
         let text = settings_file(&folder, address, monitor, &password, options);
         std::fs::write(&settings, text).context("can't write to the temporary folder")?;
         instance.start()?;

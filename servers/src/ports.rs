@@ -11,7 +11,10 @@ const PORTS: std::ops::Range<u64> = 15_000..32_000;
 const TRIES: usize = 5;
 
 /// A port of 127.0.0.1 that was free a moment ago. Another process may be faster: whoever starts a server on it tries again then.
-pub(crate) fn free() -> Result<u16> {
+///
+/// # Errors
+/// None is free.
+pub fn free() -> Result<u16> {
     (0..1_000).find_map(|_| candidate()).context("no free port was found")
 }
 

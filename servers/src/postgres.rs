@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 use crate::binaries::{self, Engine};
 use crate::database::{self, Database, Databases, Template};
 use crate::folder::{self, Account};
-use crate::instance::{CLIENT_VARIABLES, Instance};
+use crate::instance::Instance;
 use crate::ports;
 
 /// The database user and owner of everything.
@@ -103,12 +103,12 @@ impl Postgres {
         if let Some(account) = &account {
             command = account.run(command);
         }
-        let instance = Instance::guarded("PostgreSQL", folder.clone(), "QUIT", &command)?;
+        let instance = Instance::guarded("PostgreSQL", folder.clone(), "QUIT", &command, &[])?;
         fill(folder).await?;
         instance.start()?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let private = Private { instance, address, password: password.to_owned(), options: options.clone() };
-        let databases = Databases::new(private.url_at(address, "postgres"), false);
+        let databases = Databases::new(url(password, &[address], "postgres"), false);
         let server = Self { private: Some(private), databases, synchronous: Mutex::default() };
         server.ready().await?;
         Ok(server)
@@ -119,12 +119,13 @@ impl Postgres {
         self.databases.url(database)
     }
 
-    /// The same as seen through another address, that of a [`crate::Proxy`] for example.
+    /// The same as seen through other addresses, those of [`crate::Proxy`]s or of a primary and its replicas, which share user
+    /// and password.
     ///
     /// # Errors
     /// The server isn't ours.
-    pub fn url_at(&self, address: SocketAddr, database: &str) -> Result<String> {
-        Ok(self.private()?.url_at(address, database))
+    pub fn url_at(&self, addresses: &[SocketAddr], database: &str) -> Result<String> {
+        Ok(url(&self.private()?.password, addresses, database))
     }
 
     /// Where the server listens.
@@ -223,10 +224,9 @@ impl Postgres {
     }
 }
 
-impl Private {
-    fn url_at(&self, address: SocketAddr, database: &str) -> String {
-        format!("postgres://{USER}:{}@{address}/{database}", self.password)
-    }
+fn url(password: &str, addresses: &[SocketAddr], database: &str) -> String {
+    let addresses: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+    format!("postgres://{USER}:{password}@{}/{database}", addresses.join(","))
 }
 
 /// The settings stand on the command line: a replica, whose files are copies of the primary's, has its own all the same.
@@ -275,9 +275,8 @@ pub(crate) async fn tool(folder: &Path, program: &str, arguments: &[&str], passw
     let (first, others) = line.split_first().context("an empty command line")?;
     let mut command = Command::new(first);
     command.args(others).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
-    for variable in CLIENT_VARIABLES {
-        command.env_remove(variable);
-    }
+    // What is set for a client here must not reach the tool.
+    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     let ended = command.env("PGPASSWORD", password).output().await.context("can't start a tool")?;
     if !ended.status.success() {
         bail!("{program} failed: {}", String::from_utf8_lossy(&ended.stderr));

@@ -38,6 +38,12 @@ pub(crate) async fn kill(pid: Pid) -> Result<()> {
     reach(&family, |state| matches!(state, None | Some('Z' | 'X'))).await
 }
 
+/// Asks a process to end in order, and waits until it has.
+pub(crate) async fn terminate(pid: Pid) -> Result<()> {
+    signal(pid, Signal::TERM);
+    reach(&[pid], |state| matches!(state, None | Some('Z' | 'X'))).await
+}
+
 /// Whether a process runs, paused or not. One that has ended and that nobody waited for doesn't.
 pub(crate) fn is_alive(pid: Pid) -> bool {
     !matches!(state(pid), None | Some('Z' | 'X'))

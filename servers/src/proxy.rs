@@ -28,7 +28,7 @@ pub struct Proxy {
 
 #[derive(Debug, Clone)]
 struct State {
-    target: SocketAddr,
+    targets: Vec<SocketAddr>,
     is_paused: bool,
 }
 
@@ -38,8 +38,17 @@ impl Proxy {
     /// # Errors
     /// No port is free.
     pub async fn start(target: SocketAddr) -> Result<Self> {
+        Self::balance(vec![target]).await
+    }
+
+    /// A healthy network to several servers that do the same. Connections go to one after the other; those that refuse are passed
+    /// over.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn balance(targets: Vec<SocketAddr>) -> Result<Self> {
         let (address, listener) = ports::until_bound(bind).await?;
-        let (state, _) = watch::channel(State { target, is_paused: false });
+        let (state, _) = watch::channel(State { targets, is_paused: false });
         let proxy = Self { address, state, traffic: Mutex::default() };
         proxy.serve(listener);
         Ok(proxy)
@@ -91,7 +100,7 @@ impl Proxy {
     /// # Errors
     /// As [`Proxy::heal`].
     pub async fn retarget(&self, target: SocketAddr) -> Result<()> {
-        self.state.send_modify(|state| state.target = target);
+        self.state.send_modify(|state| state.targets = vec![target]);
         self.cut().await;
         self.heal().await
     }
@@ -122,11 +131,13 @@ async fn bind(port: u16) -> Result<(SocketAddr, TcpListener)> {
 
 async fn accept(listener: TcpListener, state: watch::Receiver<State>) {
     let mut connections = JoinSet::new();
+    let mut turn = 0_usize;
     loop {
         tokio::select! {
             // A client that has gone already is no reason to end.
             accepted = listener.accept() => if let Ok((client, _)) = accepted {
-                connections.spawn(connect(client, state.clone()));
+                connections.spawn(connect(client, turn, state.clone()));
+                turn = turn.wrapping_add(1);
             },
             Some(_) = connections.join_next() => {}
         }
@@ -134,9 +145,9 @@ async fn accept(listener: TcpListener, state: watch::Receiver<State>) {
 }
 
 /// One connection. A reset or refusal on one side ends the other, as a network would have it.
-async fn connect(client: TcpStream, mut state: watch::Receiver<State>) -> io::Result<()> {
-    let target = released(&mut state).await?.target;
-    let server = TcpStream::connect(target).await?;
+async fn connect(client: TcpStream, turn: usize, mut state: watch::Receiver<State>) -> io::Result<()> {
+    let targets = released(&mut state).await?.targets;
+    let server = reach(&targets, turn).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (from_client, to_client) = client.into_split();
@@ -144,6 +155,19 @@ async fn connect(client: TcpStream, mut state: watch::Receiver<State>) -> io::Re
     let there = pump(from_client, to_server, state.clone());
     let back = pump(from_server, to_client, state);
     tokio::try_join!(there, back).map(drop)
+}
+
+/// The server whose turn it is, or the next one that takes the connection.
+async fn reach(targets: &[SocketAddr], turn: usize) -> io::Result<TcpStream> {
+    let first = turn % targets.len().max(1);
+    let mut refusal = io::ErrorKind::ConnectionRefused.into();
+    for target in targets.iter().cycle().skip(first).take(targets.len()) {
+        match TcpStream::connect(target).await {
+            Ok(server) => return Ok(server),
+            Err(reason) => refusal = reason,
+        }
+    }
+    Err(refusal)
 }
 
 async fn pump(

@@ -79,7 +79,7 @@ impl Redis {
         for (name, value) in &options.settings {
             set(name, value);
         }
-        let instance = Instance::guarded("Redis", folder, "KILL", &command)?;
+        let instance = Instance::guarded("Redis", folder, "KILL", &command, &[])?;
         instance.start()?;
         let url = url_at(address, &password);
         let server = Self { private: Some(Private { instance, address, password }), url };

@@ -84,3 +84,14 @@ async fn the_end_of_one_side_reaches_the_other() {
     timeout(SOON, stream.read_to_end(&mut rest)).await.unwrap().unwrap();
     assert!(rest.is_empty());
 }
+
+#[tokio::test]
+async fn connections_go_to_one_server_after_the_other_and_past_those_that_refuse() {
+    let nobody = SocketAddr::from(([127, 0, 0, 1], ecs_servers::free_port().unwrap()));
+    let proxy = Proxy::balance(vec![server(b'a').await, nobody, server(b'b').await]).await.unwrap();
+    let mut answers = Vec::new();
+    for _ in 0..6 {
+        answers.push(ask(&mut TcpStream::connect(proxy.address()).await.unwrap()).await.unwrap());
+    }
+    assert_eq!(answers, *b"abbabb");
+}
