@@ -1,0 +1,17 @@
+//! What all resources share: addresses, connections, the pool, sessions, and the way every query goes.
+
+mod address;
+mod connect;
+mod error;
+mod pool;
+mod primary;
+mod race;
+mod session;
+mod tls;
+
+pub(crate) use address::Address;
+pub(crate) use connect::{Expect, Target};
+pub(crate) use error::Fault;
+pub(crate) use pool::Pool;
+pub(crate) use primary::{Call, Primary};
+pub(crate) use session::{Answer, Session};
