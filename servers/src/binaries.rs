@@ -101,12 +101,18 @@ fn installed_postgres() -> Vec<PathBuf> {
 
 /// The server that `scripts/provision.sh` put into `.engines/`, or one from the search path.
 pub(crate) fn nats() -> Result<PathBuf> {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.engines/bin");
-    let folders = std::iter::once(own).chain(search_path());
+    let folders = project_folders().map(|folder| folder.join(".engines/bin")).chain(search_path());
     match folders.map(|folder| folder.join("nats-server")).find(|path| path.is_file()) {
         Some(path) => Ok(path),
         None => bail!("no nats-server was found: run scripts/provision.sh"),
     }
+}
+
+/// Where the project may be: around the current folder, as tests and `cargo run` have it, or where this was built.
+fn project_folders() -> impl Iterator<Item = PathBuf> {
+    let current = env::current_dir().unwrap_or_default();
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).to_owned();
+    [current, built].into_iter().flat_map(|start| start.ancestors().map(Path::to_owned).collect::<Vec<_>>())
 }
 
 pub(crate) fn redis() -> Result<PathBuf> {
