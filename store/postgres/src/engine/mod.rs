@@ -14,4 +14,4 @@ pub(crate) use connect::{Expect, Target};
 pub(crate) use error::Fault;
 pub(crate) use pool::Pool;
 pub(crate) use primary::{Call, Primary};
-pub(crate) use session::{Answer, Session};
+pub(crate) use session::{Answer, Flight, Param, Session, Step};

@@ -1,7 +1,6 @@
 //! One caller's time with a connection: statements, flights of statements, and whether the connection is fit for the next.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use deadpool::managed::Object;
