@@ -1,7 +1,9 @@
 //! Free ports and unguessable words.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::net::TcpListener;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
@@ -10,12 +12,18 @@ use anyhow::{Context, Result};
 const PORTS: std::ops::Range<u64> = 15_000..32_000;
 const TRIES: usize = 5;
 
-/// A port of 127.0.0.1 that was free a moment ago. Another process may be faster: whoever starts a server on it tries again then.
+/// A port of 127.0.0.1 that was free a moment ago and that this process was never given before. Another process may be faster:
+/// whoever starts a server on it tries again then.
 ///
 /// # Errors
 /// None is free.
 pub fn free() -> Result<u16> {
-    (0..1_000).find_map(|_| candidate()).context("no free port was found")
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let port = (0..1_000).filter_map(|_| candidate()).find(|port| !given.contains(port));
+    let port = port.context("no free port was found")?;
+    given.insert(port);
+    Ok(port)
 }
 
 fn candidate() -> Option<u16> {
@@ -50,4 +58,17 @@ where
 /// All three servers show the system's words for it in their logs, whose end is in the error.
 fn is_collision(reason: &anyhow::Error) -> bool {
     format!("{reason:#}").to_lowercase().contains("address already in use")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_port_is_given_twice() {
+        let mut ports: Vec<u16> = (0..500).map(|_| free().expect("there are thousands")).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!(ports.len(), 500);
+    }
 }
