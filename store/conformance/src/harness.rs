@@ -16,6 +16,12 @@ pub trait Harness: Send + Sync + Sized + 'static {
         None
     }
 
+    /// Whether several processes may have the store open at once. Then opening it frees no claim: somebody else may be at work
+    /// under it.
+    fn is_shared() -> bool {
+        false
+    }
+
     /// A new store.
     async fn start() -> Self;
 
