@@ -219,3 +219,31 @@ async fn why_a_server_does_not_start_is_told_by_its_log() {
     let reason = format!("{:#}", Postgres::start(options).await.unwrap_err());
     assert!(reason.contains("invalid value for parameter \"shared_buffers\""), "{reason}");
 }
+
+#[tokio::test]
+async fn after_a_failover_the_new_primary_gets_replicas_and_fails_over_again() {
+    needs!(Postgres);
+    let mut primary = Postgres::start(PostgresOptions::default()).await.unwrap();
+    primary.execute("CREATE TABLE rows (id bigint)").await.unwrap();
+    for round in 1..=3 {
+        let near = primary.replica(Replication::Synchronous).await.unwrap();
+        primary.execute(&format!("INSERT INTO rows VALUES ({round})")).await.unwrap();
+        primary.kill().await.unwrap();
+        near.promote().await.unwrap();
+        assert_eq!(number(&connect(&near.url("postgres")).await, "SELECT count(*) FROM rows").await, round);
+        primary = near;
+    }
+}
+
+#[tokio::test]
+async fn one_address_names_a_primary_and_its_replica() {
+    needs!(Postgres);
+    let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
+    let near = primary.replica(Replication::Synchronous).await.unwrap();
+    let hosts = [near.address().unwrap(), primary.address().unwrap()];
+    let url = format!("{}?target_session_attrs=read-write", primary.url_at(&hosts, "postgres").unwrap());
+    assert_eq!(number(&connect(&url).await, "SELECT pg_is_in_recovery()::int::bigint").await, 0);
+    primary.kill().await.unwrap();
+    near.promote().await.unwrap();
+    assert_eq!(number(&connect(&url).await, "SELECT pg_is_in_recovery()::int::bigint").await, 0);
+}
