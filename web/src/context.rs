@@ -1,11 +1,13 @@
-//! What is known of a request besides its content: its id and the trace it belongs to.
+//! What is known of a request besides its content: its id, the trace it belongs to, and how much time it has.
 
 use std::convert::Infallible;
 use std::fmt;
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// The header with the request's id: taken when it is printable ASCII of 1 to 128 characters, made otherwise, and
@@ -23,6 +25,8 @@ const MAX_REQUEST_ID: usize = 128;
 pub struct RequestContext {
     request_id: RequestId,
     traceparent: Traceparent,
+    /// When its answer is worth nothing any more.
+    deadline: Option<Instant>,
 }
 
 #[derive(Debug, Clone)]
@@ -41,13 +45,26 @@ impl RequestContext {
         Self {
             request_id: given.map_or(RequestId::Made, |value| RequestId::Given(value.clone())),
             traceparent: traceparent.unwrap_or_else(Traceparent::make),
+            deadline: None,
         }
     }
 
     /// A context of its own, for work that no request caused.
     #[must_use]
     pub fn make() -> Self {
-        Self { request_id: RequestId::Made, traceparent: Traceparent::make() }
+        Self { request_id: RequestId::Made, traceparent: Traceparent::make(), deadline: None }
+    }
+
+    /// The same with so much time from now on.
+    #[must_use]
+    pub fn within(self, time: Duration) -> Self {
+        Self { deadline: Instant::now().checked_add(time), ..self }
+    }
+
+    /// How much of the request's time is left; `None` where nobody has set it one.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     /// 1 to 128 characters of printable ASCII.

@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode, Uri};
 use tower::{Layer, Service};
@@ -19,36 +19,44 @@ use tracing::{Instrument as _, Span};
 
 use crate::body::{NDJSON, has_media_type};
 use crate::context::{REQUEST_ID, RequestContext};
-use crate::{Limits, Problem};
+use crate::shedding::{Place, Places, Seated};
+use crate::{Limits, Problem, deadline};
+
+/// When who was one too many shall come back.
+const RETRY: Duration = Duration::from_secs(1);
+/// The same for a stream: places for these become free rarely.
+const RETRY_STREAM: Duration = Duration::from_secs(10);
 
 /// Puts the standard layers around the routes of a listener. `role` is who answers, unless the request is forwarded.
 ///
 /// It is one layer rather than six: the hot path pays for one boxed future. From outside in: the context is taken or
-/// made, the span opens, the timeout starts, a panic is caught; then empty 404 and 405 answers become problems,
-/// problems get the request's id, the id is echoed, and one line goes to the access log.
+/// made, the span opens, who is too many is refused, the timeout starts, a panic is caught; then empty 404 and 405
+/// answers become problems, problems get the request's id, the id is echoed, and one line goes to the access log.
 pub fn standard(router: Router, role: &'static str, limits: Limits) -> Router {
-    router.layer(StandardLayer { role, limits })
+    let (requests, streams) = (Places::new(limits.max_in_flight), Places::new(limits.max_streams));
+    router.layer(StandardLayer { role, limits, requests, streams })
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct StandardLayer {
     role: &'static str,
     limits: Limits,
+    requests: Places,
+    streams: Places,
 }
 
 impl<S> Layer<S> for StandardLayer {
     type Service = Standard<S>;
 
     fn layer(&self, inner: S) -> Standard<S> {
-        Standard { inner, role: self.role, limits: self.limits }
+        Standard { inner, layer: self.clone() }
     }
 }
 
 #[derive(Clone)]
 struct Standard<S> {
     inner: S,
-    role: &'static str,
-    limits: Limits,
+    layer: StandardLayer,
 }
 
 impl<S> Service<Request> for Standard<S>
@@ -66,19 +74,59 @@ where
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let seen = Seen::of(&request);
-        let context = RequestContext::from_headers(request.headers());
+        let time = deadline::allowed(request.headers(), self.layer.time(&request));
+        let context = RequestContext::from_headers(request.headers()).within(time);
+        let span = seen.span(&context, self.layer.role);
+        let place = match self.layer.admit(&request, time) {
+            Ok(place) => place,
+            Err(problem) => {
+                let response = finish(problem.into_response(), &context);
+                seen.log_refused(&span, response.status());
+                return Box::pin(ready(Ok(response)));
+            }
+        };
         request.extensions_mut().insert(context.clone());
-        let span = seen.span(&context, self.role);
-        let timeout =
-            if may_take_long(&request) { self.limits.stream_timeout } else { self.limits.request_timeout };
+        let streams = self.layer.streams.clone();
         // Routing and extractors may run right here, so this belongs into the span, too.
         let answer = span.in_scope(|| self.inner.call(request));
         Box::pin(async move {
-            let response = guard(answer, timeout).instrument(span.clone()).await;
-            let response = finish(response, &context);
+            let response = guard(answer, time).instrument(span.clone()).await;
+            let response = finish(seated(response, &streams), &context);
+            drop(place);
             seen.log(&span, &context, response.status());
             Ok(response)
         })
+    }
+}
+
+impl StandardLayer {
+    /// How long the answer may take.
+    fn time(&self, request: &Request) -> Duration {
+        if may_take_long(request) { self.limits.stream_timeout } else { self.limits.request_timeout }
+    }
+
+    /// The request's place until its answer is there, or why it isn't even begun. Who asks how the process is gets an
+    /// answer without one: above all under load, it must be known to be alive.
+    fn admit(&self, request: &Request, time: Duration) -> Result<Option<Place>, Problem> {
+        if time.is_zero() {
+            return Err(Problem::timeout());
+        }
+        if matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics") {
+            return Ok(None);
+        }
+        self.requests.take().map(Some).ok_or_else(|| Problem::overloaded(RETRY))
+    }
+}
+
+/// An answer that goes on for as long as its client listens keeps a place of another kind: requests in flight come and
+/// go, streams stay, and the ones shall not wait for the others.
+fn seated(response: Response, streams: &Places) -> Response {
+    if response.headers().get(CONTENT_TYPE).is_none_or(|value| value != "text/event-stream") {
+        return response;
+    }
+    match streams.take() {
+        Some(place) => response.map(|body| Body::new(Seated::new(body, place))),
+        None => Problem::no_room("as many streams are open as can be served", RETRY_STREAM).into_response(),
     }
 }
 
@@ -115,6 +163,12 @@ impl Seen {
         } else {
             tracing::info_span!("request", request_id, trace_id, role, user_id = empty)
         }
+    }
+
+    /// When more comes than can be taken, a line for each would make it worse.
+    fn log_refused(&self, span: &Span, status: StatusCode) {
+        let (method, path, status) = (self.method.as_str(), self.uri.path(), status.as_u16());
+        span.in_scope(|| tracing::debug!(method, path, status, "refused"));
     }
 
     fn log(&self, span: &Span, context: &RequestContext, status: StatusCode) {

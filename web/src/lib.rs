@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod body;
 pub mod context;
+pub mod deadline;
 pub mod fields;
 pub mod handles;
 pub mod health;
@@ -18,6 +19,7 @@ pub mod params;
 pub mod problem;
 pub mod secret;
 pub mod server;
+mod shedding;
 
 pub use auth::{Auth, Identity, InternalKey};
 pub use body::JsonBody;

@@ -16,6 +16,11 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// How many connections are served at once. Those beyond wait in the kernel's queue.
     pub max_connections: usize,
+    /// How many requests may wait for their answers at once. One more is refused with 503 before anything of it is
+    /// read; health and metrics are answered all the same.
+    pub max_in_flight: usize,
+    /// How many streams of events may be open at once. They don't count as requests in flight.
+    pub max_streams: usize,
     /// How long requests in flight may go on once the process was told to stop.
     pub drain_timeout: Duration,
 }
@@ -28,6 +33,8 @@ impl Default for Limits {
             header_read_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             max_connections: 10_000,
+            max_in_flight: 2_048,
+            max_streams: 5_000,
             drain_timeout: Duration::from_secs(10),
         }
     }

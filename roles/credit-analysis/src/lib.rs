@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use axum::Router;
 use ecs_domain::features::Features;
 use ecs_domain::scorecard::{Assessment, Scorecard};
+use ecs_metrics::Metrics;
 use ecs_web::auth::Auth;
 use ecs_web::context::RequestContext;
-use ecs_web::handles::{CreditAnalysis as Handle, HandleError};
+use ecs_web::handles::{CreditAnalysis as Handle, Guarded, HandleError};
 use ecs_web::openapi::{OpenApiRouter, routes};
 use utoipa::openapi::OpenApi;
 
@@ -57,10 +58,11 @@ impl CreditAnalysis {
         OpenApiRouter::default().routes(routes!(predict::predict))
     }
 
-    /// The handle for callers in this process.
+    /// The handle for callers in this process, with the same guards around it as one over HTTP.
     #[must_use]
-    pub fn handle(&self) -> Arc<dyn Handle> {
-        Arc::new(InProcess { scorecard: Arc::clone(&self.scorecard) })
+    pub fn handle(&self, metrics: &Metrics) -> Arc<dyn Handle> {
+        let scorecard = Arc::clone(&self.scorecard);
+        Arc::new(Guarded::new(Arc::new(InProcess { scorecard }), metrics))
     }
 }
 

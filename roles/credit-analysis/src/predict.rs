@@ -8,7 +8,7 @@ use ecs_domain::Violations;
 use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features};
 use ecs_domain::scorecard::{Assessment, Input, Scorecard, Transform};
 use ecs_web::auth::{Auth, InternalKey};
-use ecs_web::body::JsonBody;
+use ecs_web::body::{Exact, JsonBody};
 use ecs_web::openapi::tag;
 use ecs_web::problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -45,22 +45,22 @@ pub(crate) struct Body {
     transaction_count_30d: Option<u64>,
     /// Their mean amount, in the deployment's currency.
     #[schema(value_type = f64, minimum = 0, maximum = 1_000_000_000_000_f64)]
-    avg_transaction_value_30d: Option<f64>,
+    avg_transaction_value_30d: Option<Exact>,
     /// Days since the last one.
-    #[schema(minimum = 0, maximum = 1_000_000_000_000_f64)]
-    days_since_last_transaction: Option<f64>,
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 1_000_000_000_000_f64)]
+    days_since_last_transaction: Option<Exact>,
     /// Days since the user registered.
-    #[schema(minimum = 0, maximum = 1_000_000_000_000_f64)]
-    account_age_days: Option<f64>,
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 1_000_000_000_000_f64)]
+    account_age_days: Option<Exact>,
     /// Mean positivity of the last 7 days.
-    #[schema(minimum = 0, maximum = 1)]
-    avg_positivity_7d: Option<f64>,
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]
+    avg_positivity_7d: Option<Exact>,
     /// Mean intensity of the last 7 days.
-    #[schema(minimum = 0, maximum = 1)]
-    avg_intensity_7d: Option<f64>,
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]
+    avg_intensity_7d: Option<Exact>,
     /// Mean stress level of the last 7 days.
-    #[schema(minimum = 0, maximum = 1)]
-    avg_stress_7d: Option<f64>,
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]
+    avg_stress_7d: Option<Exact>,
     /// Stress events in the last 7 days.
     #[schema(maximum = 1_000_000_000)]
     stress_events_7d: Option<u64>,
@@ -142,9 +142,9 @@ impl Body {
         let neutral = |input| neutral(scorecard, input);
         Ok(Features {
             transaction_count_30d: self.transaction_count_30d.unwrap_or_default(),
-            avg_transaction_value_30d: self.avg_transaction_value_30d.unwrap_or_default(),
-            days_since_last_transaction: self.days_since_last_transaction,
-            account_age_days: self.account_age_days.unwrap_or_else(|| neutral(Input::AccountAgeDays)),
+            avg_transaction_value_30d: self.avg_transaction_value_30d.map_or(0.0, float),
+            days_since_last_transaction: self.days_since_last_transaction.map(float),
+            account_age_days: self.account_age_days.map_or_else(|| neutral(Input::AccountAgeDays), float),
             emotions: self.emotions(neutral),
         })
     }
@@ -162,7 +162,7 @@ impl Body {
         if !any_mean && counts.iter().all(Option::is_none) {
             return None;
         }
-        let mean = |value: Option<f64>, input| value.unwrap_or_else(|| neutral(input));
+        let mean = |value: Option<Exact>, input| value.map_or_else(|| neutral(input), float);
         let count = |value: Option<u64>, input| value.unwrap_or_else(|| neutral(input).round() as u64);
         Some(EmotionFeatures {
             means_7d: any_mean.then(|| EmotionMeans {
@@ -176,9 +176,9 @@ impl Body {
     }
 
     fn check_ranges(&self, violations: &mut Violations) {
-        let mut number = |input: Input, value: Option<f64>, max: f64, message: &'static str| {
-            // NaN is in no range, so it is refused here as well.
-            if value.is_some_and(|value| !(0.0..=max).contains(&value)) {
+        let mut number = |input: Input, value: Option<Exact>, max: f64, message: &'static str| {
+            // More digits than a float holds are infinite, which is in no range, so that is refused here as well.
+            if value.is_some_and(|Exact(value)| !(0.0..=max).contains(&value)) {
                 violations.push(input.as_str(), message);
             }
         };
@@ -199,6 +199,10 @@ impl Body {
         count(Input::StressEvents7d, self.stress_events_7d);
         count(Input::StressEvents30d, self.stress_events_30d);
     }
+}
+
+fn float(Exact(value): Exact) -> f64 {
+    value
 }
 
 /// The value of `input` at which its term adds nothing; 0 when the scorecard doesn't weigh it.

@@ -7,6 +7,7 @@ use axum::body::Body;
 use ecs_credit_analysis::{CreditAnalysis, Deps, built_in};
 use ecs_domain::features::Features;
 use ecs_domain::{Clock, Timestamp};
+use ecs_metrics::Metrics;
 use ecs_web::auth::{SecretKey, Tokens};
 use ecs_web::{Auth, RequestContext, Secret};
 use http::{Request, StatusCode};
@@ -138,7 +139,7 @@ async fn the_handle_says_what_the_route_says() {
         account_age_days: 12.0,
         emotions: None,
     };
-    let assessment = role().handle().assess(&features, &RequestContext::make()).await.unwrap();
+    let assessment = role().handle(&Metrics::new()).assess(&features, &RequestContext::make()).await.unwrap();
     let body = json!({"transaction_count_30d": 3, "avg_transaction_value_30d": 80, "account_age_days": 12});
     let (_, answer) = predict(Some(KEY), body.to_string()).await;
     assert!((answer["risk_score"].as_f64().unwrap() - assessment.risk_score).abs() < 1e-12);

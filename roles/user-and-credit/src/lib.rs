@@ -52,7 +52,7 @@ pub struct Deps {
     pub cache: Cache,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// The model.
+    /// The model. The handle itself sees to it that it answers in a short time.
     pub credit_analysis: Arc<dyn CreditAnalysis>,
     /// What a score leads to: [`built_in`], or a file that [`parse`] read.
     pub policy: Policy,

@@ -4,6 +4,7 @@
 //! Shapes have `Option` fields and say with [`ecs_domain::Violations::require`] which are needed, so that a client
 //! hears of all missing fields at once. Unknown fields are ignored.
 
+mod exact;
 mod json;
 mod object;
 mod read;
@@ -14,6 +15,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde::de::DeserializeOwned;
 
+pub use exact::Exact;
 pub use json::{JsonError, Text, parse};
 pub use object::Object;
 pub use read::{NextFrame, collect, next_frame};

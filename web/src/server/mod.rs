@@ -1,12 +1,19 @@
 //! The listener's loop: one task per connection, a cap on connections, a bounded drain.
+//!
+//! A stop has two steps. First it is announced: the process says that it isn't ready, each answer asks its client to
+//! close the connection behind it, and everything goes on. Whoever distributes requests sees that and goes elsewhere,
+//! and connections in which the next request might already be on its way become few. Then the listener closes: what
+//! had been connected by then is still served, requests in flight finish, and idle connections end.
 
 mod linger;
+mod stop;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures::FutureExt as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -16,7 +23,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::linger::Lingering;
+use self::stop::{Announced, Asked, announcing};
 use crate::Limits;
+
+pub use self::stop::Shutdown;
 
 /// After an error of the process rather than the connection, such as too many open files, a pause lets some close.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
@@ -24,20 +34,27 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 /// The room for a request's head, and for what is read or written at a time. Nobody needs a credential to fill it.
 const BUFFER_BYTES: usize = 32 * 1024;
 
-/// Serves `router` until `shutdown`, then lets requests in flight finish within the drain timeout.
+/// How long a connection that has just come may take to send the request for which it was made, once the listener has
+/// closed.
+const FIRST_REQUEST: Duration = Duration::from_millis(250);
+
+/// Serves `router` until the shutdown begins, then lets requests in flight finish within the drain timeout.
 ///
-/// The listener closes as soon as the drain begins, so new connections are refused; kept-alive ones end after the
-/// answer they are waiting for. An error means that the listener itself is broken.
+/// The listener closes as soon as the drain begins, so new connections are refused; those that wait to be accepted are
+/// served, and kept-alive ones end after the answer they are waiting for. An error means that the listener itself is
+/// broken.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: Limits,
-    shutdown: CancellationToken,
+    shutdown: impl Into<Shutdown>,
 ) -> io::Result<()> {
+    let shutdown: Shutdown = shutdown.into();
     let connections = Connections {
         router,
         limits,
-        shutdown: shutdown.clone(),
+        begun: shutdown.begun.clone(),
+        announced: Announced::default(),
         cut: CancellationToken::new(),
         tasks: TaskTracker::new(),
     };
@@ -49,10 +66,18 @@ pub async fn serve(
             connections.spawn(accept(&listener).await, slot);
         }
     };
+    let announcing = async {
+        shutdown.announced.cancelled().await;
+        connections.announced.now();
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
-        () = shutdown.cancelled() => {}
+        () = shutdown.begun.cancelled() => {}
         () = accepting => {}
+        () = announcing => {}
     }
+    connections.announced.now();
+    connections.take_in_the_waiting(&listener, &slots);
     drop(listener);
     connections.drain().await;
     Ok(())
@@ -80,7 +105,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 struct Connections {
     router: Router,
     limits: Limits,
-    shutdown: CancellationToken,
+    announced: Announced,
+    begun: CancellationToken,
     /// Ends what the drain didn't.
     cut: CancellationToken,
     tasks: TaskTracker,
@@ -89,14 +115,22 @@ struct Connections {
 impl Connections {
     fn spawn(&self, stream: TcpStream, slot: OwnedSemaphorePermit) {
         let (router, limits) = (self.router.clone(), self.limits);
-        let (shutdown, cut) = (self.shutdown.clone(), self.cut.clone());
+        let (announced, begun, cut) = (self.announced.clone(), self.begun.clone(), self.cut.clone());
         self.tasks.spawn(async move {
             tokio::select! {
-                () = connection(stream, router, limits, shutdown) => {}
+                () = connection(stream, router, limits, announced, begun) => {}
                 () = cut.cancelled() => {}
             }
             drop(slot);
         });
+    }
+
+    /// Their clients hold them for connected and may have sent their requests, which closing the listener would reset.
+    fn take_in_the_waiting(&self, listener: &TcpListener, slots: &Arc<Semaphore>) {
+        while let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
+            let Some(Ok((stream, _))) = listener.accept().now_or_never() else { return };
+            self.spawn(stream, slot);
+        }
     }
 
     async fn drain(self) {
@@ -126,10 +160,17 @@ fn give_up_on_the_vanished(stream: &TcpStream, after: Duration) {
 fn give_up_on_the_vanished(_: &TcpStream, _: Duration) {}
 
 /// Serves one connection until its client closes it or the shutdown has been honoured.
-async fn connection(stream: TcpStream, router: Router, limits: Limits, shutdown: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    limits: Limits,
+    announced: Announced,
+    begun: CancellationToken,
+) {
     // Answers are small and complete: there is nothing to wait for. A failure only means that they are slower.
     let _ = stream.set_nodelay(true);
     give_up_on_the_vanished(&stream, limits.write_timeout);
+    let asked = Arc::new(Asked::default());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read_timeout)
@@ -139,12 +180,17 @@ async fn connection(stream: TcpStream, router: Router, limits: Limits, shutdown:
         .writev(false)
         .serve_connection(
             TokioIo::new(Lingering::new(stream, limits.write_timeout)),
-            TowerToHyperService::new(router),
+            TowerToHyperService::new(announcing(router, announced, Arc::clone(&asked))),
         );
     let mut connection = std::pin::pin!(connection);
+    let ready_to_end = async {
+        begun.cancelled().await;
+        // A new connection has a request on its way; ending it now would lose that.
+        let _ = tokio::time::timeout(FIRST_REQUEST, asked.first()).await;
+    };
     let result = tokio::select! {
         result = connection.as_mut() => result,
-        () = shutdown.cancelled() => {
+        () = ready_to_end => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

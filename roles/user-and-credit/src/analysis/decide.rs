@@ -22,9 +22,6 @@ use crate::{features, problems};
 /// How long an offer can be accepted.
 const OFFER_VALID_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// How long the model may take.
-const ASSESS_DEADLINE: Duration = Duration::from_secs(2);
-
 const MODEL: &str = "credit-analysis";
 
 /// A decision, and the answer to the request that made it.
@@ -78,8 +75,7 @@ async fn make(
 }
 
 async fn assess(state: &State, features: &Features, context: &RequestContext) -> Result<Assessment, Problem> {
-    let answer = tokio::time::timeout(ASSESS_DEADLINE, state.credit_analysis.assess(features, context)).await;
-    let assessment = answer.unwrap_or(Err(HandleError::Timeout { role: MODEL }))?;
+    let assessment = state.credit_analysis.assess(features, context).await?;
     if (0.0..=1.0).contains(&assessment.risk_score) {
         return Ok(assessment);
     }

@@ -9,9 +9,10 @@ use ecs_domain::decision::Outcome;
 use ecs_domain::features::Features;
 use ecs_domain::scorecard::Assessment;
 use ecs_domain::{Timestamp, UserId};
+use ecs_metrics::Metrics;
 use ecs_store::{Credit as _, PageRequest};
 use ecs_web::RequestContext;
-use ecs_web::handles::{CreditAnalysis, HandleError};
+use ecs_web::handles::{CreditAnalysis, Guarded, HandleError};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -183,7 +184,8 @@ async fn without_an_answer_of_the_model_nothing_is_decided() {
 
 #[tokio::test(start_paused = true)]
 async fn a_model_that_does_not_answer_is_not_waited_for() {
-    assert_eq!(refused(Silent).await, (StatusCode::SERVICE_UNAVAILABLE, true));
+    let guarded = Guarded::new(Arc::new(Silent), &Metrics::new());
+    assert_eq!(refused(guarded).await, (StatusCode::SERVICE_UNAVAILABLE, true));
 }
 
 #[tokio::test]

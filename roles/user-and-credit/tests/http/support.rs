@@ -277,5 +277,6 @@ pub(crate) fn new_user_id() -> UserId {
 
 fn scorecard(auth: &Arc<Auth>) -> Arc<dyn handles::CreditAnalysis> {
     let scorecard = ecs_credit_analysis::built_in().unwrap();
-    CreditAnalysis::create(ecs_credit_analysis::Deps { auth: Arc::clone(auth), scorecard }).handle()
+    CreditAnalysis::create(ecs_credit_analysis::Deps { auth: Arc::clone(auth), scorecard })
+        .handle(&ecs_metrics::Metrics::new())
 }

@@ -1,0 +1,117 @@
+//! The model in other processes: `POST /v1/predict` with the service key.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::Body;
+use bytes::Bytes;
+use ecs_domain::features::Features;
+use ecs_domain::scorecard::Assessment;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::wire::{Answer, Question};
+use super::{CreditAnalysis, HandleError, ROLE, RequestContext, time};
+use crate::Secret;
+use crate::auth::InternalKey;
+use crate::body;
+use crate::handles::remote::{Call, Lost, Payload, Remote, Verdict};
+
+/// An answer has nine terms of some fifty bytes.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// When to come back where the role doesn't say.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The handle over HTTP.
+#[derive(Debug)]
+pub struct HttpCreditAnalysis {
+    remote: Remote,
+    key: Secret,
+}
+
+impl HttpCreditAnalysis {
+    /// Asks this role, with the service key.
+    #[must_use]
+    pub fn new(remote: Remote, key: Secret) -> Self {
+        Self { remote, key }
+    }
+
+    /// The question is pure: asking twice is asking once.
+    fn call(&self, features: &Features, context: &RequestContext) -> Result<Call, HandleError> {
+        let question = serde_json::to_vec(&Question::from(features));
+        let payload =
+            Payload::Bytes(Bytes::from(question.map_err(|_| failed("features that JSON can't hold"))?));
+        let mut key =
+            HeaderValue::from_str(self.key.expose()).map_err(|_| failed("a key that no header can hold"))?;
+        key.set_sensitive(true);
+        let mut headers = HeaderMap::new();
+        headers.insert(InternalKey::HEADER, key);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(body::JSON));
+        Call::prepare(&mut headers, context);
+        Ok(Call {
+            method: Method::POST,
+            path: PathAndQuery::from_static("/v1/predict"),
+            headers,
+            payload,
+            time: time(context),
+            repeatable: true,
+            verdict,
+        })
+    }
+}
+
+/// Whoever can't score what it was asked to is as good as gone. One that is full may have room for the next.
+fn verdict(status: StatusCode) -> Verdict {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => Verdict::Busy,
+        status if status.is_server_error() => Verdict::Ill,
+        _ => Verdict::Well,
+    }
+}
+
+#[async_trait]
+impl CreditAnalysis for HttpCreditAnalysis {
+    async fn assess(&self, features: &Features, context: &RequestContext) -> Result<Assessment, HandleError> {
+        let call = self.call(features, context)?;
+        let response = self.remote.send(&call).await.map_err(lost)?;
+        if response.status() != StatusCode::OK {
+            return Err(refused(&response));
+        }
+        let body = Body::new(response.into_body());
+        let bytes = tokio::time::timeout(time(context), body::collect(body, MAX_ANSWER_BYTES)).await;
+        let bytes = bytes.map_err(|_| HandleError::Timeout { role: ROLE })?;
+        let bytes = bytes.map_err(|_| HandleError::Unavailable { role: ROLE, retry_after: RETRY })?;
+        let answer: Answer =
+            serde_json::from_slice(&bytes).map_err(|_| failed("its answer has another form"))?;
+        answer.try_into().map_err(failed)
+    }
+}
+
+fn lost(lost: Lost) -> HandleError {
+    match lost {
+        Lost::Open { retry_after } => HandleError::Unavailable { role: ROLE, retry_after },
+        Lost::Unreachable | Lost::Broken | Lost::Sender => {
+            HandleError::Unavailable { role: ROLE, retry_after: RETRY }
+        }
+        Lost::Late => HandleError::Timeout { role: ROLE },
+    }
+}
+
+/// What an answer without an assessment means.
+fn refused(response: &Response<Incoming>) -> HandleError {
+    let status = response.status();
+    if status != StatusCode::SERVICE_UNAVAILABLE
+        && status != StatusCode::BAD_GATEWAY
+        && status != StatusCode::GATEWAY_TIMEOUT
+    {
+        return failed(format!("it answered with status {}", status.as_u16()));
+    }
+    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    HandleError::Unavailable { role: ROLE, retry_after: seconds.map_or(RETRY, Duration::from_secs) }
+}
+
+fn failed(reason: impl Into<String>) -> HandleError {
+    HandleError::Failed { role: ROLE, reason: reason.into() }
+}

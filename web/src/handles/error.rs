@@ -1,0 +1,42 @@
+//! Why another role gave no answer.
+
+use std::time::Duration;
+
+use crate::Problem;
+
+/// Why another role gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HandleError {
+    /// It can't be reached, or says that it can't serve now. Worth another try.
+    #[error("{role} is unavailable")]
+    Unavailable {
+        /// Which role.
+        role: &'static str,
+        /// When another try is worth it.
+        retry_after: Duration,
+    },
+    /// It didn't answer in time. Worth another try.
+    #[error("{role} did not answer in time")]
+    Timeout {
+        /// Which role.
+        role: &'static str,
+    },
+    /// It answered with something that it should not. A fault of ours.
+    #[error("{role} gave a wrong answer: {reason}")]
+    Failed {
+        /// Which role.
+        role: &'static str,
+        /// What was wrong with it; never a value.
+        reason: String,
+    },
+}
+
+impl From<HandleError> for Problem {
+    fn from(error: HandleError) -> Self {
+        match error {
+            HandleError::Unavailable { role, retry_after } => Self::unavailable(role, retry_after),
+            HandleError::Timeout { role } => Self::unavailable(role, Duration::from_secs(1)),
+            HandleError::Failed { .. } => Self::internal(&error),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! One attempt of one call, and what its end says about the replica.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use ecs_breaker::Permit;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::payload::Payload;
+use super::replicas::{Chosen, Replica};
+use super::{Remote, headers};
+use crate::{RequestContext, deadline};
+
+/// A replica that is given less than this and doesn't make it isn't held to be ill: the time was used up elsewhere,
+/// or the client asked for an answer in no time.
+const FAIR: Duration = Duration::from_secs(1);
+
+/// A request to a role, as it may be sent several times.
+pub(in crate::handles) struct Call {
+    pub(in crate::handles) method: Method,
+    pub(in crate::handles) path: PathAndQuery,
+    pub(in crate::handles) headers: HeaderMap,
+    pub(in crate::handles) payload: Payload,
+    /// How long its answer is waited for at most.
+    pub(in crate::handles) time: Duration,
+    /// Whether doing it twice comes to the same as doing it once.
+    pub(in crate::handles) repeatable: bool,
+    /// What an answer of this status says about the replica.
+    pub(in crate::handles) verdict: fn(StatusCode) -> Verdict,
+}
+
+/// What an answer says about who gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::handles) enum Verdict {
+    /// It works.
+    Well,
+    /// It doesn't.
+    Ill,
+    /// It can't take this now, which says nothing.
+    Busy,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::handles) enum Lost {
+    /// The call was not made: every replica has failed of late.
+    Open {
+        /// When the first of them may be tried.
+        retry_after: Duration,
+    },
+    /// There was no connection, so nothing was sent.
+    Unreachable,
+    /// The connection broke. Whether the request had its effect is not known.
+    Broken,
+    /// It took too long. Whether the request had its effect is not known.
+    Late,
+    /// The client broke its own body off.
+    Sender,
+}
+
+impl Call {
+    /// What goes out to this replica, unless the body is gone.
+    fn request(&self, replica: &Replica, time: Duration) -> Option<Request<Body>> {
+        let mut request = Request::new(self.payload.body()?);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = replica.address.of(&self.path).ok()?;
+        request.headers_mut().clone_from(&self.headers);
+        request.headers_mut().insert(deadline::HEADER, deadline::header(time));
+        Some(request)
+    }
+
+    /// Gives the headers the form in which they go out.
+    pub(in crate::handles) fn prepare(headers: &mut HeaderMap, context: &RequestContext) {
+        headers::outgoing(headers, context);
+    }
+}
+
+impl Remote {
+    /// Sends the call to this replica and waits for the head of its answer.
+    pub(super) async fn attempt(
+        &self,
+        call: &Call,
+        chosen: Chosen<'_>,
+        time: Duration,
+    ) -> Result<Response<Incoming>, Lost> {
+        let Chosen { replica, permit, .. } = chosen;
+        let request = call.request(replica, time).ok_or(Lost::Broken)?;
+        match tokio::time::timeout(time, self.0.client.request(request)).await {
+            Ok(Ok(response)) => {
+                settle(permit, (call.verdict)(response.status()));
+                Ok(response)
+            }
+            Ok(Err(_)) if call.payload.broke_off() => Err(Lost::Sender),
+            Ok(Err(error)) => {
+                permit.failed();
+                let (role, replica) = (self.role(), replica.address.as_str());
+                tracing::warn!(role, replica, %error, "a call to another role failed");
+                Err(if error.is_connect() { Lost::Unreachable } else { Lost::Broken })
+            }
+            Err(_) => {
+                if time >= FAIR {
+                    permit.failed();
+                }
+                tracing::warn!(role = self.role(), "a call to another role took too long");
+                Err(Lost::Late)
+            }
+        }
+    }
+}
+
+fn settle(permit: Permit, verdict: Verdict) {
+    match verdict {
+        Verdict::Well => permit.succeeded(),
+        Verdict::Ill => permit.failed(),
+        Verdict::Busy => drop(permit),
+    }
+}

@@ -1,0 +1,115 @@
+//! A role in other processes, over HTTP/1.1.
+//!
+//! One call goes to one replica; replicas take turns, and one whose breaker is open is left out until it is. When all
+//! of them are, the call is refused without being made. What may be sent twice is sent once more, to another replica
+//! if there is one, while the deadline and the budget for second attempts allow it: a request that changes nothing
+//! more when it is repeated, and any request of which no byte has left.
+//!
+//! The callee believes nothing: it gets the client's own credentials or the service key and verifies them. Addresses
+//! are `http://`; where processes don't share a trusted network, TLS is the matter of the mesh or ingress between them.
+
+mod address;
+mod attempt;
+mod budget;
+mod ending;
+mod forwarding;
+mod headers;
+mod payload;
+mod replicas;
+mod send;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use ecs_metrics::Metrics;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio_util::sync::CancellationToken;
+
+pub use self::address::BadAddress;
+pub(super) use self::attempt::{Call, Lost, Verdict};
+pub(super) use self::forwarding::Forwarding;
+pub(super) use self::payload::Payload;
+
+use self::address::Address;
+use self::budget::RetryBudget;
+use self::replicas::Replicas;
+
+/// How a role elsewhere is called.
+#[derive(Debug, Clone)]
+pub struct RemoteOptions {
+    /// When a replica is given up for a while.
+    pub breaker: ecs_breaker::Options,
+    /// How long a connection may take.
+    pub connect_timeout: Duration,
+    /// How long a connection is kept that nobody uses. It is shorter than the grace in which a stopping server still
+    /// takes requests, so that none is sent into a connection that is about to close; see [`crate::server`].
+    pub idle: Duration,
+    /// Shows the breakers.
+    pub metrics: Metrics,
+    /// Is cancelled when this process ends its streams: those that come from the role are ended with a last event.
+    pub stopping: CancellationToken,
+}
+
+impl RemoteOptions {
+    /// What production has.
+    #[must_use]
+    pub fn new(metrics: Metrics, stopping: CancellationToken) -> Self {
+        Self {
+            breaker: ecs_breaker::Options::default(),
+            connect_timeout: Duration::from_secs(1),
+            idle: Duration::from_secs(4),
+            metrics,
+            stopping,
+        }
+    }
+}
+
+/// A role in other processes. Cheap to clone; every clone shares connections, breakers and budget.
+#[derive(Clone)]
+pub struct Remote(Arc<Shared>);
+
+struct Shared {
+    role: &'static str,
+    client: Client<HttpConnector, Body>,
+    replicas: Replicas,
+    budget: RetryBudget,
+    stopping: CancellationToken,
+}
+
+impl Remote {
+    /// The role behind these base addresses, one per replica (or one for all, where something in front of them
+    /// distributes). Nothing is connected yet, so nobody needs to be there.
+    pub fn new<A: AsRef<str>>(
+        role: &'static str,
+        addresses: &[A],
+        options: RemoteOptions,
+    ) -> Result<Self, BadAddress> {
+        let addresses: Result<Vec<Address>, BadAddress> =
+            addresses.iter().map(|address| Address::parse(address.as_ref())).collect();
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(options.connect_timeout));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(options.idle)
+            .build(connector);
+        let replicas = Replicas::new(role, addresses?, options.breaker, &options.metrics)?;
+        let (budget, stopping) = (RetryBudget::default(), options.stopping);
+        Ok(Self(Arc::new(Shared { role, client, replicas, budget, stopping })))
+    }
+
+    /// The role's name.
+    #[must_use]
+    pub fn role(&self) -> &'static str {
+        self.0.role
+    }
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Remote").field("role", &self.0.role).field("replicas", &self.0.replicas).finish()
+    }
+}
