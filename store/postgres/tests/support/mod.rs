@@ -9,7 +9,7 @@ use ecs_store_postgres::{Options, PostgresStore};
 use tokio_postgres::{Client, NoTls};
 
 /// A database of one test on the shared server, migrated.
-pub async fn database() -> Database {
+pub(crate) async fn database() -> Database {
     let template = Template::new(format!("store_{:016x}", migrations()), |url| async move {
         PostgresStore::migrate(&Options::new(url)).await?;
         Ok(())
@@ -28,7 +28,7 @@ fn migrations() -> u64 {
 }
 
 /// A connection of one's own, past the store.
-pub async fn client(url: &str) -> Client {
+pub(crate) async fn client(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     client

@@ -1,0 +1,67 @@
+//! The primary dies under load, and the synchronous replica takes its place.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ecs_servers::{Postgres, PostgresOptions, Replication};
+use ecs_store::{StoreError, Users};
+use ecs_store_conformance::fixtures::{new_user, user};
+use ecs_store_postgres::PostgresStore;
+
+use crate::customers::{Customers, until};
+use crate::{address_of, can_run, options};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failover_the_store_goes_on_and_has_all_it_answered_for() {
+    if !can_run("failover") {
+        return;
+    }
+    let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
+    let standby = primary.replica(Replication::Synchronous).await.unwrap();
+    let store = Arc::new(PostgresStore::open(options(address_of(&[&primary, &standby]))).await.unwrap());
+    let customers = Arc::new(Customers::default());
+    let loops: Vec<_> = (0..4)
+        .map(|_| {
+            let (store, customers) = (Arc::clone(&store), Arc::clone(&customers));
+            tokio::spawn(async move { customers.serve(&store).await })
+        })
+        .collect();
+    until("the first hundred customers", async || customers.served() >= 100).await;
+
+    primary.kill().await.unwrap();
+    standby.promote().await.unwrap();
+    let (promoted, served) = (Instant::now(), customers.served());
+    until("a hundred customers after the failover", async || customers.served() >= served + 100).await;
+    println!("a hundred customers were served {:?} after the promotion", promoted.elapsed());
+    assert!(customers.refused() > 0, "the failover came when nobody was there");
+
+    customers.stop();
+    for served in loops {
+        served.await.unwrap();
+    }
+    customers.audit(&store).await;
+
+    // The former primary comes back and takes itself for one. Nobody who has seen its successor believes it.
+    primary.restart().await.unwrap();
+    standby.kill().await.unwrap();
+    let alone = store.user(user(0)).await;
+    assert!(matches!(alone, Err(StoreError::Unavailable(_))), "a former primary was read: {alone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_host_that_hangs_does_not_keep_the_second_from_being_found() {
+    if !can_run("a host that hangs") {
+        return;
+    }
+    let silent = Postgres::start(PostgresOptions::default()).await.unwrap();
+    let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
+    let mut url = address_of(&[&silent, &primary]);
+    // Two servers of their own have two passwords; the address has room for one.
+    let password = |url: &str| url.split_once('@').map(|(before, _)| before.to_owned()).unwrap();
+    url = url.replace(&password(&url), &password(&primary.url("postgres")));
+    silent.pause().await.unwrap();
+    let begun = Instant::now();
+    let store = PostgresStore::open(options(url)).await.unwrap();
+    store.register(new_user(1, "ana@example.com"), None).await.unwrap();
+    assert!(begun.elapsed().as_secs() < 2, "{:?}", begun.elapsed());
+}

@@ -1,0 +1,141 @@
+//! A primary that is silent, cut off, or about to stop; callers that go away.
+
+use std::time::{Duration, Instant};
+
+use ecs_domain::consent::Purpose;
+use ecs_servers::{Postgres, PostgresOptions, Proxy};
+use ecs_store::{Consents, Maintenance, Outbox, StoreError, Users};
+use ecs_store_conformance::fixtures::{new_user, now, register, user};
+use ecs_store_postgres::PostgresStore;
+
+use crate::customers::until;
+use crate::{can_run, options, support};
+
+async fn unavailable(store: &PostgresStore) -> Duration {
+    let begun = Instant::now();
+    let result = store.user(user(1)).await;
+    assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
+    begun.elapsed()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_primary_holds_nobody_for_long_and_then_nobody_at_all() {
+    if !can_run("a silent primary") {
+        return;
+    }
+    let server = Postgres::start(PostgresOptions::default()).await.unwrap();
+    let proxy = Proxy::start(server.address().unwrap()).await.unwrap();
+    let mut options = options(server.url_at(&[proxy.address()], "postgres").unwrap());
+    options.statement_timeout = Duration::from_millis(200);
+    options.connect_timeout = Duration::from_millis(500);
+    options.breaker.open_for = Duration::from_secs(1);
+    let store = PostgresStore::open(options).await.unwrap();
+    register(&store, [1]).await;
+    proxy.pause();
+    for _ in 0..5 {
+        assert!(unavailable(&store).await < Duration::from_secs(2));
+    }
+    let refused = unavailable(&store).await;
+    assert!(refused < Duration::from_millis(5), "the breaker is open: {refused:?}");
+    proxy.heal().await.unwrap();
+    until("the store is back", async || store.user(user(1)).await.is_ok()).await;
+
+    proxy.cut().await;
+    assert!(unavailable(&store).await < Duration::from_secs(1));
+    proxy.heal().await.unwrap();
+    until("the store is back", async || store.user(user(1)).await.is_ok()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restarted_server_is_found_again() {
+    if !can_run("a restart") {
+        return;
+    }
+    let server = Postgres::start(PostgresOptions::default()).await.unwrap();
+    let store = PostgresStore::open(options(server.url("postgres"))).await.unwrap();
+    register(&store, [1]).await;
+    server.kill().await.unwrap();
+    unavailable(&store).await;
+    server.restart().await.unwrap();
+    until("the store is back", async || store.user(user(1)).await.is_ok()).await;
+    register(&store, [2]).await;
+}
+
+/// Whoever gives up in the middle of a transaction leaves a connection behind that nobody may use.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_was_abandoned_leaves_nothing_behind() {
+    if !can_run("an abandoned call") {
+        return;
+    }
+    let database = support::database().await;
+    let mut options = options(database.url().to_owned());
+    options.max_connections = 1;
+    let store = PostgresStore::open(options).await.unwrap();
+    register(&store, [1]).await;
+    let mut other = support::client(database.url()).await;
+    let held = other.transaction().await.unwrap();
+    held.execute("SELECT id FROM users FOR UPDATE", &[]).await.unwrap();
+    let decide = async || {
+        let decision = ecs_store_conformance::fixtures::denial(1, 1, now());
+        let new = ecs_store_conformance::fixtures::new_decision(decision);
+        ecs_store::Credit::record_decision(&store, new, None).await
+    };
+    // It waits for the lock, in a transaction.
+    let given_up = tokio::time::timeout(Duration::from_millis(100), decide()).await;
+    assert!(given_up.is_err());
+    let begun = Instant::now();
+    assert_eq!(store.outbox_depth().await.unwrap(), 0);
+    assert!(begun.elapsed() < Duration::from_secs(1), "the only connection was blocked");
+    held.rollback().await.unwrap();
+    assert!(!decide().await.unwrap().repeated, "what was given up was not done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_that_take_too_long_are_ended_by_the_server_and_say_so() {
+    if !can_run("a slow statement") {
+        return;
+    }
+    let database = support::database().await;
+    let mut options = options(database.url().to_owned());
+    options.statement_timeout = Duration::from_millis(100);
+    let store = PostgresStore::open(options).await.unwrap();
+    register(&store, [1]).await;
+    let mut other = support::client(database.url()).await;
+    let held = other.transaction().await.unwrap();
+    held.execute("LOCK TABLE consents IN EXCLUSIVE MODE", &[]).await.unwrap();
+    for _ in 0..8 {
+        let late = store.set_consent(user(1), Purpose::EmotionAnalysis, true, now()).await.unwrap_err();
+        let said = late.to_string();
+        assert!(matches!(late, StoreError::Unavailable(_)) && said.contains("57014"), "{said}");
+    }
+    // A server that answers is no outage: the breaker is closed.
+    assert!(store.user(user(1)).await.unwrap().is_some());
+    held.rollback().await.unwrap();
+    store.set_consent(user(1), Purpose::EmotionAnalysis, true, now()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_waits_for_what_is_under_way() {
+    if !can_run("closing") {
+        return;
+    }
+    let database = support::database().await;
+    let store = PostgresStore::open(options(database.url().to_owned())).await.unwrap();
+    let mut other = support::client(database.url()).await;
+    let held = other.transaction().await.unwrap();
+    held.execute("LOCK TABLE users IN EXCLUSIVE MODE", &[]).await.unwrap();
+    let write = store.register(new_user(1, "ana@example.com"), None);
+    let close = async {
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (
+            SELECT oid FROM pg_database WHERE datname = current_database())";
+        let watcher = support::client(database.url()).await;
+        until("the write waits", async || watcher.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) > 0)
+            .await;
+        let release = async { held.rollback().await.unwrap() };
+        tokio::join!(store.close(), release).0.unwrap();
+    };
+    let (written, ()) = tokio::join!(write, close);
+    written.unwrap();
+    let late = store.user(user(1)).await;
+    assert!(matches!(late, Err(StoreError::Unavailable(_))));
+}
