@@ -33,10 +33,10 @@ impl Default for Options {
 pub enum State {
     /// Calls pass.
     Closed = 0,
-    /// Calls are refused.
-    Open = 1,
     /// A few calls pass, to find out whether the others may.
-    HalfOpen = 2,
+    HalfOpen = 1,
+    /// Calls are refused.
+    Open = 2,
 }
 
 /// The breaker is open: the call was not made.

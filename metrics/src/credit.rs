@@ -1,0 +1,40 @@
+//! Decisions, and requests that had their effect before.
+
+use prometheus_client::metrics::counter::Counter;
+
+use crate::Metrics;
+use crate::families::{Families, Series};
+
+pub(crate) struct Credit {
+    decisions: Series<1, Counter>,
+    replays: Series<0, Counter>,
+}
+
+impl Credit {
+    pub(crate) fn register(families: &mut Families) -> Self {
+        Self {
+            decisions: families.counter(
+                "ecs_credit_decisions_total",
+                &["outcome"],
+                "Decisions that were made; one that still stood is not made again",
+            ),
+            replays: families.counter(
+                "ecs_idempotent_replays_total",
+                &[],
+                "Requests that were answered with the kept answer of an earlier one",
+            ),
+        }
+    }
+}
+
+impl Metrics {
+    /// A decision was made.
+    pub fn decided(&self, outcome: &'static str) {
+        self.0.credit.decisions.of([outcome]).inc();
+    }
+
+    /// A request got the answer that an earlier one with its key had got.
+    pub fn replayed(&self) {
+        self.0.credit.replays.of([]).inc();
+    }
+}
