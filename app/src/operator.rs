@@ -1,4 +1,5 @@
-//! Who local commands are: an operator with a short-lived token, signed with the secret of the data folder.
+//! Who commands are: an operator with a short-lived token, signed with the platform's secret: the one that is set, or that of
+//! the data folder.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use ecs_web::auth::{SecretKey, Tokens};
 use ecs_web::{Auth, Identity, Secret};
 
 use crate::data_dir::DataDir;
+use crate::platform::reachable;
 use crate::settings::{Mode, Settings};
 
 /// Long enough for an import, short enough to be worthless when it leaks.
@@ -38,10 +40,14 @@ pub fn anonymous_client(settings: &Settings) -> anyhow::Result<Client> {
     Client::new(&url, &Credentials::default())
 }
 
-/// Where the platform is: as the settings say, else where the process that holds the data folder listens.
+/// Where the platform is: as the settings say, else where the process that holds the data folder listens. Without a data folder
+/// it is taken to be beside the command, under the same settings.
 fn url(settings: &Settings, data: &DataDir) -> anyhow::Result<String> {
     if let Some(url) = &settings.url {
         return Ok(url.clone());
+    }
+    if !settings.uses_data_folder() {
+        return Ok(format!("http://{}", reachable(settings.listen)));
     }
     data.running_at()?.with_context(|| {
         format!(
@@ -60,8 +66,10 @@ fn credentials(settings: &Settings, data: &DataDir, clock: &dyn Clock) -> anyhow
     };
     let token = match (&settings.token, secret_key) {
         (Some(token), _) => Some(token.clone()),
-        (None, Some(key)) if settings.mode == Mode::Embedded => Some(sign(key, clock)?),
-        (None, _) => anyhow::bail!("ECS_TOKEN must hold an operator's token outside embedded mode"),
+        (None, Some(key)) => Some(sign(key, clock)?),
+        (None, None) => {
+            anyhow::bail!("ECS_TOKEN must hold an operator's token, or SECRET_KEY the key to sign one")
+        }
     };
     Ok(Credentials {
         internal_key: internal_key.map(|key| key.expose().to_owned()),

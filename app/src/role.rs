@@ -85,6 +85,23 @@ impl Role {
         }
     }
 
+    /// The setting that says where the role answers when it runs in another process; `None` for roles that nobody calls.
+    #[must_use]
+    pub fn service_setting(self) -> Option<&'static str> {
+        match self {
+            Self::EmotionIngestion => Some("EMOTION_SERVICE_URL"),
+            Self::TransactionIngestion => Some("TRANSACTION_SERVICE_URL"),
+            Self::UserAndCredit => Some("USER_CREDIT_SERVICE_URL"),
+            Self::CreditAnalysis => Some("CREDIT_ANALYSIS_SERVICE_URL"),
+            Self::Notification => Some("NOTIFICATION_SERVICE_URL"),
+            Self::Operations => Some("OPERATIONS_SERVICE_URL"),
+            Self::ApiGateway
+            | Self::EmotionProcessing
+            | Self::TransactionProcessing
+            | Self::CreditApplication => None,
+        }
+    }
+
     /// Whether the role writes rows to the outbox, so that its process must run the relay.
     #[must_use]
     pub fn writes_outbox(self) -> bool {
@@ -131,17 +148,18 @@ impl Roles {
         self.0.iter().copied()
     }
 
-    /// Over embedded storage nothing outside this process can be called, since the data belongs to one process.
-    pub fn check_embedded(&self) -> Result<(), String> {
-        for role in self.iter() {
-            if let Some(missing) = role.calls().iter().find(|called| !self.contains(**called)) {
-                return Err(format!(
-                    "role {role} calls {missing}, which is not among the chosen roles; over embedded storage all \
-                     roles run in one process, so add `--role {missing}` or choose none to run all"
-                ));
+    /// The roles that a chosen one calls and that are not chosen, each with its first caller.
+    #[must_use]
+    pub fn missing(&self) -> Vec<(Role, Role)> {
+        let mut missing: Vec<(Role, Role)> = Vec::new();
+        for caller in self.iter() {
+            for called in caller.calls().iter().copied().filter(|called| !self.contains(*called)) {
+                if missing.iter().all(|(_, known)| *known != called) {
+                    missing.push((caller, called));
+                }
             }
         }
-        Ok(())
+        missing
     }
 }
 
@@ -158,16 +176,28 @@ mod tests {
     }
 
     #[test]
-    fn a_subset_over_embedded_storage_names_what_it_lacks() {
-        let check = |roles: &[Role], expect: Option<&str>| {
-            let refusal = Roles::chosen(roles).check_embedded().err();
-            assert_eq!(refusal.is_some(), expect.is_some(), "{roles:?}");
-            assert!(refusal.unwrap_or_default().contains(expect.unwrap_or_default()), "{roles:?}");
+    fn a_subset_says_what_it_lacks() {
+        let check = |roles: &[Role], expect: &[(Role, Role)]| {
+            assert_eq!(Roles::chosen(roles).missing(), expect, "{roles:?}");
         };
-        check(&[], None);
-        check(&[Role::EmotionIngestion, Role::EmotionProcessing], None);
-        check(&[Role::UserAndCredit], Some("user-and-credit calls credit-analysis"));
-        check(&[Role::UserAndCredit, Role::CreditAnalysis], None);
-        check(&[Role::ApiGateway, Role::EmotionIngestion], Some("api-gateway calls transaction-ingestion"));
+        check(&[], &[]);
+        check(&[Role::EmotionIngestion, Role::EmotionProcessing], &[]);
+        check(&[Role::UserAndCredit], &[(Role::UserAndCredit, Role::CreditAnalysis)]);
+        check(&[Role::UserAndCredit, Role::CreditAnalysis], &[]);
+        check(
+            &[Role::ApiGateway, Role::EmotionIngestion, Role::UserAndCredit, Role::Notification],
+            &[
+                (Role::ApiGateway, Role::TransactionIngestion),
+                (Role::ApiGateway, Role::CreditAnalysis),
+                (Role::ApiGateway, Role::Operations),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_role_that_is_called_has_a_setting_that_names_it() {
+        for called in Role::ALL.iter().flat_map(|role| role.calls()) {
+            assert!(called.service_setting().is_some(), "{called}");
+        }
     }
 }

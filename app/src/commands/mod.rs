@@ -67,7 +67,7 @@ fn dispatch(cli: &Cli, settings: &Settings, raw: &Raw) -> anyhow::Result<Outcome
         }
         Command::Simulate(args) => block_on(simulate::run(args, settings)),
         Command::Import(ImportCommand::Transactions(args)) => block_on(import::run(args, settings)),
-        Command::Migrate => migrate::run(settings),
+        Command::Migrate => block_on(migrate::run(settings)),
         Command::Verify(args) => block_on(verify::run(args, settings)),
         Command::DeadLetters(command) => block_on(dead_letters::run(command, settings)),
         Command::Healthcheck => block_on(healthcheck::run(settings)),

@@ -9,7 +9,11 @@ use crate::settings::Settings;
 
 pub(super) async fn run(settings: &Settings) -> anyhow::Result<Outcome> {
     let mut signals = Signals::listen()?;
-    let platform = Platform::start(settings, Arc::new(SystemClock)).await?;
+    let platform = tokio::select! {
+        platform = Platform::start(settings, Arc::new(SystemClock)) => platform?,
+        // An engine may be away for long, and nothing has begun yet.
+        () = signals.stop() => return Ok(Outcome::Fine),
+    };
     let failure = tokio::select! {
         () = signals.stop() => None,
         failure = platform.failed() => Some(failure),

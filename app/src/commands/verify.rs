@@ -1,4 +1,4 @@
-//! `ecs verify`: the books of a running platform over HTTP, of a stopped one from its data folder.
+//! `ecs verify`: the books of a running platform over HTTP, else from its data.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ struct Findings {
 }
 
 pub(super) async fn run(args: &VerifyArgs, settings: &Settings) -> anyhow::Result<Outcome> {
-    let source = Source { reach: Reach::of(settings)?, raw_days: settings.retention.raw_emotion_days };
+    let source = Source { reach: Reach::of(settings).await?, raw_days: settings.retention.raw_emotion_days };
     let findings = findings(args, &source).await;
     source.reach.close().await?;
     let findings = findings?;
@@ -85,10 +85,10 @@ impl Source {
                 let books = client.books().await.context("can't read the books")?;
                 serde_json::from_value(books).context("the books are not what this version understands")
             }
-            Reach::Stopped(storage) => {
+            Reach::Data(storage) => {
                 let now = SystemClock.now();
                 let floor = retention::raw_floor(now, self.raw_days);
-                Ok(books::balance(storage.bus.as_ref(), storage.store.as_ref(), now, floor).await?)
+                Ok(books::balance(storage.bus()?.as_ref(), storage.store()?.as_ref(), now, floor).await?)
             }
         }
     }
@@ -96,7 +96,7 @@ impl Source {
     fn fates(&self) -> &dyn FateSource {
         match &self.reach {
             Reach::Running(client) => client.as_ref(),
-            Reach::Stopped(storage) => storage,
+            Reach::Data(storage) => storage,
         }
     }
 }
@@ -109,7 +109,7 @@ impl FateSource for Storage {
         keys: &[ecs_client::EventKey],
     ) -> anyhow::Result<Vec<Fate>> {
         let keys: Vec<_> = keys.iter().copied().map(store_key).collect();
-        let fates = self.store.fates(store_ledger(ledger), &keys).await?;
+        let fates = self.store()?.fates(store_ledger(ledger), &keys).await?;
         Ok(fates.into_iter().map(client_fate).collect())
     }
 
@@ -119,7 +119,7 @@ impl FateSource for Storage {
         after: Option<ecs_client::EventKey>,
         limit: usize,
     ) -> anyhow::Result<Vec<ecs_client::EventKey>> {
-        let page = self.store.counted(store_ledger(ledger), after.map(store_key), limit).await?;
+        let page = self.store()?.counted(store_ledger(ledger), after.map(store_key), limit).await?;
         Ok(page.events.into_iter().map(|(key, _)| client_key(key)).collect())
     }
 }

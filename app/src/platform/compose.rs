@@ -6,8 +6,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use ecs_domain::Clock;
+use ecs_metrics::Metrics;
 use ecs_web::Auth;
-use ecs_web::handles::Upstream;
+use ecs_web::handles::{CreditAnalysis, HttpCreditAnalysis, Remote, RemoteOptions, Upstream};
 use ecs_work::{Relay, RelayDeps, Supervisor, Wake};
 use tokio_util::sync::CancellationToken;
 
@@ -19,33 +20,40 @@ use crate::settings::Settings;
 const TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// What the roles of a process are made of.
+pub(super) struct Process<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) storage: &'a Storage,
+    pub(super) metrics: &'a Metrics,
+    pub(super) clock: &'a Arc<dyn Clock>,
+    pub(super) auth: Arc<Auth>,
+    pub(super) supervisor: &'a Supervisor,
+    /// Is cancelled when the intake ends: long before the supervisor's.
+    pub(super) stopping: CancellationToken,
+}
+
 /// Starts the chosen roles and returns what they serve: the gateway's routes where it runs, else those of the roles.
-pub(super) fn roles(
-    settings: &Settings,
-    storage: &Storage,
-    clock: &Arc<dyn Clock>,
-    auth: Arc<Auth>,
-    supervisor: &Supervisor,
-    stopping: CancellationToken,
-) -> anyhow::Result<Router> {
-    let composer = Composer { settings, storage, clock, auth, supervisor, stopping, outbox: Wake::new() };
+pub(super) fn roles(process: Process<'_>) -> anyhow::Result<Router> {
+    let composer = Composer { process, outbox: Wake::new() };
     let served = composer.http_roles()?;
-    composer.workers();
-    if settings.roles.contains(Role::ApiGateway) {
+    composer.workers()?;
+    if composer.has(Role::ApiGateway) {
         return composer.gateway(&served);
     }
     Ok(served.into_iter().fold(Router::new(), |routes, (_, role)| routes.merge(role)))
 }
 
 struct Composer<'a> {
-    settings: &'a Settings,
-    storage: &'a Storage,
-    clock: &'a Arc<dyn Clock>,
-    auth: Arc<Auth>,
-    supervisor: &'a Supervisor,
-    /// Is cancelled when the intake ends: long before the supervisor's.
-    stopping: CancellationToken,
+    process: Process<'a>,
     outbox: Wake,
+}
+
+impl<'a> std::ops::Deref for Composer<'a> {
+    type Target = Process<'a>;
+
+    fn deref(&self) -> &Process<'a> {
+        &self.process
+    }
 }
 
 impl Composer<'_> {
@@ -55,10 +63,6 @@ impl Composer<'_> {
 
     /// The routes of each chosen role that serves HTTP.
     fn http_roles(&self) -> anyhow::Result<Vec<(Role, Router)>> {
-        let analysis = ecs_credit_analysis::CreditAnalysis::create(ecs_credit_analysis::Deps {
-            auth: Arc::clone(&self.auth),
-            scorecard: ecs_credit_analysis::built_in().context("the built-in scorecard")?,
-        });
         let mut served = Vec::new();
         let mut serve = |role: Role, routes: &dyn Fn() -> anyhow::Result<Router>| -> anyhow::Result<()> {
             if self.has(role) {
@@ -66,36 +70,36 @@ impl Composer<'_> {
             }
             Ok(())
         };
-        serve(Role::EmotionIngestion, &|| Ok(self.emotion_ingestion()))?;
-        serve(Role::TransactionIngestion, &|| Ok(self.transaction_ingestion()))?;
-        serve(Role::UserAndCredit, &|| self.user_and_credit(&analysis))?;
-        serve(Role::CreditAnalysis, &|| Ok(analysis.routes()))?;
-        serve(Role::Notification, &|| Ok(self.notification()))?;
-        serve(Role::Operations, &|| Ok(self.operations()))?;
+        serve(Role::EmotionIngestion, &|| self.emotion_ingestion())?;
+        serve(Role::TransactionIngestion, &|| self.transaction_ingestion())?;
+        serve(Role::UserAndCredit, &|| self.user_and_credit())?;
+        serve(Role::CreditAnalysis, &|| Ok(self.credit_analysis()?.routes()))?;
+        serve(Role::Notification, &|| self.notification())?;
+        serve(Role::Operations, &|| self.operations())?;
         Ok(served)
     }
 
-    fn emotion_ingestion(&self) -> Router {
-        ecs_emotion_ingestion::EmotionIngestion::create(ecs_emotion_ingestion::Deps {
+    fn emotion_ingestion(&self) -> anyhow::Result<Router> {
+        let role = ecs_emotion_ingestion::EmotionIngestion::create(ecs_emotion_ingestion::Deps {
             auth: Arc::clone(&self.auth),
-            bus: Arc::clone(&self.storage.bus),
+            bus: Arc::clone(self.storage.bus()?),
             clock: Arc::clone(self.clock),
             limits: ecs_emotion_ingestion::StreamLimits::default(),
-        })
-        .routes()
+        });
+        Ok(role.routes())
     }
 
-    fn transaction_ingestion(&self) -> Router {
-        ecs_transaction_ingestion::TransactionIngestion::create(ecs_transaction_ingestion::Deps {
+    fn transaction_ingestion(&self) -> anyhow::Result<Router> {
+        let role = ecs_transaction_ingestion::TransactionIngestion::create(ecs_transaction_ingestion::Deps {
             auth: Arc::clone(&self.auth),
-            bus: Arc::clone(&self.storage.bus),
+            bus: Arc::clone(self.storage.bus()?),
             clock: Arc::clone(self.clock),
             base_currency: self.settings.currency,
-        })
-        .routes()
+        });
+        Ok(role.routes())
     }
 
-    fn user_and_credit(&self, analysis: &ecs_credit_analysis::CreditAnalysis) -> anyhow::Result<Router> {
+    fn user_and_credit(&self) -> anyhow::Result<Router> {
         let policy = match &self.settings.policy_file {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
@@ -107,10 +111,10 @@ impl Composer<'_> {
         };
         let role = ecs_user_and_credit::UserAndCredit::create(ecs_user_and_credit::Deps {
             auth: Arc::clone(&self.auth),
-            store: Arc::clone(&self.storage.store),
+            store: Arc::clone(self.storage.store()?),
             cache: self.storage.cache.clone(),
             clock: Arc::clone(self.clock),
-            credit_analysis: analysis.handle(),
+            credit_analysis: self.analyst()?,
             policy,
             consent: self.settings.consent,
             bcrypt_cost: self.settings.bcrypt_cost,
@@ -120,12 +124,36 @@ impl Composer<'_> {
         Ok(role.routes())
     }
 
+    fn credit_analysis(&self) -> anyhow::Result<ecs_credit_analysis::CreditAnalysis> {
+        Ok(ecs_credit_analysis::CreditAnalysis::create(ecs_credit_analysis::Deps {
+            auth: Arc::clone(&self.auth),
+            scorecard: ecs_credit_analysis::built_in().context("the built-in scorecard")?,
+        }))
+    }
+
+    /// The model as its callers hold it, here or elsewhere.
+    fn analyst(&self) -> anyhow::Result<Arc<dyn CreditAnalysis>> {
+        if self.has(Role::CreditAnalysis) {
+            return Ok(self.credit_analysis()?.handle(self.metrics));
+        }
+        let remote = self.remote(Role::CreditAnalysis)?;
+        Ok(Arc::new(HttpCreditAnalysis::new(remote, self.auth.internal_key.clone())))
+    }
+
+    /// A role of other processes. The settings have refused a split that doesn't say where the role is.
+    fn remote(&self, role: Role) -> anyhow::Result<Remote> {
+        let options = RemoteOptions::new(self.metrics.clone(), self.stopping.clone());
+        Remote::new(role.as_str(), self.settings.services.of(role), options).with_context(|| {
+            format!("{role} can't be called at {}", role.service_setting().unwrap_or_default())
+        })
+    }
+
     /// Serves what its worker keeps, so the role has both.
-    fn notification(&self) -> Router {
+    fn notification(&self) -> anyhow::Result<Router> {
         let role = ecs_notification::Notification::create(ecs_notification::Deps {
             auth: Arc::clone(&self.auth),
-            bus: Arc::clone(&self.storage.bus),
-            store: Arc::clone(&self.storage.store),
+            bus: Arc::clone(self.storage.bus()?),
+            store: Arc::clone(self.storage.store()?),
             clock: Arc::clone(self.clock),
             bus_retention: self.bus_retention(),
             delivery_limit: self.settings.delivery_limit,
@@ -137,33 +165,31 @@ impl Composer<'_> {
             },
         });
         role.start(self.supervisor);
-        role.routes()
+        Ok(role.routes())
     }
 
     /// Forgets old letters besides what it serves.
-    fn operations(&self) -> Router {
+    fn operations(&self) -> anyhow::Result<Router> {
         let retention = &self.settings.retention;
         let role = ecs_operations::Operations::create(ecs_operations::Deps {
             auth: Arc::clone(&self.auth),
-            bus: Arc::clone(&self.storage.bus),
-            store: Arc::clone(&self.storage.store),
+            bus: Arc::clone(self.storage.bus()?),
+            store: Arc::clone(self.storage.store()?),
             clock: Arc::clone(self.clock),
             raw_retention_days: retention.raw_emotion_days,
             bus_retention: DAY * u32::from(retention.bus_days.max(retention.emotion_bus_days)),
             outbox: self.outbox.clone(),
         });
         role.start(self.supervisor);
-        role.routes()
+        Ok(role.routes())
     }
 
     fn gateway(&self, served: &[(Role, Router)]) -> anyhow::Result<Router> {
         let upstream = |role: Role| -> anyhow::Result<Upstream> {
-            let routes = served.iter().find(|(served, _)| *served == role).map(|(_, routes)| routes.clone());
-            // The settings refuse a gateway without the roles that it calls.
-            Ok(Upstream::in_process(
-                role.as_str(),
-                routes.with_context(|| format!("{role} does not run here"))?,
-            ))
+            match served.iter().find(|(served, _)| *served == role) {
+                Some((_, routes)) => Ok(Upstream::in_process(role.as_str(), routes.clone())),
+                None => Ok(Upstream::over_http(self.remote(role)?)),
+            }
         };
         let gateway = ecs_api_gateway::ApiGateway::create(ecs_api_gateway::Deps {
             auth: Arc::clone(&self.auth),
@@ -179,31 +205,32 @@ impl Composer<'_> {
     }
 
     /// Roles that only work, and the relay where a role writes to the outbox.
-    fn workers(&self) {
+    fn workers(&self) -> anyhow::Result<()> {
         if self.has(Role::EmotionProcessing) {
-            self.emotion_processing();
+            self.emotion_processing()?;
         }
         if self.has(Role::TransactionProcessing) {
-            self.transaction_processing();
+            self.transaction_processing()?;
         }
         if self.has(Role::CreditApplication) {
-            self.credit_application();
+            self.credit_application()?;
         }
         if self.settings.roles.iter().any(Role::writes_outbox) {
             let deps = RelayDeps {
-                bus: Arc::clone(&self.storage.bus),
-                store: Arc::clone(&self.storage.store) as _,
+                bus: Arc::clone(self.storage.bus()?),
+                store: Arc::clone(self.storage.store()?) as _,
                 clock: Arc::clone(self.clock),
                 wake: self.outbox.clone(),
             };
             Relay::create(deps).start(self.supervisor);
         }
+        Ok(())
     }
 
-    fn emotion_processing(&self) {
+    fn emotion_processing(&self) -> anyhow::Result<()> {
         let deps = ecs_emotion_processing::Deps {
-            bus: Arc::clone(&self.storage.bus),
-            store: Arc::clone(&self.storage.store),
+            bus: Arc::clone(self.storage.bus()?),
+            store: Arc::clone(self.storage.store()?),
             cache: self.storage.cache.clone(),
             clock: Arc::clone(self.clock),
             rules: ecs_emotion_processing::Rules {
@@ -215,24 +242,26 @@ impl Composer<'_> {
             delivery_limit: self.settings.delivery_limit,
         };
         ecs_emotion_processing::EmotionProcessing::create(deps).start(self.supervisor);
+        Ok(())
     }
 
-    fn transaction_processing(&self) {
+    fn transaction_processing(&self) -> anyhow::Result<()> {
         let deps = ecs_transaction_processing::Deps {
-            bus: Arc::clone(&self.storage.bus),
-            store: Arc::clone(&self.storage.store),
+            bus: Arc::clone(self.storage.bus()?),
+            store: Arc::clone(self.storage.store()?),
             cache: self.storage.cache.clone(),
             clock: Arc::clone(self.clock),
             bus_retention: self.bus_retention(),
             delivery_limit: self.settings.delivery_limit,
         };
         ecs_transaction_processing::TransactionProcessing::create(deps).start(self.supervisor);
+        Ok(())
     }
 
-    fn credit_application(&self) {
+    fn credit_application(&self) -> anyhow::Result<()> {
         let deps = ecs_credit_application::Deps {
-            bus: Arc::clone(&self.storage.bus),
-            store: Arc::clone(&self.storage.store),
+            bus: Arc::clone(self.storage.bus()?),
+            store: Arc::clone(self.storage.store()?),
             cache: self.storage.cache.clone(),
             clock: Arc::clone(self.clock),
             outbox: self.outbox.clone(),
@@ -240,6 +269,7 @@ impl Composer<'_> {
             delivery_limit: self.settings.delivery_limit,
         };
         ecs_credit_application::CreditApplication::create(deps).start(self.supervisor);
+        Ok(())
     }
 
     fn bus_retention(&self) -> Duration {

@@ -1,5 +1,6 @@
 //! A running platform: storage, roles, tasks and the listener of one process, started and stopped in order.
 
+pub(crate) mod built;
 mod compose;
 mod needs;
 mod storage;
@@ -9,15 +10,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use ecs_domain::consent::ConsentRule;
 use ecs_domain::{Clock, Timestamp};
+use ecs_metrics::Metrics;
 use ecs_web::{Auth, Limits, layers, server};
 use ecs_work::{Drained, OnFailure, OnStop, Supervisor, TaskFailure};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::needs::Uses;
 use crate::data_dir::DataDir;
-use crate::settings::Settings;
+use crate::settings::{Mode, Settings};
 use crate::{open_files, operator};
+pub(crate) use storage::migrate;
 pub use storage::{Engines, Storage};
 
 /// The system's clock, to the microsecond: what the tables keep.
@@ -36,7 +41,11 @@ pub struct Platform {
     address: SocketAddr,
     supervisor: Supervisor,
     intake: Supervisor,
+    /// Is cancelled when the process is told to stop, before the intake ends.
+    draining: CancellationToken,
     storage: Storage,
+    metrics: Metrics,
+    shutdown_grace: Duration,
     drain_timeout: Duration,
 }
 
@@ -58,20 +67,28 @@ impl Platform {
             .await
             .with_context(|| format!("{} can't be listened on (ECS_LISTEN, --listen)", settings.listen))?;
         let address = listener.local_addr().context("the listener has no address")?;
+        let metrics = engines.metrics.clone();
+        let storage = Storage::open_with(settings, engines, Uses::of(&settings.roles)).await?;
+        if let Ok(bus) = storage.bus() {
+            needs::check(&settings.roles, &bus.capabilities())?;
+        }
         let data = DataDir::new(&settings.data_dir);
-        let storage = Storage::open_with(settings, &data, engines)?;
-        needs::check(&settings.roles, &storage.bus.capabilities())?;
         let auth = Arc::new(operator::auth(settings, &data, Arc::clone(&clock))?);
         let platform = Self {
             address,
             supervisor: Supervisor::new(),
             intake: Supervisor::new(),
+            draining: CancellationToken::new(),
             storage,
+            metrics,
+            shutdown_grace: settings.shutdown_grace,
             drain_timeout: settings.drain_timeout,
         };
         platform.serve(settings, &clock, auth, listener)?;
-        data.announce(&format!("http://{}", reachable(address)))?;
-        tracing::info!(%address, roles = %names(settings), "serving");
+        if settings.uses_data_folder() {
+            data.announce(&format!("http://{}", reachable(address)))?;
+        }
+        tell(settings, address);
         Ok(platform)
     }
 
@@ -83,14 +100,23 @@ impl Platform {
         listener: TcpListener,
     ) -> anyhow::Result<()> {
         let stop = self.intake.token();
-        let routes = compose::roles(settings, &self.storage, clock, auth, &self.supervisor, stop.clone())?;
+        let process = compose::Process {
+            settings,
+            storage: &self.storage,
+            metrics: &self.metrics,
+            clock,
+            auth,
+            supervisor: &self.supervisor,
+            stopping: stop.clone(),
+        };
+        let routes = compose::roles(process)?;
         let limits = Limits {
             request_timeout: settings.http.request_timeout,
             max_connections: settings.http.max_connections,
             drain_timeout: settings.drain_timeout,
             ..Limits::default()
         };
-        let routes = routes.merge(self.storage.health(stop.clone()).routes());
+        let routes = routes.merge(self.storage.health(self.draining.clone()).routes());
         let router = layers::standard(routes, process_role(settings), limits);
         let serving = server::serve(listener, router, limits, stop);
         self.intake.spawn("http", OnFailure::StopProcess, OnStop::Wait, serving);
@@ -117,10 +143,12 @@ impl Platform {
         }
     }
 
-    /// Stops from the edge inwards: no new requests, those in flight finish, workers settle what they hold, then bus and
+    /// Stops from the edge inwards: not ready any more, and after a grace no new requests, those in flight finish, workers settle what they hold, then bus and
     /// store write what is left and close.
     pub async fn stop(self) -> anyhow::Result<()> {
         tracing::info!("stopping");
+        self.draining.cancel();
+        tokio::time::sleep(self.shutdown_grace).await;
         // The server keeps to the deadline itself and tells of requests that it cut off; this one only guards it.
         let intake = self.intake.drain(self.drain_timeout + Duration::from_secs(1)).await;
         let workers = self.supervisor.drain(self.drain_timeout).await;
@@ -140,6 +168,26 @@ impl Platform {
     }
 }
 
+/// Says what runs here and over what: names and hosts, never a password.
+fn tell(settings: &Settings, address: SocketAddr) {
+    if settings.mode == Mode::Production && settings.consent == ConsentRule::Required {
+        tracing::warn!(
+            "emotion events of users who have not given consent will be discarded (EMOTION_CONSENT is required in \
+             production)"
+        );
+    }
+    let Uses { store, bus } = Uses::of(&settings.roles);
+    let unused = |used: bool, name: String| if used { name } else { "not used".to_owned() };
+    tracing::info!(
+        %address,
+        roles = %names(settings),
+        store = unused(store, storage::store_name(settings)),
+        bus = unused(bus, storage::bus_name(settings)),
+        cache = unused(store, storage::cache_name(settings)),
+        "serving"
+    );
+}
+
 fn names(settings: &Settings) -> String {
     settings.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(",")
 }
@@ -150,7 +198,7 @@ fn process_role(settings: &Settings) -> &'static str {
 }
 
 /// An address that a client on this machine can use: "any" is no address to connect to.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() => ([127, 0, 0, 1], v4.port()).into(),
         SocketAddr::V6(v6) if v6.ip().is_unspecified() => (std::net::Ipv6Addr::LOCALHOST, v6.port()).into(),

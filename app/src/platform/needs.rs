@@ -1,9 +1,46 @@
-//! What the chosen roles need of the bus beyond what every transport does, held against the transport at the start.
+//! What the chosen roles use, and what they need of the bus beyond what every transport does, held against the transport at
+//! the start.
 
 use anyhow::Context as _;
 use ecs_bus::{Capabilities, Needs};
 
 use crate::role::{Role, Roles};
+
+/// Which engines a process opens. What its roles don't use it doesn't connect to: a gateway holds no database's password,
+/// and the intake goes on while the store is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Uses {
+    pub(super) store: bool,
+    pub(super) bus: bool,
+}
+
+impl Uses {
+    pub(super) const EVERYTHING: Self = Self { store: true, bus: true };
+    const NOTHING: Self = Self { store: false, bus: false };
+    const BUS: Self = Self { store: false, bus: true };
+
+    /// What all of these roles use together.
+    pub(super) fn of(roles: &Roles) -> Self {
+        roles
+            .iter()
+            .map(Self::of_one)
+            .fold(Self::NOTHING, |all, one| Self { store: all.store || one.store, bus: all.bus || one.bus })
+    }
+
+    fn of_one(role: Role) -> Self {
+        match role {
+            Role::ApiGateway | Role::CreditAnalysis => Self::NOTHING,
+            Role::EmotionIngestion | Role::TransactionIngestion => Self::BUS,
+            // Accounts write to the outbox, which the relay of their process publishes.
+            Role::UserAndCredit
+            | Role::EmotionProcessing
+            | Role::TransactionProcessing
+            | Role::CreditApplication
+            | Role::Notification
+            | Role::Operations => Self::EVERYTHING,
+        }
+    }
+}
 
 /// Refuses a transport that a chosen role can't work with, by the names of both.
 pub(super) fn check(roles: &Roles, offered: &Capabilities) -> anyhow::Result<()> {
@@ -32,6 +69,23 @@ fn of(role: Role) -> Needs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_opens_what_its_roles_use() {
+        let check = |roles: &[Role], store: bool, bus: bool| {
+            assert_eq!(Uses::of(&Roles::chosen(roles)), Uses { store, bus }, "{roles:?}");
+        };
+        check(&[], true, true);
+        check(&[Role::ApiGateway, Role::CreditAnalysis], false, false);
+        check(&[Role::ApiGateway, Role::EmotionIngestion], false, true);
+        check(&[Role::EmotionIngestion, Role::UserAndCredit], true, true);
+        assert!(
+            Role::ALL
+                .iter()
+                .filter(|role| role.writes_outbox())
+                .all(|role| Uses::of_one(*role) == Uses::EVERYTHING)
+        );
+    }
 
     #[test]
     fn a_role_is_refused_a_bus_that_lacks_what_it_needs() {

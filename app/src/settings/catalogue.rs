@@ -33,19 +33,56 @@ pub const CATALOGUE: &[Setting] = &[
     setting(
         "ECS_DATA_DIR",
         super::DEFAULT_DATA_DIR,
-        "The folder of the embedded store, bus and secrets. One process at a time.",
+        "The folder of the embedded store, bus and secrets. One process at a time. Over PostgreSQL and NATS it is not \
+         needed.",
     ),
     setting("ECS_LISTEN", "127.0.0.1:9999", "Address and port to serve HTTP on. Port 0 takes a free one."),
     setting("ECS_ROLES", "", "Roles to run, separated by commas. Unset: all. `--role` comes first."),
-    setting(
+    secret(
         "DATABASE_URL",
-        "",
-        "The store. Unset: SQLite in the data folder. Other engines come with their builds.",
+        "The store: postgres://user:password@host:5432/database. Unset: SQLite in the data folder. With several hosts \
+         (host1:5432,host2:5432) the one that takes writes is found, again after a failover.",
+    ),
+    secret(
+        "DATABASE_READ_URLS",
+        "Read replicas of the store, postgres:// addresses separated by commas. Reads that may be a little stale go there.",
     ),
     setting(
+        "ECS_DATABASE_CONNECTIONS",
+        "16",
+        "Connections to PostgreSQL that this process holds at most. All processes together must stay below the server's \
+         max_connections.",
+    ),
+    secret(
         "BUS_URL",
+        "The bus: nats://user:password@host:4222 (tls:// for TLS), several of one cluster separated by commas. Unset or \
+         `embedded:` is a log in the data folder. NATS_URL is an alias.",
+    ),
+    setting(
+        "ECS_BUS_REPLICAS",
+        "1",
+        "On how many servers of the NATS cluster each event is kept: 1 to 5. New streams are made so; of others a \
+         difference is reported.",
+    ),
+    secret(
+        "REDIS_URL",
+        "The cache that processes share: redis://:password@host:6379. It implies ECS_CACHE=redis.",
+    ),
+    setting(
+        "EMOTION_SERVICE_URL",
         "",
-        "The bus. Unset or `embedded:` is a log in the data folder. NATS_URL is an alias.",
+        "Where emotion-ingestion answers when it runs in another process: http://host:port, several that share the work \
+         separated by commas. A role that runs here is called here.",
+    ),
+    setting("TRANSACTION_SERVICE_URL", "", "The same for transaction-ingestion."),
+    setting("USER_CREDIT_SERVICE_URL", "", "The same for user-and-credit."),
+    setting("CREDIT_ANALYSIS_SERVICE_URL", "", "The same for credit-analysis."),
+    setting("NOTIFICATION_SERVICE_URL", "", "The same for notification."),
+    setting("OPERATIONS_SERVICE_URL", "", "The same for operations."),
+    setting(
+        "ECS_START_TIMEOUT_S",
+        "60",
+        "Seconds that a start waits for a store or bus that is away before it gives up.",
     ),
     secret(
         "SECRET_KEY",
@@ -75,7 +112,13 @@ pub const CATALOGUE: &[Setting] = &[
     setting("ECS_BCRYPT_COST", "12", "Cost of password hashes, 12 to 16. Testing mode takes 4 and more."),
     setting("ECS_MAX_CONNECTIONS", "4096", "Open connections served at once; more wait to be accepted."),
     setting("ECS_REQUEST_TIMEOUT_S", "30", "Seconds until a request without an answer gets 503."),
-    setting("ECS_DRAIN_TIMEOUT_S", "20", "Seconds that a stop waits for work in flight."),
+    setting(
+        "ECS_SHUTDOWN_GRACE_S",
+        "0",
+        "Seconds for which a process that was told to stop answers as not ready and still serves, so that whoever \
+         balances the load stops sending to it first.",
+    ),
+    setting("ECS_DRAIN_TIMEOUT_S", "20", "Seconds that a stop then waits for work in flight."),
     setting(
         "ECS_PUBLISH_WINDOW",
         "16384",
@@ -85,8 +128,13 @@ pub const CATALOGUE: &[Setting] = &[
     setting("ECS_EMOTION_BUS_DAYS", "7", "Days that emotion events stay on the bus, consumed or not."),
     setting("ECS_BUS_DAYS", "30", "Days that other events stay on the bus, consumed or not."),
     setting("ECS_RAW_EMOTION_DAYS", "30", "Days that raw emotion events are kept, by their own date."),
-    setting("ECS_CACHE", "memory", "memory or none. The platform answers the same without, only slower."),
-    setting("ECS_CACHE_MIB", "16", "The most that the cache in memory takes, in MiB."),
+    setting(
+        "ECS_CACHE",
+        "",
+        "memory, redis or none. Unset: redis when REDIS_URL is set, else memory over SQLite and none over PostgreSQL. The \
+         platform answers the same without, only slower.",
+    ),
+    setting("ECS_CACHE_MIB", "16", "The most that the cache takes in this process's memory, in MiB."),
     setting(
         "ECS_LOG",
         "info",
@@ -96,19 +144,10 @@ pub const CATALOGUE: &[Setting] = &[
     setting(
         "ECS_URL",
         "",
-        "Where commands find the platform. Unset: the process that holds the data folder.",
+        "Where commands find the platform. Unset: the process that holds the data folder; over PostgreSQL and NATS, what \
+         listens at ECS_LISTEN.",
     ),
-    secret("ECS_TOKEN", "The token that commands send. Embedded mode signs one itself."),
-];
-
-/// Settings of later parts: known by name so that nobody believes they work here.
-pub const NOT_BUILT_IN: &[(&str, &str)] = &[
-    ("DATABASE_READ_URLS", "read replicas need the postgres store, which is not built into this binary"),
-    ("REDIS_URL", "the redis cache is not built into this binary"),
-    ("EMOTION_SERVICE_URL", "roles can't be reached over HTTP with embedded storage"),
-    ("TRANSACTION_SERVICE_URL", "roles can't be reached over HTTP with embedded storage"),
-    ("USER_CREDIT_SERVICE_URL", "roles can't be reached over HTTP with embedded storage"),
-    ("CREDIT_ANALYSIS_SERVICE_URL", "roles can't be reached over HTTP with embedded storage"),
+    secret("ECS_TOKEN", "The token that commands send. Unset: they sign one with SECRET_KEY."),
 ];
 
 /// The setting of this name.

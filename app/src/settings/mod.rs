@@ -1,21 +1,28 @@
 //! Settings: raw text from several sources, turned into one validated value before anything starts.
 
+mod address;
 pub mod catalogue;
+mod engines;
+mod reader;
+mod services;
 mod show;
 mod sources;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use ecs_domain::consent::ConsentRule;
-use ecs_domain::emotion::{StressThreshold, Unit};
+use ecs_domain::emotion::StressThreshold;
 use ecs_domain::transaction::Currency;
 use ecs_web::secret::Secret;
 
-use crate::role::{Role, Roles};
+use self::reader::Reader;
+use crate::role::Roles;
+pub use address::Address;
+pub use engines::{BusAt, CacheIn, StoreAt};
+pub use services::Services;
 pub use show::show;
 pub use sources::{Environment, Flags, Raw, Source, Value, merge};
 
@@ -60,8 +67,18 @@ pub enum Mode {
 pub struct Settings {
     /// See `ECS_MODE`.
     pub mode: Mode,
-    /// The folder of store, bus and secrets.
+    /// The folder of store, bus and secrets, as far as they are embedded.
     pub data_dir: PathBuf,
+    /// Where the store is.
+    pub store: StoreAt,
+    /// Where the bus is.
+    pub bus: BusAt,
+    /// Where the cache is.
+    pub cache: CacheIn,
+    /// Where the roles of other processes are.
+    pub services: Services,
+    /// How long a start waits for an engine that is away.
+    pub start_timeout: Duration,
     /// Where to serve HTTP.
     pub listen: SocketAddr,
     /// What to run.
@@ -82,6 +99,8 @@ pub struct Settings {
     pub bcrypt_cost: u32,
     /// Limits of the HTTP server.
     pub http: Http,
+    /// How long a process that stops says so before it takes no more requests.
+    pub shutdown_grace: Duration,
     /// How long a stop waits for work in flight.
     pub drain_timeout: Duration,
     /// Events that may wait to be made durable.
@@ -90,8 +109,6 @@ pub struct Settings {
     pub delivery_limit: u32,
     /// How long things are kept.
     pub retention: Retention,
-    /// The cache's size in bytes; `None` for no cache.
-    pub cache_bytes: Option<u64>,
     /// Where commands find the platform.
     pub url: Option<String>,
     /// What commands authenticate with.
@@ -121,215 +138,25 @@ pub struct Retention {
 impl Settings {
     /// Turns raw values into settings, or says everything that is wrong with them.
     pub fn from_raw(raw: &Raw) -> Result<Self, Problems> {
-        let mut read = Reader { raw, problems: Vec::new() };
-        let mode = read.mode();
-        let settings = read.settings(mode);
+        let mut read = Reader::new(raw);
+        let settings = read.settings();
         match settings {
             Some(settings) if read.problems.is_empty() => Ok(settings),
             _ => Err(Problems(read.problems)),
         }
     }
-}
 
-/// Reads values one by one and remembers what is wrong, so that all of it is told at once.
-struct Reader<'a> {
-    raw: &'a Raw,
-    problems: Vec<Problem>,
-}
-
-impl Reader<'_> {
-    /// `None` only after a problem was noted.
-    fn settings(&mut self, mode: Mode) -> Option<Settings> {
-        self.check_engines();
-        let production = mode == Mode::Production;
-        let parsed = Parsed {
-            listen: self.parse("ECS_LISTEN", "must be an address and a port, such as 127.0.0.1:9999"),
-            stress: self
-                .parse("ECS_STRESS_THRESHOLD", "must be between 0 and 1")
-                .and_then(|level| self.unit(level)),
-            currency: self.parse::<Currency>("ECS_BASE_CURRENCY", "must be an ISO 4217 code such as BRL"),
-        };
-        Some(Settings {
-            mode,
-            data_dir: self.text("ECS_DATA_DIR").unwrap_or(DEFAULT_DATA_DIR).into(),
-            roles: self.roles(),
-            secret_key: self.key("SECRET_KEY", 32, mode),
-            internal_key: self.key("INTERNAL_SERVICE_API_KEY", 16, mode),
-            consent: self.consent(production),
-            policy_file: self.text("ECS_POLICY_FILE").map(PathBuf::from),
-            bcrypt_cost: self.number("ECS_BCRYPT_COST", if mode == Mode::Testing { 4 } else { 12 }, 16),
-            http: Http {
-                max_connections: self.number("ECS_MAX_CONNECTIONS", 1, 1_000_000),
-                request_timeout: Duration::from_secs(self.number("ECS_REQUEST_TIMEOUT_S", 1, 600)),
-            },
-            drain_timeout: Duration::from_secs(self.number("ECS_DRAIN_TIMEOUT_S", 1, 600)),
-            publish_window: self.number("ECS_PUBLISH_WINDOW", 1, 10_000_000),
-            delivery_limit: self.number("ECS_DELIVERY_LIMIT", 1, 1_000),
-            retention: Retention {
-                emotion_bus_days: self.number("ECS_EMOTION_BUS_DAYS", 1, 3_650),
-                bus_days: self.number("ECS_BUS_DAYS", 1, 3_650),
-                raw_emotion_days: self.number("ECS_RAW_EMOTION_DAYS", 1, 3_650),
-            },
-            cache_bytes: self.cache(),
-            url: self.text("ECS_URL").map(ToOwned::to_owned),
-            token: self.text("ECS_TOKEN").map(|token| Secret::new(token.to_owned())),
-            listen: parsed.listen?,
-            stress: parsed.stress?,
-            currency: parsed.currency?,
-        })
+    /// Whether store and bus are in the data folder, all or part of them, so that the folder is this process's own.
+    #[must_use]
+    pub fn uses_data_folder(&self) -> bool {
+        !self.store.is_shared() || !self.bus.is_shared()
     }
-
-    fn text(&self, name: &str) -> Option<&str> {
-        self.raw.get(name).map(|value| value.text.as_str())
-    }
-
-    fn problem(&mut self, name: &str, message: impl Into<String>) {
-        self.problems.push(Problem { name: name.to_owned(), message: message.into() });
-    }
-
-    fn parse<T: FromStr>(&mut self, name: &str, expected: &str) -> Option<T> {
-        let parsed = self.text(name).unwrap_or_default().parse().ok();
-        if parsed.is_none() {
-            self.problem(name, format!("{expected}, it is {:?}", self.text(name).unwrap_or_default()));
-        }
-        parsed
-    }
-
-    fn unit(&mut self, level: f64) -> Option<StressThreshold> {
-        let unit = Unit::new(level);
-        if unit.is_none() {
-            self.problem("ECS_STRESS_THRESHOLD", format!("must be between 0 and 1, it is {level}"));
-        }
-        unit.map(StressThreshold)
-    }
-
-    /// The lower bound after a problem was noted.
-    fn number<T: FromStr + PartialOrd + Copy + fmt::Display>(&mut self, name: &str, least: T, most: T) -> T {
-        let expected = format!("must be a whole number from {least} to {most}");
-        match self.parse::<T>(name, &expected) {
-            Some(number) if number >= least && number <= most => number,
-            Some(number) => {
-                self.problem(name, format!("{expected}, it is {number}"));
-                least
-            }
-            None => least,
-        }
-    }
-
-    fn mode(&mut self) -> Mode {
-        let embedded_storage = self.text("DATABASE_URL").is_none() && self.text("BUS_URL").is_none();
-        match self.text("ECS_MODE") {
-            None if embedded_storage => Mode::Embedded,
-            None | Some("production") => Mode::Production,
-            Some("embedded") => Mode::Embedded,
-            Some("testing") => Mode::Testing,
-            Some(other) => {
-                let message = format!("must be embedded, testing or production, it is {other:?}");
-                self.problem("ECS_MODE", message);
-                Mode::Embedded
-            }
-        }
-    }
-
-    /// This binary has embedded storage only; another engine's address is refused by the engine's name.
-    fn check_engines(&mut self) {
-        let engine = |url: &str| url.split(':').next().unwrap_or_default().to_owned();
-        if let Some(url) = self.text("DATABASE_URL").map(engine) {
-            self.problem(
-                "DATABASE_URL",
-                format!("names the engine {url:?}, which is not built into this binary"),
-            );
-        }
-        match self.text("BUS_URL").map(engine) {
-            Some(transport) if transport != "embedded" => {
-                self.problem(
-                    "BUS_URL",
-                    format!("names the transport {transport:?}, which is not built into this binary"),
-                );
-            }
-            Some(_) | None => {}
-        }
-    }
-
-    fn roles(&mut self) -> Roles {
-        let named = self.text("ECS_ROLES").unwrap_or_default().to_owned();
-        let mut roles: Vec<Role> = Vec::new();
-        for name in named.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            match name.parse() {
-                Ok(role) => roles.push(role),
-                Err(reason) => self.problem("ECS_ROLES", format!("names {name:?}: {reason}")),
-            }
-        }
-        let roles = Roles::chosen(&roles);
-        if let Err(refusal) = roles.check_embedded() {
-            self.problem("ECS_ROLES", refusal);
-        }
-        roles
-    }
-
-    fn key(&mut self, name: &'static str, least: usize, mode: Mode) -> Option<Secret> {
-        match self.text(name).map(|text| (text.len(), Secret::new(text.to_owned()))) {
-            Some((length, key)) if length >= least => Some(key),
-            Some((length, _)) => {
-                self.problem(name, format!("must have at least {least} bytes, it has {length}"));
-                None
-            }
-            None if mode == Mode::Embedded => None,
-            None => {
-                self.problem(
-                    name,
-                    format!("must be set outside embedded mode (or {name}_FILE); it has no default"),
-                );
-                None
-            }
-        }
-    }
-
-    fn consent(&mut self, production: bool) -> ConsentRule {
-        match self.text("EMOTION_CONSENT") {
-            Some("required") => ConsentRule::Required,
-            Some("assumed") if !production => ConsentRule::Assumed,
-            None if !production => ConsentRule::Assumed,
-            None => ConsentRule::Required,
-            Some("assumed") => {
-                self.problem(
-                    "EMOTION_CONSENT",
-                    "must be required in production: consent can't be assumed there",
-                );
-                ConsentRule::Required
-            }
-            Some(other) => {
-                let message = format!("must be assumed or required, it is {other:?}");
-                self.problem("EMOTION_CONSENT", message);
-                ConsentRule::Required
-            }
-        }
-    }
-
-    fn cache(&mut self) -> Option<u64> {
-        let mebibytes: u64 = self.number("ECS_CACHE_MIB", 1, 65_536);
-        match self.text("ECS_CACHE") {
-            Some("none") => None,
-            Some("memory") => Some(mebibytes << 20),
-            other => {
-                let message = format!("must be memory or none, it is {:?}", other.unwrap_or_default());
-                self.problem("ECS_CACHE", message);
-                None
-            }
-        }
-    }
-}
-
-/// The values without a fall-back, read first so that one that can't be read doesn't hide what else is wrong.
-struct Parsed {
-    listen: Option<SocketAddr>,
-    stress: Option<StressThreshold>,
-    currency: Option<Currency>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::role::Role;
 
     fn settings(set: &[(&str, &str)]) -> Result<Settings, Problems> {
         let environment = set.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
@@ -371,6 +198,7 @@ mod tests {
         let check = |name: &str, value: &str, expect: &str| {
             let refused = settings(&[(name, value)]).map(|_| ()).unwrap_err().to_string();
             assert!(refused.contains(name) && refused.contains(expect), "{refused}");
+            assert!(!refused.contains("hunter2"), "a password is told: {refused}");
         };
         check("ECS_LISTEN", "here", "must be an address and a port");
         check("ECS_MODE", "prod", "must be embedded, testing or production");
@@ -379,10 +207,85 @@ mod tests {
         check("ECS_BASE_CURRENCY", "real", "ISO 4217");
         check("ECS_ROLES", "gateway", "there is no such role");
         check("ECS_ROLES", "user-and-credit", "calls credit-analysis");
-        check("ECS_CACHE", "redis", "memory or none");
-        check("DATABASE_URL", "postgres://x", "\"postgres\", which is not built into this binary");
-        check("BUS_URL", "nats://x", "\"nats\", which is not built into this binary");
+        check("ECS_CACHE", "disk", "memory, none or redis");
+        check("ECS_CACHE", "redis", "REDIS_URL doesn't say where");
+        check("REDIS_URL", "memcached://x", "\"memcached\"");
+        check("DATABASE_URL", "mysql://user:hunter2@x", "\"mysql\", which there is none of");
+        check("DATABASE_URL", "hunter2", "must be an address such as postgres://");
+        check("DATABASE_READ_URLS", "postgres://x", "that DATABASE_URL doesn't name");
+        check("BUS_URL", "amqp://user:hunter2@x", "\"amqp\"");
+        check("ECS_BUS_REPLICAS", "6", "from 1 to 5");
+        check("NOTIFICATION_SERVICE_URL", "https://user:hunter2@x", "http://host:9999");
         check("SECRET_KEY", "short", "at least 32 bytes");
+    }
+
+    const POSTGRES: (&str, &str) = ("DATABASE_URL", "postgres://ecs:hunter2@db/ecs");
+    const NATS: (&str, &str) = ("NATS_URL", "nats://ecs:hunter2@bus");
+    const REDIS: (&str, &str) = ("REDIS_URL", "redis://:hunter2@cache");
+
+    /// What the settings say with the keys and these.
+    fn with_keys(set: &[(&str, &str)]) -> Result<Settings, String> {
+        settings(&[&KEYS, set].concat()).map_err(|problems| problems.to_string())
+    }
+
+    #[cfg(all(feature = "postgres", feature = "nats", feature = "redis"))]
+    #[test]
+    fn five_settings_are_a_platform_on_real_engines() {
+        let settings = with_keys(&[POSTGRES, NATS, REDIS]).unwrap();
+        assert_eq!((settings.mode, settings.consent), (Mode::Production, ConsentRule::Required));
+        assert!(settings.store.is_shared() && settings.bus.is_shared() && !settings.uses_data_folder());
+        assert!(matches!(settings.cache, CacheIn::Redis { .. }));
+        assert!(!format!("{settings:?}").contains("hunter2"));
+        let without_redis = with_keys(&[POSTGRES, NATS]).unwrap();
+        assert_eq!(without_redis.cache, CacheIn::Nothing);
+    }
+
+    #[cfg(all(feature = "postgres", feature = "nats", feature = "redis"))]
+    #[test]
+    fn a_split_names_where_the_other_roles_are() {
+        let engines = [POSTGRES, NATS];
+        let check = |set: &[(&str, &str)], expect: &str| {
+            let refused =
+                with_keys(&[&engines, set].concat()).map(|_| "accepted".to_owned()).unwrap_or_else(|no| no);
+            assert!(refused.contains(expect), "{refused}");
+        };
+        let gateway =
+            ("ECS_ROLES", "api-gateway,emotion-ingestion,transaction-ingestion,notification,operations");
+        check(
+            &[gateway],
+            "calls user-and-credit, which is not among the chosen roles: say with USER_CREDIT_SERVICE_URL",
+        );
+        check(&[gateway], "CREDIT_ANALYSIS_SERVICE_URL");
+        let urls = [
+            ("USER_CREDIT_SERVICE_URL", "http://a:1,http://b:2/"),
+            ("CREDIT_ANALYSIS_SERVICE_URL", "http://c"),
+        ];
+        check(&[gateway, urls[0], urls[1]], "accepted");
+        check(&[("ECS_ROLES", "emotion-processing")], "accepted");
+        check(&[("ECS_CACHE", "memory")], "ECS_CACHE is memory, which a store that several processes share");
+        check(&[("ECS_MODE", "embedded")], "ECS_MODE is embedded");
+        let settings = with_keys(&[&engines[..], &urls].concat()).unwrap();
+        assert_eq!(settings.services.of(Role::UserAndCredit), ["http://a:1", "http://b:2"]);
+        assert!(settings.services.of(Role::Notification).is_empty());
+    }
+
+    /// What is in a data folder belongs to one process, so no other can have a part of the platform.
+    #[test]
+    fn a_split_over_embedded_storage_is_refused_by_name() {
+        let elsewhere = ("CREDIT_ANALYSIS_SERVICE_URL", "http://c");
+        let check = |set: &[(&str, &str)], expect: &str| {
+            let refused = with_keys(&[set, &[elsewhere]].concat()).unwrap_err();
+            assert!(
+                refused.contains("CREDIT_ANALYSIS_SERVICE_URL names a role of another process"),
+                "{refused}"
+            );
+            assert!(refused.contains(expect), "{refused}");
+        };
+        check(&[], "SQLite in the data folder");
+        check(&[("ECS_ROLES", "user-and-credit")], "SQLite in the data folder");
+        check(&[("BUS_URL", "embedded:")], "SQLite in the data folder");
+        check(&[POSTGRES], "the embedded bus in the data folder");
+        check(&[NATS], "SQLite in the data folder");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::catalogue::{self, NOT_BUILT_IN};
+use super::catalogue;
 use super::{Problem, Problems};
 
 /// The environment as it was handed in; nothing below reads the process's own.
@@ -111,16 +111,13 @@ impl Merge {
     }
 
     fn set(&mut self, name: &str, text: String, source: Source) {
-        if let Some((_, why)) = NOT_BUILT_IN.iter().find(|(reserved, _)| *reserved == name) {
-            return self.problem(name, *why);
-        }
         if let Some(setting) = file_of(name) {
             return match std::fs::read_to_string(&text) {
                 Ok(secret) => self.set(setting, secret.trim_end().to_owned(), source),
                 Err(error) => self.problem(name, format!("{text}: {error}")),
             };
         }
-        let name = if name == "NATS_URL" { "BUS_URL" } else { name };
+        let name = canonical(name);
         match catalogue::find(name) {
             Some(setting) if text.is_empty() && setting.default.is_empty() => {
                 drop(self.raw.remove(setting.name))
@@ -136,14 +133,19 @@ impl Merge {
 }
 
 fn known(name: &str) -> bool {
-    name == "NATS_URL"
-        || catalogue::find(name).is_some()
-        || NOT_BUILT_IN.iter().any(|(reserved, _)| *reserved == name)
+    name == ALIAS.0 || catalogue::find(name).is_some()
+}
+
+/// Another name of a setting, and the setting.
+const ALIAS: (&str, &str) = ("NATS_URL", "BUS_URL");
+
+fn canonical(name: &str) -> &str {
+    if name == ALIAS.0 { ALIAS.1 } else { name }
 }
 
 /// The secret that `SECRET_FILE` points to.
 fn file_of(name: &str) -> Option<&'static str> {
-    let setting = catalogue::find(name.strip_suffix("_FILE")?)?;
+    let setting = catalogue::find(canonical(name.strip_suffix("_FILE")?))?;
     setting.secret.then_some(setting.name)
 }
 
@@ -209,7 +211,6 @@ mod tests {
         };
         check("ECS_LISTN", "did you mean ECS_LISTEN?");
         check("ECS_SOMETHING_ELSE", "`ecs config` lists them");
-        check("REDIS_URL", "redis cache is not built into");
         assert!(merged(&[("PATH", "/bin"), ("ECS_TEST_POSTGRES_URL", "x")], &[]).is_ok());
     }
 
@@ -233,8 +234,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         std::fs::write(&path, "0123456789abcdef\n").unwrap();
-        let raw = merged(&[("SECRET_KEY_FILE", path.to_str().unwrap())], &[]).unwrap();
-        assert_eq!(raw["SECRET_KEY"].text, "0123456789abcdef");
+        for (file, setting) in [
+            ("SECRET_KEY_FILE", "SECRET_KEY"),
+            ("DATABASE_URL_FILE", "DATABASE_URL"),
+            ("NATS_URL_FILE", "BUS_URL"),
+        ] {
+            let raw = merged(&[(file, path.to_str().unwrap())], &[]).unwrap();
+            assert_eq!(raw[setting].text, "0123456789abcdef");
+        }
         assert!(
             merged(&[("SECRET_KEY_FILE", "/nowhere")], &[])
                 .unwrap_err()

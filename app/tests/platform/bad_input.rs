@@ -88,8 +88,14 @@ async fn an_unknown_user_gets_202_and_ends_as_a_dead_letter() {
     app.emotion(&emotion(ana.id, at, "1", (0.5, 0.5, 0.5))).await.expect_status(202);
     app.settled().await;
     assert_eq!(app.query::<i64>("SELECT event_count FROM emotional_events_summary"), [1]);
-    let letters =
-        app.platform.storage().store.dead_letters(&LetterFilter::default(), None, 10).await.unwrap();
+    let letters = app
+        .platform
+        .storage()
+        .store()
+        .unwrap()
+        .dead_letters(&LetterFilter::default(), None, 10)
+        .await
+        .unwrap();
     assert!(
         letters.len() == 1
             && letters[0].key == stranger

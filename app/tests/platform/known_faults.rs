@@ -17,7 +17,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 async fn fault_1_a_202_was_answered_before_the_publish_and_its_failure_swallowed() {
     let app = TestApp::start().await;
     let ana = app.person("ana").await;
-    app.platform.storage().bus.close().await.unwrap();
+    app.platform.storage().bus().unwrap().close().await.unwrap();
     let refused = app.emotion(&emotion(ana.id, app.clock.now(), "1", (0.5, 0.5, 0.5))).await;
     refused.expect_problem(503, &[]);
     let refused =
@@ -62,10 +62,10 @@ async fn fault_3_failing_messages_came_back_for_ever_and_malformed_ones_vanished
         ..malformed.clone()
     };
     let good = EmotionPayload::event(&good, None, "trace", Headers::current());
-    let published = app.platform.storage().bus.publish(vec![malformed, good, future]).await;
+    let published = app.platform.storage().bus().unwrap().publish(vec![malformed, good, future]).await;
     assert!(published.iter().all(Result::is_ok));
     app.settled().await;
-    let store = &app.platform.storage().store;
+    let store = app.platform.storage().store().unwrap();
     let letters = store.dead_letters(&LetterFilter::default(), None, 10).await.unwrap();
     assert_eq!(letters.len(), 2, "the batch-mate is no dead letter");
     let letter = letters.iter().find(|letter| letter.event == event_id(2)).unwrap();
@@ -83,7 +83,7 @@ async fn fault_4_a_notification_was_lost_when_it_failed_after_the_activation() {
     let offer = app.offer(&ana).await;
     app.accept(&ana, &offer).await.expect_status(202);
     // The bus goes away wherever the process is between acceptance, activation and notification.
-    app.platform.storage().bus.close().await.unwrap();
+    app.platform.storage().bus().unwrap().close().await.unwrap();
     let app = app.restart_after_crash().await;
     let told = eventually("Ana is notified", async || app.notifications(&ana).await.into_iter().next()).await;
     assert_eq!((&told["type"], &told["offer_id"]), (&json!("CREDIT_LIMIT_APPLIED"), &json!(offer)));
@@ -128,7 +128,8 @@ async fn fault_6_stress_events_in_30_days_summed_all_events_of_7_days() {
         app.emotion(&body).await.expect_status(202);
     }
     app.settled().await;
-    let features = app.platform.storage().store.features(ana.id, now).await.unwrap().unwrap().features;
+    let features =
+        app.platform.storage().store().unwrap().features(ana.id, now).await.unwrap().unwrap().features;
     let emotions = features.emotions.unwrap();
     assert_eq!((emotions.stress_events_7d, emotions.stress_events_30d), (2, 5));
     app.stop().await;

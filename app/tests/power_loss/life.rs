@@ -83,14 +83,12 @@ impl Life {
     /// Waits until everything that was accepted has come to its end, and returns what the books complain of then. An error
     /// when it doesn't come to its end in time, or when the power goes.
     pub(crate) fn settle(&self) -> anyhow::Result<Vec<String>> {
-        let storage = self.platform.storage();
+        let (bus, store) = (self.platform.storage().bus()?, self.platform.storage().store()?);
         let floor = retention::raw_floor(SystemClock.now(), 30);
         self.runtime.block_on(async {
             let deadline = Instant::now() + DEADLINE;
             loop {
-                let report =
-                    books::balance(storage.bus.as_ref(), storage.store.as_ref(), SystemClock.now(), floor)
-                        .await?;
+                let report = books::balance(bus.as_ref(), store.as_ref(), SystemClock.now(), floor).await?;
                 let open = report.emotions.pending
                     + report.transactions.pending
                     + report.offers.pending

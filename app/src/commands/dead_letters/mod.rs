@@ -19,7 +19,7 @@ pub(super) async fn run(command: &DeadLettersCommand, settings: &Settings) -> an
     if let DeadLettersCommand::Drop(args) = command {
         confirm(args)?;
     }
-    let source = Source(Reach::of(settings)?);
+    let source = Source(Reach::of(settings).await?);
     let outcome = match command {
         DeadLettersCommand::List(args) => list(args, &source).await,
         DeadLettersCommand::Count(args) => {

@@ -30,9 +30,10 @@ impl Source {
                     .await
                     .context("can't list the dead letters");
             }
-            Reach::Stopped(storage) => storage,
+            Reach::Data(storage) => storage,
         };
-        let letters = storage.store.dead_letters(&store_filter(filter)?, before.map(LetterId), limit).await?;
+        let letters =
+            storage.store()?.dead_letters(&store_filter(filter)?, before.map(LetterId), limit).await?;
         let next = letters.last().filter(|_| letters.len() == limit).map(|letter| letter.id.0);
         Ok(DeadLetterPage { items: letters.into_iter().map(client_letter).collect(), next })
     }
@@ -42,8 +43,8 @@ impl Source {
             Reach::Running(client) => {
                 client.dead_letter(id, payload).await.with_context(|| format!("dead letter {id}"))
             }
-            Reach::Stopped(storage) => {
-                let found = storage.store.dead_letter(LetterId(id)).await?;
+            Reach::Data(storage) => {
+                let found = storage.store()?.dead_letter(LetterId(id)).await?;
                 Ok(client_full(found.with_context(|| format!("there is no dead letter {id}"))?, payload))
             }
         }
@@ -54,9 +55,9 @@ impl Source {
             Reach::Running(client) => {
                 return client.dead_letter_counts().await.context("can't count the dead letters");
             }
-            Reach::Stopped(storage) => storage,
+            Reach::Data(storage) => storage,
         };
-        let counts = storage.store.count_dead_letters().await?.into_iter();
+        let counts = storage.store()?.count_dead_letters().await?.into_iter();
         let counts = counts.map(|ecs_store::LetterCount { subject, group, kind, state, count }| {
             DeadLetterCount { subject, group, kind: kind.to_string(), state: state.to_string(), count }
         });
@@ -75,7 +76,7 @@ impl Source {
             (Reach::Running(client), Action::Drop) => {
                 client.drop_dead_letters(&choice).await.context("can't drop")
             }
-            (Reach::Stopped(storage), action) => on_storage(storage, action, choice).await,
+            (Reach::Data(storage), action) => on_storage(storage, action, choice).await,
         }
     }
 }
@@ -92,7 +93,7 @@ async fn on_storage(
             Choice::Matching { filter: store_filter(&filter)?, before: before.map(LetterId), limit: MOST }
         }
     };
-    let store = storage.store.as_ref();
+    let store = storage.store()?.as_ref();
     let desk = Desk { store, clock: &SystemClock, outbox: &Wake::new(), operator: OPERATOR };
     let Done { done, skipped, next } = desk.act(action, choice).await?;
     let numbers = |ids: Vec<LetterId>| ids.into_iter().map(|id| id.0).collect();

@@ -74,9 +74,9 @@ async fn status<T>(storage: &Storage, meter: &Meter) -> anyhow::Result<T> {
     let mut before = meter.read();
     loop {
         ticks.tick().await;
-        let emotions = storage.store.ledger_totals(Ledger::Emotions).await?;
-        let transactions = storage.store.ledger_totals(Ledger::Transactions).await?;
-        let offers = storage.store.offer_books().await?;
+        let emotions = storage.store()?.ledger_totals(Ledger::Emotions).await?;
+        let transactions = storage.store()?.ledger_totals(Ledger::Transactions).await?;
+        let offers = storage.store()?.offer_books().await?;
         say(&format!(
             "  {} emotions and {} transactions in the aggregates, {} credits active, {} customers notified",
             emotions.in_aggregates, transactions.in_aggregates, offers.active, offers.notified

@@ -152,12 +152,12 @@ impl TestApp {
         let storage = self.platform.storage();
         eventually("every event is settled", async || {
             for subject in Subject::ALL {
-                let backlog = storage.bus.backlog(subject, subject.group()).await.unwrap();
+                let backlog = storage.bus().unwrap().backlog(subject, subject.group()).await.unwrap();
                 if backlog.pending > 0 {
                     return None;
                 }
             }
-            (storage.store.outbox_depth().await.unwrap() == 0).then_some(())
+            (storage.store().unwrap().outbox_depth().await.unwrap() == 0).then_some(())
         })
         .await;
     }

@@ -1,0 +1,221 @@
+//! How each engine is opened. Everything that depends on what is built in stands here and in [`crate::platform::built`]:
+//! the settings have refused what isn't, so a function that has nothing to open is only there to say so once more.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use ecs_bus::Bus;
+use ecs_cache::Cache;
+use ecs_domain::Clock;
+use ecs_metrics::Metrics;
+use ecs_store::Store;
+
+#[cfg(any(feature = "postgres", feature = "nats"))]
+use super::patience;
+use crate::data_dir::DataDir;
+use crate::settings::{Address, BusAt, CacheIn, Settings, StoreAt};
+
+/// How the engines are opened. What is no setting, because nobody who runs a platform should change it, is for tests to
+/// change: under which file system the embedded ones write, for one.
+pub struct Engines {
+    /// The embedded store.
+    #[cfg(feature = "sqlite")]
+    pub store: ecs_store_sqlite::Options,
+    /// The embedded bus.
+    #[cfg(feature = "embedded")]
+    pub bus: ecs_bus_embedded::Options,
+    /// What the whole process counts into.
+    pub metrics: Metrics,
+}
+
+/// A migration that was run.
+pub(crate) struct Applied {
+    pub(crate) version: u32,
+    pub(crate) name: &'static str,
+}
+
+impl Engines {
+    /// As the settings say, and otherwise as production has them.
+    #[must_use]
+    #[cfg_attr(
+        not(feature = "embedded"),
+        expect(unused_variables, reason = "only the embedded bus asks for them")
+    )]
+    pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            #[cfg(feature = "sqlite")]
+            store: ecs_store_sqlite::Options::default(),
+            #[cfg(feature = "embedded")]
+            bus: ecs_bus_embedded::Options {
+                window_events: settings.publish_window,
+                ..ecs_bus_embedded::Options::new(clock)
+            },
+            metrics: Metrics::new(),
+        }
+    }
+}
+
+/// Opens the store, and brings its tables up to this version.
+pub(super) async fn store(
+    settings: &Settings,
+    data: &DataDir,
+    engines: &Engines,
+) -> anyhow::Result<Arc<dyn Store>> {
+    match &settings.store {
+        StoreAt::DataFolder => sqlite(data, engines),
+        StoreAt::Postgres { .. } => postgres(settings, engines).await,
+    }
+}
+
+/// Opens the bus.
+pub(super) async fn bus(
+    settings: &Settings,
+    data: &DataDir,
+    engines: &Engines,
+) -> anyhow::Result<Arc<dyn Bus>> {
+    match &settings.bus {
+        BusAt::DataFolder => embedded(data, engines),
+        BusAt::Nats { servers, replicas } => nats(settings, engines, servers, *replicas).await,
+    }
+}
+
+/// The cache. Nobody waits for Redis: without it everything is loaded.
+pub(super) fn cache(settings: &Settings, engines: &Engines) -> anyhow::Result<Cache> {
+    match &settings.cache {
+        CacheIn::Nothing => Ok(Cache::none()),
+        CacheIn::Memory { bytes } => Ok(Cache::in_process(ecs_cache::Options { max_bytes: *bytes })),
+        CacheIn::Redis { server, level_bytes } => redis(engines, server, *level_bytes),
+    }
+}
+
+/// Brings the tables up to this version, whoever uses them. Returns what was run.
+pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<Vec<Applied>> {
+    match &settings.store {
+        StoreAt::DataFolder => migrate_sqlite(&DataDir::new(&settings.data_dir)),
+        StoreAt::Postgres { .. } => migrate_postgres(settings).await,
+    }
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite(data: &DataDir, engines: &Engines) -> anyhow::Result<Arc<dyn Store>> {
+    let store = ecs_store_sqlite::SqliteStore::open(data.store(), engines.store.clone())
+        .with_context(|| format!("the store {}", data.store().display()))?;
+    Ok(Arc::new(store))
+}
+
+#[cfg(feature = "sqlite")]
+fn migrate_sqlite(data: &DataDir) -> anyhow::Result<Vec<Applied>> {
+    let _lock = data.lock()?;
+    let applied = ecs_store_sqlite::SqliteStore::migrate(data.store(), &ecs_store_sqlite::Options::default())
+        .with_context(|| format!("the store {}", data.store().display()))?;
+    Ok(applied.iter().map(|done| Applied { version: done.version, name: done.name }).collect())
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn sqlite(_: &DataDir, _: &Engines) -> anyhow::Result<Arc<dyn Store>> {
+    anyhow::bail!("the store over SQLite is not built into this binary")
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn migrate_sqlite(_: &DataDir) -> anyhow::Result<Vec<Applied>> {
+    anyhow::bail!("the store over SQLite is not built into this binary")
+}
+
+#[cfg(feature = "embedded")]
+fn embedded(data: &DataDir, engines: &Engines) -> anyhow::Result<Arc<dyn Bus>> {
+    let bus = ecs_bus_embedded::EmbeddedBus::open(data.bus(), engines.bus.clone())
+        .with_context(|| format!("the bus {}", data.bus().display()))?;
+    Ok(Arc::new(bus))
+}
+
+#[cfg(not(feature = "embedded"))]
+fn embedded(_: &DataDir, _: &Engines) -> anyhow::Result<Arc<dyn Bus>> {
+    anyhow::bail!("the embedded bus is not built into this binary")
+}
+
+#[cfg(feature = "postgres")]
+fn postgres_options(settings: &Settings, metrics: &Metrics) -> anyhow::Result<ecs_store_postgres::Options> {
+    let StoreAt::Postgres { primary, replicas, connections } = &settings.store else {
+        anyhow::bail!("DATABASE_URL names no PostgreSQL");
+    };
+    Ok(ecs_store_postgres::Options {
+        read_urls: replicas.iter().map(|replica| replica.expose().to_owned()).collect(),
+        max_connections: *connections,
+        metrics: metrics.clone(),
+        ..ecs_store_postgres::Options::new(primary.expose())
+    })
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(settings: &Settings, engines: &Engines) -> anyhow::Result<Arc<dyn Store>> {
+    let options = postgres_options(settings, &engines.metrics)?;
+    let name = super::store_name(settings);
+    let store =
+        patience::open(&name, settings.start_timeout, ecs_store::StoreError::is_retryable, async || {
+            ecs_store_postgres::PostgresStore::open(options.clone()).await
+        });
+    Ok(Arc::new(store.await?))
+}
+
+#[cfg(feature = "postgres")]
+async fn migrate_postgres(settings: &Settings) -> anyhow::Result<Vec<Applied>> {
+    let options = postgres_options(settings, &Metrics::new())?;
+    let name = super::store_name(settings);
+    let applied =
+        patience::open(&name, settings.start_timeout, ecs_store::StoreError::is_retryable, async || {
+            ecs_store_postgres::PostgresStore::migrate(&options).await
+        });
+    Ok(applied.await?.iter().map(|done| Applied { version: done.version, name: done.name }).collect())
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn postgres(_: &Settings, _: &Engines) -> anyhow::Result<Arc<dyn Store>> {
+    anyhow::bail!("the store over PostgreSQL is not built into this binary")
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn migrate_postgres(_: &Settings) -> anyhow::Result<Vec<Applied>> {
+    anyhow::bail!("the store over PostgreSQL is not built into this binary")
+}
+
+#[cfg(feature = "nats")]
+async fn nats(
+    settings: &Settings,
+    engines: &Engines,
+    servers: &Address,
+    replicas: usize,
+) -> anyhow::Result<Arc<dyn Bus>> {
+    let options = ecs_bus_nats::Options {
+        window_events: settings.publish_window,
+        replicas,
+        metrics: engines.metrics.clone(),
+        ..ecs_bus_nats::Options::new(servers.expose())
+    };
+    let is_retryable = |error: &ecs_bus::BusError| matches!(error, ecs_bus::BusError::Unavailable(_));
+    let bus = patience::open(&super::bus_name(settings), settings.start_timeout, is_retryable, async || {
+        ecs_bus_nats::NatsBus::open(options.clone()).await
+    });
+    Ok(Arc::new(bus.await?))
+}
+
+#[cfg(not(feature = "nats"))]
+async fn nats(_: &Settings, _: &Engines, _: &Address, _: usize) -> anyhow::Result<Arc<dyn Bus>> {
+    anyhow::bail!("the bus over NATS is not built into this binary")
+}
+
+#[cfg(feature = "redis")]
+fn redis(engines: &Engines, server: &Address, level_bytes: u64) -> anyhow::Result<Cache> {
+    let options = ecs_cache_redis::Options {
+        level_bytes,
+        metrics: engines.metrics.clone(),
+        ..ecs_cache_redis::Options::new(server.expose())
+    };
+    let backend = ecs_cache_redis::RedisBackend::open(options)
+        .with_context(|| format!("Redis at {} (REDIS_URL)", server.hosts()))?;
+    Ok(Cache::over(Arc::new(backend)))
+}
+
+#[cfg(not(feature = "redis"))]
+fn redis(_: &Engines, _: &Address, _: u64) -> anyhow::Result<Cache> {
+    anyhow::bail!("the cache over Redis is not built into this binary")
+}

@@ -1,0 +1,174 @@
+//! Which engines the settings name: the store, the bus and the cache.
+
+use super::address::{Address, addresses};
+use super::reader::Reader;
+use crate::platform::built;
+
+/// Where the store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreAt {
+    /// A file in the data folder, which belongs to one process.
+    DataFolder,
+    /// PostgreSQL, which any number of processes share.
+    Postgres {
+        /// The primary; with several hosts, whichever takes writes.
+        primary: Address,
+        /// Read replicas.
+        replicas: Vec<Address>,
+        /// How many connections this process holds at most.
+        connections: usize,
+    },
+}
+
+/// Where the bus is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BusAt {
+    /// A file in the data folder, which belongs to one process.
+    DataFolder,
+    /// NATS JetStream, which any number of processes share.
+    Nats {
+        /// The server, or several of one cluster.
+        servers: Address,
+        /// On how many servers of the cluster an event is kept.
+        replicas: usize,
+    },
+}
+
+/// Where the cache is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CacheIn {
+    /// Nowhere: everything is loaded each time.
+    Nothing,
+    /// In this process, which must be the only one that writes what is cached.
+    Memory {
+        /// The most that it takes.
+        bytes: u64,
+    },
+    /// In Redis, with a level in this process before it.
+    Redis {
+        /// The server.
+        server: Address,
+        /// The most that the level in this process takes.
+        level_bytes: u64,
+    },
+}
+
+impl StoreAt {
+    /// Whether several processes may use it at the same time.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres { .. })
+    }
+}
+
+impl BusAt {
+    /// Whether several processes may use it at the same time.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Nats { .. })
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn store(&mut self) -> StoreAt {
+        let connections = self.number("ECS_DATABASE_CONNECTIONS", 1, 1_000);
+        let replicas = self.replicas();
+        let Some(primary) = self.text("DATABASE_URL").map(Address::new) else {
+            if !replicas.is_empty() {
+                self.problem(
+                    "DATABASE_READ_URLS",
+                    "names replicas of a store that DATABASE_URL doesn't name",
+                );
+            }
+            self.refuse_unless_built("DATABASE_URL", built::SQLITE);
+            return StoreAt::DataFolder;
+        };
+        match primary.scheme() {
+            Some("postgres" | "postgresql") => self.refuse_unless_built("DATABASE_URL", built::POSTGRES),
+            other => self.unknown_engine("DATABASE_URL", other, "postgres://user:password@host/database"),
+        }
+        StoreAt::Postgres { primary, replicas, connections }
+    }
+
+    fn replicas(&mut self) -> Vec<Address> {
+        let list = self.text("DATABASE_READ_URLS").unwrap_or_default();
+        let replicas: Vec<Address> = addresses(list).iter().map(|one| Address::new(one)).collect();
+        for replica in &replicas {
+            match replica.scheme() {
+                Some("postgres" | "postgresql") => {}
+                other => self.unknown_engine("DATABASE_READ_URLS", other, "postgres:// addresses"),
+            }
+        }
+        replicas
+    }
+
+    pub(super) fn bus(&mut self) -> BusAt {
+        let replicas = self.number("ECS_BUS_REPLICAS", 1, 5);
+        let Some(servers) = self.text("BUS_URL").map(Address::new) else {
+            self.refuse_unless_built("BUS_URL", built::EMBEDDED_BUS);
+            return BusAt::DataFolder;
+        };
+        match servers.scheme() {
+            Some("embedded") => {
+                self.refuse_unless_built("BUS_URL", built::EMBEDDED_BUS);
+                return BusAt::DataFolder;
+            }
+            Some("nats" | "tls") => self.refuse_unless_built("BUS_URL", built::NATS),
+            other => self.unknown_engine("BUS_URL", other, "embedded:, nats://host or tls://host"),
+        }
+        BusAt::Nats { servers, replicas }
+    }
+
+    /// `shared`: whether others may write what is cached here.
+    pub(super) fn cache(&mut self, shared: bool) -> CacheIn {
+        let bytes = self.number::<u64>("ECS_CACHE_MIB", 1, 65_536) << 20;
+        let redis = self.text("REDIS_URL").map(Address::new);
+        let named = self.text("ECS_CACHE").map(str::to_owned);
+        match (named.as_deref(), redis) {
+            (Some("none"), _) => CacheIn::Nothing,
+            (Some("redis") | None, Some(server)) => self.redis(server, bytes),
+            (Some("redis"), None) => {
+                self.problem("ECS_CACHE", "is redis, and REDIS_URL doesn't say where that is");
+                CacheIn::Nothing
+            }
+            (Some("memory"), _) if shared => {
+                let message = "is memory, which a store that several processes share can't have: what one process \
+                               forgets, others would still remember; set REDIS_URL, or none";
+                self.problem("ECS_CACHE", message);
+                CacheIn::Nothing
+            }
+            (Some("memory"), _) => CacheIn::Memory { bytes },
+            (None, None) if shared => CacheIn::Nothing,
+            (None, None) => CacheIn::Memory { bytes },
+            (Some(other), _) => {
+                self.problem("ECS_CACHE", format!("must be memory, none or redis, it is {other:?}"));
+                CacheIn::Nothing
+            }
+        }
+    }
+
+    fn redis(&mut self, server: Address, level_bytes: u64) -> CacheIn {
+        match server.scheme() {
+            Some("redis" | "rediss") => self.refuse_unless_built("REDIS_URL", built::REDIS),
+            other => self.unknown_engine("REDIS_URL", other, "redis://host"),
+        }
+        CacheIn::Redis { server, level_bytes }
+    }
+
+    fn refuse_unless_built(&mut self, name: &str, engine: built::Engine) {
+        if let Err(refusal) = engine.require() {
+            self.problem(name, refusal);
+        }
+    }
+
+    /// The scheme is told and nothing else: the rest may hold a password.
+    fn unknown_engine(&mut self, name: &str, scheme: Option<&str>, expected: &str) {
+        let message = match scheme {
+            Some(scheme) => {
+                format!("names the engine {scheme:?}, which there is none of; it takes {expected}")
+            }
+            None => format!("must be an address such as {expected}"),
+        };
+        self.problem(name, message);
+    }
+}

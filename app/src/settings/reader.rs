@@ -1,0 +1,192 @@
+//! Reads raw values into settings.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ecs_domain::consent::ConsentRule;
+use ecs_domain::emotion::{StressThreshold, Unit};
+use ecs_domain::transaction::Currency;
+use ecs_web::secret::Secret;
+
+use super::{DEFAULT_DATA_DIR, Http, Mode, Problem, Raw, Retention, Settings};
+
+/// Reads values one by one and remembers what is wrong, so that all of it is told at once.
+pub(super) struct Reader<'a> {
+    raw: &'a Raw,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(raw: &'a Raw) -> Self {
+        Self { raw, problems: Vec::new() }
+    }
+}
+
+impl Reader<'_> {
+    /// `None` only after a problem was noted.
+    pub(super) fn settings(&mut self) -> Option<Settings> {
+        let mode = self.mode();
+        let (store, bus) = (self.store(), self.bus());
+        let (roles, services) = (self.roles(), self.services());
+        self.check_split(&roles, &services, &store, &bus);
+        let production = mode == Mode::Production;
+        let parsed = Parsed {
+            listen: self.parse("ECS_LISTEN", "must be an address and a port, such as 127.0.0.1:9999"),
+            stress: self
+                .parse("ECS_STRESS_THRESHOLD", "must be between 0 and 1")
+                .and_then(|level| self.unit(level)),
+            currency: self.parse::<Currency>("ECS_BASE_CURRENCY", "must be an ISO 4217 code such as BRL"),
+        };
+        Some(Settings {
+            mode,
+            data_dir: self.text("ECS_DATA_DIR").unwrap_or(DEFAULT_DATA_DIR).into(),
+            cache: self.cache(store.is_shared()),
+            store,
+            bus,
+            roles,
+            services,
+            start_timeout: self.seconds("ECS_START_TIMEOUT_S", 0),
+            secret_key: self.key("SECRET_KEY", 32, mode),
+            internal_key: self.key("INTERNAL_SERVICE_API_KEY", 16, mode),
+            consent: self.consent(production),
+            policy_file: self.text("ECS_POLICY_FILE").map(PathBuf::from),
+            bcrypt_cost: self.number("ECS_BCRYPT_COST", if mode == Mode::Testing { 4 } else { 12 }, 16),
+            http: Http {
+                max_connections: self.number("ECS_MAX_CONNECTIONS", 1, 1_000_000),
+                request_timeout: self.seconds("ECS_REQUEST_TIMEOUT_S", 1),
+            },
+            shutdown_grace: self.seconds("ECS_SHUTDOWN_GRACE_S", 0),
+            drain_timeout: self.seconds("ECS_DRAIN_TIMEOUT_S", 1),
+            publish_window: self.number("ECS_PUBLISH_WINDOW", 1, 10_000_000),
+            delivery_limit: self.number("ECS_DELIVERY_LIMIT", 1, 1_000),
+            retention: Retention {
+                emotion_bus_days: self.number("ECS_EMOTION_BUS_DAYS", 1, 3_650),
+                bus_days: self.number("ECS_BUS_DAYS", 1, 3_650),
+                raw_emotion_days: self.number("ECS_RAW_EMOTION_DAYS", 1, 3_650),
+            },
+            url: self.text("ECS_URL").map(ToOwned::to_owned),
+            token: self.text("ECS_TOKEN").map(|token| Secret::new(token.to_owned())),
+            listen: parsed.listen?,
+            stress: parsed.stress?,
+            currency: parsed.currency?,
+        })
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.raw.get(name).map(|value| value.text.as_str())
+    }
+
+    pub(super) fn problem(&mut self, name: &str, message: impl Into<String>) {
+        self.problems.push(Problem { name: name.to_owned(), message: message.into() });
+    }
+
+    fn parse<T: FromStr>(&mut self, name: &str, expected: &str) -> Option<T> {
+        let parsed = self.text(name).unwrap_or_default().parse().ok();
+        if parsed.is_none() {
+            self.problem(name, format!("{expected}, it is {:?}", self.text(name).unwrap_or_default()));
+        }
+        parsed
+    }
+
+    fn unit(&mut self, level: f64) -> Option<StressThreshold> {
+        let unit = Unit::new(level);
+        if unit.is_none() {
+            self.problem("ECS_STRESS_THRESHOLD", format!("must be between 0 and 1, it is {level}"));
+        }
+        unit.map(StressThreshold)
+    }
+
+    /// The lower bound after a problem was noted.
+    pub(super) fn number<T: FromStr + PartialOrd + Copy + fmt::Display>(
+        &mut self,
+        name: &str,
+        least: T,
+        most: T,
+    ) -> T {
+        let expected = format!("must be a whole number from {least} to {most}");
+        match self.parse::<T>(name, &expected) {
+            Some(number) if number >= least && number <= most => number,
+            Some(number) => {
+                self.problem(name, format!("{expected}, it is {number}"));
+                least
+            }
+            None => least,
+        }
+    }
+
+    fn seconds(&mut self, name: &str, least: u64) -> Duration {
+        Duration::from_secs(self.number(name, least, 600))
+    }
+
+    fn mode(&mut self) -> Mode {
+        let bus_elsewhere = self.text("BUS_URL").is_some_and(|url| !url.starts_with("embedded:"));
+        let all_embedded = self.text("DATABASE_URL").is_none() && !bus_elsewhere;
+        match self.text("ECS_MODE") {
+            None if all_embedded => Mode::Embedded,
+            None | Some("production") => Mode::Production,
+            Some("testing") => Mode::Testing,
+            Some("embedded") => {
+                if !all_embedded {
+                    let message = "is embedded, whose secrets are made in the data folder of one process; with \
+                                   DATABASE_URL or BUS_URL it must be production or testing";
+                    self.problem("ECS_MODE", message);
+                }
+                Mode::Embedded
+            }
+            Some(other) => {
+                let message = format!("must be embedded, testing or production, it is {other:?}");
+                self.problem("ECS_MODE", message);
+                Mode::Embedded
+            }
+        }
+    }
+
+    /// A secret of at least `least` bytes, which embedded mode can do without.
+    fn key(&mut self, name: &'static str, least: usize, mode: Mode) -> Option<Secret> {
+        match self.text(name).map(|text| (text.len(), Secret::new(text.to_owned()))) {
+            Some((length, key)) if length >= least => Some(key),
+            Some((length, _)) => {
+                self.problem(name, format!("must have at least {least} bytes, it has {length}"));
+                None
+            }
+            None if mode == Mode::Embedded => None,
+            None => {
+                let message =
+                    format!("must be set outside embedded mode (or {name}_FILE); it has no default");
+                self.problem(name, message);
+                None
+            }
+        }
+    }
+
+    fn consent(&mut self, production: bool) -> ConsentRule {
+        match self.text("EMOTION_CONSENT") {
+            Some("required") => ConsentRule::Required,
+            Some("assumed") if !production => ConsentRule::Assumed,
+            None if !production => ConsentRule::Assumed,
+            None => ConsentRule::Required,
+            Some("assumed") => {
+                self.problem(
+                    "EMOTION_CONSENT",
+                    "must be required in production: consent can't be assumed there",
+                );
+                ConsentRule::Required
+            }
+            Some(other) => {
+                let message = format!("must be assumed or required, it is {other:?}");
+                self.problem("EMOTION_CONSENT", message);
+                ConsentRule::Required
+            }
+        }
+    }
+}
+
+/// The values without a fall-back, read first so that one that can't be read doesn't hide what else is wrong.
+struct Parsed {
+    listen: Option<SocketAddr>,
+    stress: Option<StressThreshold>,
+    currency: Option<Currency>,
+}
