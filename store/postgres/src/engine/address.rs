@@ -119,7 +119,8 @@ fn of_host(config: &Config, index: usize, ssl: SslMode, options: &Options) -> Op
 /// Settings that hold for the whole session. What the address says comes last and wins.
 fn session_settings(given: Option<&str>, options: &Options) -> String {
     let statement = options.statement_timeout.as_millis();
-    let idle = options.long_statement_timeout.as_millis();
+    // Between two statements of a transaction nobody thinks for long. A process that was stopped there holds locks.
+    let idle = 2 * statement;
     let ours = format!(
         "-c TimeZone=UTC -c statement_timeout={statement} -c idle_in_transaction_session_timeout={idle}"
     );

@@ -3,6 +3,7 @@
 mod address;
 mod connect;
 mod error;
+mod param;
 mod pool;
 mod primary;
 mod race;
@@ -12,6 +13,7 @@ mod tls;
 pub(crate) use address::Address;
 pub(crate) use connect::{Expect, Target};
 pub(crate) use error::Fault;
+pub(crate) use param::Param;
 pub(crate) use pool::Pool;
 pub(crate) use primary::{Call, Primary};
-pub(crate) use session::{Answer, Flight, Param, Session, Step};
+pub(crate) use session::{Answer, Flight, Session, Step};

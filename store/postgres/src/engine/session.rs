@@ -1,17 +1,20 @@
 //! One caller's time with a connection: statements, flights of statements, and whether the connection is fit for the next.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 
 use deadpool::managed::Object;
 use futures::TryStreamExt as _;
-use futures::future::{join_all, try_join_all};
-use tokio_postgres::types::{FromSql, ToSql};
+use futures::future::{maybe_done, try_join_all};
+use tokio_postgres::types::FromSql;
 use tokio_postgres::{Row, Statement};
 
-use super::connect::Connection;
-use super::pool::Manager;
 use super::Fault;
+use super::connect::Connection;
+use super::param::{Hidden, Param};
+use super::pool::Manager;
 use crate::column::get;
 use crate::replicas::Lsn;
 
@@ -25,9 +28,6 @@ const TAKE_TIME: &str = "SELECT set_config('statement_timeout', $1, true)";
 const LSN: &str = "SELECT (pg_current_wal_lsn() - '0/0')::bigint";
 /// Whether a replica has replayed the log up to a place. Asked before the statements whose snapshots must hold it.
 const REACHED: &str = "SELECT coalesce((pg_last_wal_replay_lsn() - '0/0')::bigint >= $1 AND pg_is_in_recovery(), false)";
-
-/// A parameter of a statement.
-pub(crate) type Param<'a> = &'a (dyn ToSql + Sync);
 
 /// A connection while one caller has it.
 ///
@@ -179,8 +179,9 @@ impl<'a> Flight<'a> {
         let connection = session.connection()?;
         // All of them first: a statement that still had to be prepared would be overtaken by those behind it.
         let statements = try_join_all(self.steps.iter().map(|(sql, _)| connection.prepare(sql))).await?;
-        let runs = statements.iter().zip(&self.steps).map(|(statement, (_, params))| run(connection, statement, params));
-        let answers = join_all(runs).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let runs = statements.iter().zip(&self.steps);
+        let runs = runs.map(|(statement, (_, params))| run(connection, statement, params));
+        let answers = in_order(runs).await.into_iter().collect::<Result<Vec<_>, _>>()?;
         if self.ends {
             session.open.store(false, Ordering::Relaxed);
         }
@@ -200,8 +201,19 @@ impl<'a> Flight<'a> {
     }
 }
 
+/// Waits for all of them. Each is polled first in the order in which they stand, and with its first poll it is sent.
+async fn in_order<T>(runs: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut runs: Vec<_> = runs.map(|run| Box::pin(maybe_done(run))).collect();
+    poll_fn(|context| {
+        let waiting = runs.iter_mut().filter_map(|run| run.as_mut().poll(context).is_pending().then_some(())).count();
+        if waiting == 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    runs.iter_mut().filter_map(|run| run.as_mut().take_output()).collect()
+}
+
 async fn run(connection: &Connection, statement: &Statement, params: &[Param<'_>]) -> Result<Answer, Fault> {
-    let mut stream = pin!(connection.client.query_raw(statement, params.iter().copied()).await?);
+    let mut stream = pin!(connection.client.query_raw(statement, params.iter().copied().map(Hidden)).await?);
     let mut rows = Vec::new();
     while let Some(row) = stream.try_next().await? {
         rows.push(row);

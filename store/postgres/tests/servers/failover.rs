@@ -9,7 +9,7 @@ use ecs_store_conformance::fixtures::{new_user, user};
 use ecs_store_postgres::PostgresStore;
 
 use crate::customers::{Customers, until};
-use crate::{address_of, can_run, options};
+use crate::{address_of, can_run, options, support};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_failover_the_store_goes_on_and_has_all_it_answered_for() {
@@ -46,6 +46,28 @@ async fn after_a_failover_the_store_goes_on_and_has_all_it_answered_for() {
     standby.kill().await.unwrap();
     let alone = store.user(user(0)).await;
     assert!(matches!(alone, Err(StoreError::Unavailable(_))), "a former primary was read: {alone:?}");
+}
+
+/// A commit whose wait for the standby was cancelled is there, and only the primary has it. That is not what `Ok` promises.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_the_standby_may_not_have_is_not_answered_for() {
+    if !can_run("a standby that is silent") {
+        return;
+    }
+    let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
+    let standby = primary.replica(Replication::Synchronous).await.unwrap();
+    let store = PostgresStore::open(options(primary.url("postgres"))).await.unwrap();
+    let watcher = support::client(&primary.url("postgres")).await;
+    standby.pause().await.unwrap();
+    let waits = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    let cancel = async {
+        until("the commit waits", async || !watcher.query(waits, &[]).await.unwrap().is_empty()).await;
+        watcher.batch_execute(&format!("SELECT pg_cancel_backend(pid) FROM ({waits}) waits")).await.unwrap();
+    };
+    let (written, ()) = tokio::join!(store.register(new_user(1, "ana@example.com"), None), cancel);
+    assert!(matches!(written, Err(StoreError::Unavailable(_))), "{written:?}");
+    standby.resume().unwrap();
+    store.register(new_user(2, "bia@example.com"), None).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
