@@ -8,6 +8,8 @@ mod layers;
 mod logs;
 mod openapi;
 mod params;
+mod remote;
 mod server;
+mod shedding;
 mod streams;
 mod support;

@@ -50,7 +50,12 @@ impl Replicas {
 
     /// The next one that may be called, `not` this one unless there is no other; or how long until the first may be.
     pub(super) fn choose(&self, not: Option<usize>) -> Result<Chosen<'_>, Open> {
-        let start = if self.all.len() == 1 { 0 } else { self.next.fetch_add(1, Ordering::Relaxed) };
+        // A second attempt is nobody's turn: if it took one, every call might begin at the same bad replica.
+        let start = match not {
+            Some(index) => index + 1,
+            None if self.several() => self.next.fetch_add(1, Ordering::Relaxed),
+            None => 0,
+        };
         let in_turn = self.all.iter().enumerate().cycle().skip(start % self.all.len()).take(self.all.len());
         let others = in_turn.clone().filter(|(index, _)| Some(*index) != not);
         let last_resort = in_turn.filter(|(index, _)| Some(*index) == not);

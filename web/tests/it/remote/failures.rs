@@ -1,0 +1,139 @@
+//! Roles that can't be reached, that hang, and that hang up.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::routing::any;
+use ecs_metrics::Metrics;
+use ecs_web::Limits;
+use ecs_web::handles::{BadAddress, Remote, RemoteOptions, Upstream};
+use http::{Method, StatusCode};
+use tokio_util::sync::CancellationToken;
+
+use super::support::{edge, edge_with, nobody, remote, role, rude, send, text};
+
+const HANGS_UP: Option<&str> = Some("");
+
+fn request(method: Method) -> Request {
+    Request::builder().method(method).uri("/").body(Body::empty()).unwrap()
+}
+
+fn answering() -> Router {
+    Router::new().fallback(any(async |body: Bytes| body))
+}
+
+#[tokio::test]
+async fn a_role_that_is_not_there_is_a_503_and_soon_not_even_tried() {
+    let edge = edge(Upstream::over_http(remote(&[nobody().await])));
+    for _ in 0..5 {
+        let response = send(&edge, request(Method::POST)).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(text(response).await.contains("role is unavailable"));
+    }
+    let response = send(&edge, request(Method::POST)).await;
+    let retry_after: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((25..=30).contains(&retry_after), "the time that is left, {retry_after}");
+}
+
+#[tokio::test]
+async fn an_open_breaker_makes_no_call() {
+    let role = rude(HANGS_UP).await;
+    let edge = edge(Upstream::over_http(remote(&[role.url()])));
+    for _ in 0..5 {
+        assert_eq!(send(&edge, request(Method::POST)).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+    let before = role.connections();
+    assert_eq!(before, 5);
+    let response = send(&edge, request(Method::POST)).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(response.headers().contains_key("retry-after"));
+    assert_eq!(role.connections(), before);
+}
+
+#[tokio::test]
+async fn a_role_that_does_not_answer_is_not_waited_for_beyond_the_deadline() {
+    let role = rude(None).await;
+    let limits = Limits { request_timeout: Duration::from_millis(100), ..Limits::default() };
+    let edge = edge_with(Upstream::over_http(remote(&[role.url()])), limits);
+    let response = send(&edge, request(Method::POST)).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()["retry-after"], "1");
+    assert!(text(response).await.contains("urn:ecs:problem:timeout"));
+}
+
+#[tokio::test]
+async fn a_replica_that_hangs_costs_half_the_time_of_what_can_be_asked_elsewhere() {
+    let (hanging, good) = (rude(None).await, role(answering()).await);
+    let limits = Limits { request_timeout: Duration::from_secs(1), ..Limits::default() };
+    let edge = edge_with(Upstream::over_http(remote(&[hanging.url(), good.url()])), limits);
+    for _ in 0..2 {
+        assert_eq!(send(&edge, request(Method::GET)).await.status(), StatusCode::OK);
+    }
+    assert_eq!(hanging.connections(), 1, "it had its turn");
+}
+
+/// Two replicas, the first of them bad: how often a request of each kind fails, and how often it reached the bad one.
+async fn beside_a_bad_one(bad: String, method: Method, body: &'static str) -> usize {
+    let good = role(answering()).await;
+    let edge = edge(Upstream::over_http(remote(&[bad, good.url()])));
+    let mut failed = 0;
+    for _ in 0..8 {
+        let request = Request::builder().method(method.clone()).uri("/").body(Body::from(body)).unwrap();
+        let response = send(&edge, request).await;
+        if response.status() == StatusCode::OK {
+            assert_eq!(text(response).await, body);
+        } else {
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            failed += 1;
+        }
+    }
+    failed
+}
+
+#[tokio::test]
+async fn what_was_never_sent_is_sent_elsewhere() {
+    for (method, body) in [(Method::GET, ""), (Method::POST, ""), (Method::POST, "all of it")] {
+        assert_eq!(beside_a_bad_one(nobody().await, method.clone(), body).await, 0, "{method} {body}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_been_done_is_done_again_only_where_that_changes_nothing() {
+    for (method, body) in [(Method::GET, ""), (Method::PUT, "all of it"), (Method::DELETE, "")] {
+        let bad = rude(HANGS_UP).await;
+        assert_eq!(beside_a_bad_one(bad.url(), method.clone(), body).await, 0, "{method} {body}");
+    }
+    for body in ["", "all of it"] {
+        let bad = rude(HANGS_UP).await;
+        // Every other call until the fifth opens the breaker: eight calls, four of them.
+        assert_eq!(beside_a_bad_one(bad.url(), Method::POST, body).await, 4, "{body}");
+        assert_eq!(bad.connections(), 4, "each was made once");
+    }
+}
+
+#[tokio::test]
+async fn second_attempts_have_a_budget() {
+    // Two replicas that hang up, with breakers that stay closed.
+    let (one, other) = (rude(HANGS_UP).await, rude(HANGS_UP).await);
+    let mut options = RemoteOptions::new(Metrics::new(), CancellationToken::new());
+    options.breaker.failures = u32::MAX;
+    let remote = Remote::new("role", &[one.url(), other.url()], options).unwrap();
+    let edge = edge(Upstream::over_http(remote));
+    for _ in 0..100 {
+        assert_eq!(send(&edge, request(Method::GET)).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+    let calls = one.connections() + other.connections();
+    assert!((110..=120).contains(&calls), "a tenth and a few more, {calls}");
+}
+
+#[test]
+fn a_role_without_an_address_is_refused() {
+    let options = RemoteOptions::new(Metrics::new(), CancellationToken::new());
+    let check = |addresses: &[&str], expect: BadAddress| {
+        assert_eq!(Remote::new("role", addresses, options.clone()).unwrap_err(), expect);
+    };
+    check(&[], BadAddress::Missing);
+    check(&["http://one:1", "two"], BadAddress::Malformed);
+}

@@ -1,0 +1,6 @@
+//! Roles of other processes, called over real connections.
+
+mod failures;
+mod forwarding;
+mod streams;
+pub(crate) mod support;
