@@ -92,11 +92,6 @@ impl Metrics {
             requests: array::from_fn(|_| OnceLock::new()),
         }))
     }
-
-    /// A request was refused at once.
-    pub fn shed(&self, role: &'static str) {
-        self.0.http.shed.of([role]).inc();
-    }
 }
 
 /// The requests of one route. Cheap to clone, and cheap to count with: it looks each series up once.
@@ -122,6 +117,11 @@ impl Endpoint {
     pub fn enter(&self) -> InFlight {
         self.0.in_flight.inc();
         InFlight(Arc::clone(&self.0))
+    }
+
+    /// A request was refused at once. It is counted as answered, too.
+    pub fn shed(&self) {
+        self.0.metrics.0.http.shed.of([self.0.role]).inc();
     }
 }
 

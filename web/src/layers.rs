@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
+use ecs_metrics::{InFlight, Metrics};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, ready};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -20,7 +21,7 @@ use tracing::{Instrument as _, Span};
 use crate::body::{NDJSON, has_media_type};
 use crate::context::{REQUEST_ID, RequestContext};
 use crate::shedding::{Place, Places, Seated};
-use crate::{Limits, Problem, deadline};
+use crate::{Limits, Meter, Problem, deadline};
 
 /// When who was one too many shall come back.
 const RETRY: Duration = Duration::from_secs(1);
@@ -32,9 +33,16 @@ const RETRY_STREAM: Duration = Duration::from_secs(10);
 /// It is one layer rather than six: the hot path pays for one boxed future. From outside in: the context is taken or
 /// made, the span opens, who is too many is refused, the timeout starts, a panic is caught; then empty 404 and 405
 /// answers become problems, problems get the request's id, the id is echoed, and one line goes to the access log.
+///
+/// Nobody sees what is counted; a process uses [`metered`].
 pub fn standard(router: Router, role: &'static str, limits: Limits) -> Router {
+    metered(router, role, limits, Meter::new(&Metrics::new(), role, []))
+}
+
+/// The same, and `meter` counts each request: first of all, and last of all.
+pub fn metered(router: Router, role: &'static str, limits: Limits, meter: Meter) -> Router {
     let (requests, streams) = (Places::new(limits.max_in_flight), Places::new(limits.max_streams));
-    router.layer(StandardLayer { role, limits, requests, streams })
+    router.layer(StandardLayer { role, limits, requests, streams, meter })
 }
 
 #[derive(Clone)]
@@ -43,6 +51,7 @@ struct StandardLayer {
     limits: Limits,
     requests: Places,
     streams: Places,
+    meter: Meter,
 }
 
 impl<S> Layer<S> for StandardLayer {
@@ -73,7 +82,7 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let seen = Seen::of(&request);
+        let seen = Seen::of(&request, self.layer.meter.endpoint(request.uri().path()).enter());
         let time = deadline::allowed(request.headers(), self.layer.time(&request));
         let context = RequestContext::from_headers(request.headers()).within(time);
         let span = seen.span(&context, self.layer.role);
@@ -82,6 +91,7 @@ where
             Err(problem) => {
                 let response = finish(problem.into_response(), &context);
                 seen.log_refused(&span, response.status());
+                seen.count(response.status());
                 return Box::pin(ready(Ok(response)));
             }
         };
@@ -94,6 +104,7 @@ where
             let response = finish(seated(response, &streams), &context);
             drop(place);
             seen.log(&span, &context, response.status());
+            seen.count(response.status());
             Ok(response)
         })
     }
@@ -114,7 +125,11 @@ impl StandardLayer {
         if matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics") {
             return Ok(None);
         }
-        self.requests.take().map(Some).ok_or_else(|| Problem::overloaded(RETRY))
+        let place = self.requests.take();
+        if place.is_none() {
+            self.meter.endpoint(request.uri().path()).shed();
+        }
+        place.map(Some).ok_or_else(|| Problem::overloaded(RETRY))
     }
 }
 
@@ -138,20 +153,21 @@ fn may_take_long(request: &Request) -> bool {
     }
 }
 
-/// What the access log needs of a request that has been handed on.
+/// What the access log and the metrics need of a request that has been handed on.
 struct Seen {
     method: Method,
     uri: Uri,
     started: Instant,
     /// One of the two routes whose accepted events would drown the log.
     hot: bool,
+    in_flight: InFlight,
 }
 
 impl Seen {
-    fn of(request: &Request) -> Self {
+    fn of(request: &Request, in_flight: InFlight) -> Self {
         let hot = matches!(request.uri().path(), "/v1/emotions/stream" | "/v1/transactions");
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        Self { method, uri, started: Instant::now(), hot }
+        Self { method, uri, started: Instant::now(), hot, in_flight }
     }
 
     /// The hot routes have a span only when somebody listens at debug.
@@ -171,9 +187,15 @@ impl Seen {
         span.in_scope(|| tracing::debug!(method, path, status, "refused"));
     }
 
+    /// It was answered. A request whose client has gone before that is not counted.
+    fn count(self, status: StatusCode) {
+        let Self { method, started, in_flight, .. } = self;
+        in_flight.answered(method.as_str(), status.as_u16(), started.elapsed());
+    }
+
     fn log(&self, span: &Span, context: &RequestContext, status: StatusCode) {
         let (method, path, status) = (self.method.as_str(), self.uri.path(), status.as_u16());
-        let quiet = (self.hot && status == 202) || matches!(path, "/healthz" | "/readyz");
+        let quiet = (self.hot && status == 202) || matches!(path, "/healthz" | "/readyz" | "/metrics");
         if quiet && !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }
