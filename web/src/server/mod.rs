@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use futures::FutureExt as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -77,10 +76,9 @@ pub async fn serve(
         () = announcing => {}
     }
     connections.announced.now();
-    connections.take_in_the_waiting(&listener, &slots);
-    drop(listener);
+    let taken_in = connections.take_in_the_waiting(listener, &slots);
     connections.drain().await;
-    Ok(())
+    taken_in
 }
 
 /// The next connection. One that failed before it was accepted is its client's affair.
@@ -126,11 +124,15 @@ impl Connections {
     }
 
     /// Their clients hold them for connected and may have sent their requests, which closing the listener would reset.
-    fn take_in_the_waiting(&self, listener: &TcpListener, slots: &Arc<Semaphore>) {
+    /// The kernel is asked itself: the runtime may not have heard of the last ones yet.
+    fn take_in_the_waiting(&self, listener: TcpListener, slots: &Arc<Semaphore>) -> io::Result<()> {
+        let listener = listener.into_std()?;
         while let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
-            let Some(Ok((stream, _))) = listener.accept().now_or_never() else { return };
-            self.spawn(stream, slot);
+            let Ok((stream, _)) = listener.accept() else { break };
+            stream.set_nonblocking(true)?;
+            self.spawn(TcpStream::from_std(stream)?, slot);
         }
+        Ok(())
     }
 
     async fn drain(self) {

@@ -3,6 +3,7 @@
 
 mod auth;
 mod body;
+mod drain;
 mod health;
 mod layers;
 mod logs;
