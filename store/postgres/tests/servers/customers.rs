@@ -1,6 +1,6 @@
 //! Customers who write and read in turn, hold the store to what it answered, and keep a ledger of it.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use ecs_store_conformance::fixtures::{
     after, approval, first_page, message, new_decision, new_user, now, offer_id, user,
 };
 use ecs_store_postgres::PostgresStore;
+use tokio::task::JoinSet;
 
 /// How far the store has gone along with a customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,8 +34,18 @@ pub(crate) struct Customers {
 }
 
 impl Customers {
+    /// Serves four customers at a time. What comes back ends behind [`Customers::stop`].
+    pub(crate) fn serve_many(self: &Arc<Self>, store: &Arc<PostgresStore>) -> impl Future<Output = ()> + use<> {
+        let mut loops = JoinSet::new();
+        for _ in 0..4 {
+            let (customers, store) = (Arc::clone(self), Arc::clone(store));
+            loops.spawn(async move { customers.serve(&store).await });
+        }
+        async move { drop(loops.join_all().await) }
+    }
+
     /// Serves customers until [`Customers::stop`].
-    pub(crate) async fn serve(&self, store: &PostgresStore) {
+    async fn serve(&self, store: &PostgresStore) {
         while !self.stop.load(Ordering::Relaxed) {
             let number = u128::from(self.next.fetch_add(1, Ordering::Relaxed));
             match self.customer(store, number).await {
@@ -125,7 +136,8 @@ impl Customers {
     }
 }
 
-fn notification(number: u128) -> Notification {
+/// What a customer is told in the end.
+pub(crate) fn notification(number: u128) -> Notification {
     let (limit, rate) = (Money::from_minor_units(500_001), Rate::from_basis_points(1_425));
     Notification::of_activation(user(number), offer_id(number), limit, rate, after(2))
 }

@@ -20,12 +20,7 @@ async fn after_a_failover_the_store_goes_on_and_has_all_it_answered_for() {
     let standby = primary.replica(Replication::Synchronous).await.unwrap();
     let store = Arc::new(PostgresStore::open(options(address_of(&[&primary, &standby]))).await.unwrap());
     let customers = Arc::new(Customers::default());
-    let loops: Vec<_> = (0..4)
-        .map(|_| {
-            let (store, customers) = (Arc::clone(&store), Arc::clone(&customers));
-            tokio::spawn(async move { customers.serve(&store).await })
-        })
-        .collect();
+    let loops = customers.serve_many(&store);
     until("the first hundred customers", async || customers.served() >= 100).await;
 
     primary.kill().await.unwrap();
@@ -36,9 +31,7 @@ async fn after_a_failover_the_store_goes_on_and_has_all_it_answered_for() {
     assert!(customers.refused() > 0, "the failover came when nobody was there");
 
     customers.stop();
-    for served in loops {
-        served.await.unwrap();
-    }
+    loops.await;
     customers.audit(&store).await;
 
     // The former primary comes back and takes itself for one. Nobody who has seen its successor believes it.

@@ -1,14 +1,15 @@
 //! A primary that is silent, cut off, or about to stop; callers that go away.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ecs_domain::consent::Purpose;
 use ecs_servers::{Postgres, PostgresOptions, Proxy};
-use ecs_store::{Consents, Maintenance, Outbox, StoreError, Users};
+use ecs_store::{Consents, Maintenance, Notifications, Outbox, StoreError, Users};
 use ecs_store_conformance::fixtures::{new_user, now, register, user};
 use ecs_store_postgres::PostgresStore;
 
-use crate::customers::until;
+use crate::customers::{Customers, notification, until};
 use crate::{can_run, options, support};
 
 async fn unavailable(store: &PostgresStore) -> Duration {
@@ -47,18 +48,53 @@ async fn a_silent_primary_holds_nobody_for_long_and_then_nobody_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restarted_server_is_found_again() {
+async fn a_server_that_is_killed_and_restarted_has_all_that_was_answered_for() {
     if !can_run("a restart") {
         return;
     }
     let server = Postgres::start(PostgresOptions::default()).await.unwrap();
-    let store = PostgresStore::open(options(server.url("postgres"))).await.unwrap();
-    register(&store, [1]).await;
-    server.kill().await.unwrap();
-    unavailable(&store).await;
-    server.restart().await.unwrap();
-    until("the store is back", async || store.user(user(1)).await.is_ok()).await;
-    register(&store, [2]).await;
+    let store = Arc::new(PostgresStore::open(options(server.url("postgres"))).await.unwrap());
+    let customers = Arc::new(Customers::default());
+    let loops = customers.serve_many(&store);
+    for round in 1..=2 {
+        let served = customers.served();
+        until("fifty customers", async || customers.served() >= served + 50).await;
+        server.kill().await.unwrap();
+        until("somebody is sent away", async || customers.refused() >= round).await;
+        server.restart().await.unwrap();
+    }
+    let served = customers.served();
+    until("fifty customers after the restart", async || customers.served() >= served + 50).await;
+    customers.stop();
+    loops.await;
+    customers.audit(&store).await;
+}
+
+/// Two writers that lock the same two users the other way round. The server ends the store's transaction, and the store does
+/// it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_in_a_deadlock_is_done_again() {
+    if !can_run("a deadlock") {
+        return;
+    }
+    let database = support::database().await;
+    let store = PostgresStore::open(options(database.url().to_owned())).await.unwrap();
+    register(&store, [1, 2]).await;
+    let (mut other, watcher) = (support::client(database.url()).await, support::client(database.url()).await);
+    let held = other.transaction().await.unwrap();
+    // The store looks for a deadlock after a second, the other never.
+    held.batch_execute("SET LOCAL deadlock_timeout = '1min'").await.unwrap();
+    let lock = "SELECT id FROM users WHERE id = $1 FOR UPDATE";
+    held.query(lock, &[&user(2).uuid()]).await.unwrap();
+    let both = [1, 2].map(notification);
+    let meet = async {
+        let waits = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        until("the store waits", async || !watcher.query(waits, &[]).await.unwrap().is_empty()).await;
+        held.query(lock, &[&user(1).uuid()]).await.unwrap();
+        held.commit().await.unwrap();
+    };
+    let (added, ()) = tokio::join!(store.add_notifications(&both, now()), meet);
+    assert_eq!(added.unwrap(), [true, true]);
 }
 
 /// Whoever gives up in the middle of a transaction leaves a connection behind that nobody may use.

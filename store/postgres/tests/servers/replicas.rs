@@ -36,12 +36,7 @@ async fn replicas_are_read_when_they_can_be_and_own_writes_are_always_seen() {
     let metrics = options.metrics.clone();
     let store = Arc::new(PostgresStore::open(options).await.unwrap());
     let customers = Arc::new(Customers::default());
-    let loops: Vec<_> = (0..4)
-        .map(|_| {
-            let (store, customers) = (Arc::clone(&store), Arc::clone(&customers));
-            tokio::spawn(async move { customers.serve(&store).await })
-        })
-        .collect();
+    let loops = customers.serve_many(&store);
 
     until_more(&metrics, "replica", 50).await;
 
@@ -69,9 +64,7 @@ async fn replicas_are_read_when_they_can_be_and_own_writes_are_always_seen() {
     until_more(&metrics, "replica", 50).await;
 
     customers.stop();
-    for served in loops {
-        served.await.unwrap();
-    }
+    loops.await;
     assert_eq!(customers.refused(), 0, "the primary was well all the time");
     customers.audit(&store).await;
 }
