@@ -49,16 +49,19 @@ impl Credit for PostgresStore {
 
     async fn offer(&self, user: UserId, offer: OfferId) -> Result<Option<Offer>, StoreError> {
         self.primary
-            .run(Call::quick("credit.offer"), |session| async move {
-                offers::find(&session, user, offer).await
-            })
+            .run(
+                Call::quick("credit.offer"),
+                |session| async move { offers::find(&session, user, offer).await },
+            )
             .await
     }
 
     async fn offers(&self, user: UserId, page: PageRequest) -> Result<OfferPage, StoreError> {
-        self.read_about(user, "credit.offers", |session| async move {
-            offers::page(&session, user, page).await
-        })
+        self.read_about(
+            user,
+            "credit.offers",
+            |session| async move { offers::page(&session, user, page).await },
+        )
         .await
     }
 
@@ -98,9 +101,10 @@ impl Credit for PostgresStore {
     async fn expire_offers(&self, now: Timestamp) -> Result<u64, StoreError> {
         let now = &micros(now);
         self.primary
-            .run(Call::long("credit.expire_offers"), |session| async move {
-                offers::expire(&session, now).await
-            })
+            .run(
+                Call::long("credit.expire_offers"),
+                |session| async move { offers::expire(&session, now).await },
+            )
             .await
     }
 }

@@ -2,7 +2,9 @@
 
 use ecs_domain::offer::{Acceptance, Offer, OfferStatus, Terms};
 use ecs_domain::{Money, OfferId, Rate, Timestamp, UserId};
-use ecs_store::{AcceptResult, ActivateResult, KeptAnswer, OfferPage, OutboxMessage, PageRequest, StoreError};
+use ecs_store::{
+    AcceptResult, ActivateResult, KeptAnswer, OfferPage, OutboxMessage, PageRequest, StoreError,
+};
 use tokio_postgres::Row;
 use uuid::Uuid;
 

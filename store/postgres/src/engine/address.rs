@@ -158,7 +158,10 @@ mod tests {
         let url = "postgres://one/ecs?sslmode=verify-full&application_name=x&target_session_attrs=any&sslrootcert=%2Fa%20b";
         let (rest, ssl) = take_ssl_settings(url).unwrap();
         assert_eq!(rest, "postgres://one/ecs?application_name=x");
-        assert_eq!((ssl.mode.as_deref(), ssl.root_certificate.as_deref()), (Some("verify-full"), Some("/a b")));
+        assert_eq!(
+            (ssl.mode.as_deref(), ssl.root_certificate.as_deref()),
+            (Some("verify-full"), Some("/a b"))
+        );
     }
 
     #[test]

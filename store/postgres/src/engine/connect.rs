@@ -90,7 +90,8 @@ impl Target {
         }
         if said("fsync") != Some("on") && !self.options.accept_unflushed {
             return Err(Fault::Unfit(
-                "the database runs with fsync=off: a power cut would take back what it has answered for".to_owned(),
+                "the database runs with fsync=off: a power cut would take back what it has answered for"
+                    .to_owned(),
             ));
         }
         let timeline = said("timeline").and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(0);
@@ -124,7 +125,9 @@ impl Connection {
         let note = Arc::clone(&warned);
         let driver = tokio::spawn(async move {
             // What ends the connection is told to whoever waits for an answer on it.
-            while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+            while let Some(Ok(message)) =
+                std::future::poll_fn(|context| connection.poll_message(context)).await
+            {
                 if is_warning(&message) {
                     note.store(true, Ordering::Release);
                 }

@@ -29,7 +29,11 @@ impl ToSql for Hidden<'_> {
         true
     }
 
-    fn to_sql_checked(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+    fn to_sql_checked(
+        &self,
+        kind: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         self.0.to_sql_checked(kind, out)
     }
 

@@ -75,7 +75,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_that_works_wins() {
-        let check = async |attempts: Vec<Attempt>, expect: u32| assert_eq!(first(attempts).await.unwrap(), expect);
+        let check =
+            async |attempts: Vec<Attempt>, expect: u32| assert_eq!(first(attempts).await.unwrap(), expect);
         check(vec![works(1), works(2)], 1).await;
         check(vec![fails(), works(2), works(3)], 2).await;
         check(vec![hangs(), works(2)], 2).await;

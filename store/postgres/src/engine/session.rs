@@ -27,7 +27,8 @@ const TAKE_TIME: &str = "SELECT set_config('statement_timeout', $1, true)";
 /// Where the log is written to: behind every commit that was answered before this is asked.
 const LSN: &str = "SELECT (pg_current_wal_lsn() - '0/0')::bigint";
 /// Whether a replica has replayed the log up to a place. Asked before the statements whose snapshots must hold it.
-const REACHED: &str = "SELECT coalesce((pg_last_wal_replay_lsn() - '0/0')::bigint >= $1 AND pg_is_in_recovery(), false)";
+const REACHED: &str =
+    "SELECT coalesce((pg_last_wal_replay_lsn() - '0/0')::bigint >= $1 AND pg_is_in_recovery(), false)";
 
 /// A connection while one caller has it.
 ///
@@ -186,7 +187,9 @@ impl<'a> Flight<'a> {
             session.open.store(false, Ordering::Relaxed);
         }
         if commits && connection.take_warning() {
-            return Err(Fault::Outage("the database committed, and couldn't tell whether its standby has it"));
+            return Err(Fault::Outage(
+                "the database committed, and couldn't tell whether its standby has it",
+            ));
         }
         let mut answers = Answers { answers };
         if let Some(step) = self.reached
@@ -205,7 +208,8 @@ impl<'a> Flight<'a> {
 async fn in_order<T>(runs: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
     let mut runs: Vec<_> = runs.map(|run| Box::pin(maybe_done(run))).collect();
     poll_fn(|context| {
-        let waiting = runs.iter_mut().filter_map(|run| run.as_mut().poll(context).is_pending().then_some(())).count();
+        let waiting =
+            runs.iter_mut().filter_map(|run| run.as_mut().poll(context).is_pending().then_some(())).count();
         if waiting == 0 { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;

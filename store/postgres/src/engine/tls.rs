@@ -57,9 +57,9 @@ impl Tls {
             .map_err(|error| StoreError::Corrupt(format!("TLS can't be set up: {error}")))?;
         let config = match mode {
             TlsMode::Verify => builder.with_root_certificates(root_certificates(roots)?),
-            TlsMode::Prefer | TlsMode::Disable => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Anybody(provider))),
+            TlsMode::Prefer | TlsMode::Disable => {
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+            }
         };
         Ok(Self { mode, connector: MakeRustlsConnect::new(config.with_no_client_auth()) })
     }
@@ -77,9 +77,9 @@ impl Tls {
 fn root_certificates(path: Option<&str>) -> Result<RootCertStore, StoreError> {
     let mut store = RootCertStore::empty();
     let found: Vec<CertificateDer<'static>> = match path {
-        Some(path) => CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect)
-            .map_err(|_| StoreError::Corrupt("the file that sslrootcert names holds no certificates".to_owned()))?,
+        Some(path) => CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|_| {
+            StoreError::Corrupt("the file that sslrootcert names holds no certificates".to_owned())
+        })?,
         None => rustls_native_certs::load_native_certs().certs,
     };
     let (added, _) = store.add_parsable_certificates(found);

@@ -1,7 +1,7 @@
 //! Customers who write and read in turn, hold the store to what it answered, and keep a ledger of it.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ecs_domain::notification::Notification;
@@ -35,7 +35,10 @@ pub(crate) struct Customers {
 
 impl Customers {
     /// Serves four customers at a time. What comes back ends behind [`Customers::stop`].
-    pub(crate) fn serve_many(self: &Arc<Self>, store: &Arc<PostgresStore>) -> impl Future<Output = ()> + use<> {
+    pub(crate) fn serve_many(
+        self: &Arc<Self>,
+        store: &Arc<PostgresStore>,
+    ) -> impl Future<Output = ()> + use<> {
         let mut loops = JoinSet::new();
         for _ in 0..4 {
             let (customers, store) = (Arc::clone(self), Arc::clone(store));

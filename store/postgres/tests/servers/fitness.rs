@@ -14,7 +14,10 @@ async fn a_server_without_synchronous_commit_is_refused() {
     let database = support::database().await;
     let url = format!("{}?options=-c%20synchronous_commit%3Doff", database.url());
     let refused = PostgresStore::open(Options::new(url)).await.err().unwrap();
-    assert!(matches!(&refused, StoreError::Corrupt(why) if why.contains("synchronous_commit=off")), "{refused}");
+    assert!(
+        matches!(&refused, StoreError::Corrupt(why) if why.contains("synchronous_commit=off")),
+        "{refused}"
+    );
     let client = support::client(database.url()).await;
     client
         .batch_execute(
@@ -32,8 +35,7 @@ async fn a_server_without_fsync_is_refused_unless_a_test_wants_it() {
         return;
     }
     let settings = vec![("fsync".to_owned(), "off".to_owned())];
-    let server =
-        Postgres::start(PostgresOptions { settings, ..PostgresOptions::default() }).await.unwrap();
+    let server = Postgres::start(PostgresOptions { settings, ..PostgresOptions::default() }).await.unwrap();
     let mut options = Options::new(server.url("postgres"));
     let refused = PostgresStore::open(options.clone()).await.err().unwrap();
     assert!(matches!(&refused, StoreError::Corrupt(why) if why.contains("fsync=off")), "{refused}");
@@ -54,7 +56,8 @@ async fn a_database_that_a_newer_binary_wrote_is_refused() {
     client.batch_execute(later).await.unwrap();
     let refused = PostgresStore::open(options.clone()).await.err().unwrap().to_string();
     assert!(refused.contains("use a newer binary"), "{refused}");
-    let changed = "DELETE FROM schema_migrations WHERE version = 9999; UPDATE schema_migrations SET checksum = 'other'";
+    let changed =
+        "DELETE FROM schema_migrations WHERE version = 9999; UPDATE schema_migrations SET checksum = 'other'";
     client.batch_execute(changed).await.unwrap();
     let refused = PostgresStore::open(options).await.err().unwrap().to_string();
     assert!(refused.contains("accounts_and_credit"), "{refused}");

@@ -1,11 +1,17 @@
 //! Read replicas under load: read when they can be, left alone when they can't, and never in the way of one's own writes.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
+use ecs_domain::UserId;
 use ecs_metrics::Metrics;
 use ecs_servers::{Postgres, PostgresOptions, Replication};
-use ecs_store_postgres::PostgresStore;
+use ecs_store::Credit;
+use ecs_store_conformance::fixtures::{first_page, make_offer, now, register, user};
+use ecs_store_postgres::{Lsn, PostgresStore, RecentWrites, RecentWritesError};
 
 use crate::customers::{Customers, until};
 use crate::{can_run, options, support};
@@ -80,11 +86,7 @@ async fn a_server_that_follows_nobody_is_not_read() {
     options.read_urls = vec![replica.url("postgres")];
     let metrics = options.metrics.clone();
     let store = PostgresStore::open(options).await.unwrap();
-    let someone = ecs_store_conformance::fixtures::user(1);
-    let read = async || {
-        let page = ecs_store_conformance::fixtures::first_page();
-        ecs_store::Credit::offers(&store, someone, page).await.unwrap();
-    };
+    let read = async || store.offers(user(1), first_page()).await.unwrap();
     until("the replica is read", async || {
         read().await;
         reads(&metrics, "replica") > 0
@@ -97,4 +99,68 @@ async fn a_server_that_follows_nobody_is_not_read() {
         reads(&metrics, "replica") == before
     })
     .await;
+}
+
+/// Notes that two processes share, as they would over Redis.
+#[derive(Default)]
+struct Shared {
+    notes: Mutex<HashMap<UserId, Lsn>>,
+    is_down: AtomicBool,
+}
+
+impl Shared {
+    fn check(&self) -> Result<(), RecentWritesError> {
+        if self.is_down.load(Ordering::Relaxed) { Err(RecentWritesError) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl RecentWrites for Shared {
+    async fn note(&self, users: &[UserId], lsn: Lsn) -> Result<(), RecentWritesError> {
+        self.check()?;
+        let mut notes = self.notes.lock().unwrap();
+        for user in users {
+            let noted = notes.entry(*user).or_default();
+            *noted = lsn.max(*noted);
+        }
+        Ok(())
+    }
+
+    async fn last(&self, user: UserId) -> Result<Option<Lsn>, RecentWritesError> {
+        self.check()?;
+        Ok(self.notes.lock().unwrap().get(&user).copied())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_shared_notes_a_write_through_one_process_is_read_through_another() {
+    if !can_run("shared notes") {
+        return;
+    }
+    let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
+    let replica = primary.replica(Replication::Asynchronous).await.unwrap();
+    let shared = Arc::new(Shared::default());
+    let open = async || {
+        let mut options = options(primary.url("postgres"));
+        options.read_urls = vec![replica.url("postgres")];
+        options.max_replica_lag = Duration::from_secs(60);
+        options.recent_writes = Some(shared.clone());
+        (options.metrics.clone(), PostgresStore::open(options).await.unwrap())
+    };
+    let ((_, writer), (metrics, reader)) = (open().await, open().await);
+    register(&writer, [1, 2, 3]).await;
+    let offers = async |number| reader.offers(user(number), first_page()).await.unwrap().total;
+    until("the replica is read", async || {
+        offers(3).await;
+        reads(&metrics, "replica") > 0
+    })
+    .await;
+    let direct = support::client(&replica.url("postgres")).await;
+    direct.batch_execute("SELECT pg_wal_replay_pause()").await.unwrap();
+    make_offer(&writer, 1, 1, now()).await;
+    assert_eq!(offers(1).await, 1, "the note of the other process was not looked at");
+    // Where the notes can't be read nobody knows who wrote, and the primary is asked.
+    shared.is_down.store(true, Ordering::Relaxed);
+    make_offer(&writer, 2, 2, now()).await;
+    assert_eq!(offers(2).await, 1, "a replica was read in the dark");
 }
