@@ -41,7 +41,7 @@ CREATE TABLE raw_floor (
     day date NOT NULL
 );
 
-INSERT INTO raw_floor (one, day) VALUES (1, '-infinity');
+INSERT INTO raw_floor (one, day) VALUES (1, '0001-01-01');
 
 -- Ids of emotion events that are settled without a raw row: counted ones from before the floor (fate 1), and discarded
 -- ones (fate 2). Old ids go in large numbers, and what they leave behind is to be swept up soon.

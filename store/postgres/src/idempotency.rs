@@ -16,7 +16,8 @@ pub(crate) const FIND: &str = "SELECT fingerprint, status, answer FROM idempoten
      WHERE scope = $1 AND key = $2";
 /// Takes a key that is new, or whose claim ran out, or lasts longer than any that was made by a clock like this one. The row is
 /// locked before it is looked at, so of many only one gets it.
-const CLAIM: &str = "INSERT INTO idempotency_keys AS known (scope, key, fingerprint, holder, created_at, claimed_until)
+const CLAIM: &str =
+    "INSERT INTO idempotency_keys AS known (scope, key, fingerprint, holder, created_at, claimed_until)
      VALUES ($1, $2, $3, $4, $5, $6)
      ON CONFLICT (scope, key) DO UPDATE SET fingerprint = excluded.fingerprint, holder = excluded.holder,
         created_at = excluded.created_at, claimed_until = excluded.claimed_until
@@ -25,7 +26,8 @@ const CLAIM: &str = "INSERT INTO idempotency_keys AS known (scope, key, fingerpr
 /// The key's row, while it is the holder's, locked so that it stays so until the transaction ends.
 pub(crate) const LOCK: &str = "SELECT holder FROM idempotency_keys
      WHERE scope = $1 AND key = $2 AND holder = $3 AND status IS NULL FOR UPDATE";
-pub(crate) const KEEP: &str = "UPDATE idempotency_keys SET status = $4, answer = $5, claimed_until = '-infinity'
+pub(crate) const KEEP: &str =
+    "UPDATE idempotency_keys SET status = $4, answer = $5, claimed_until = '-infinity'
      WHERE scope = $1 AND key = $2 AND holder = $3 AND status IS NULL";
 pub(crate) const RELEASE: &str = "DELETE FROM idempotency_keys
      WHERE scope = $1 AND key = $2 AND holder = $3 AND status IS NULL";

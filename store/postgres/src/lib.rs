@@ -10,15 +10,21 @@
 //! - A connection that is lost while a transaction commits leaves open whether it was. The caller is told `Unavailable`, and
 //!   asks again: by its id, or with its key.
 
+mod books;
 mod column;
 mod consents;
 mod credit;
+mod dead_letters;
 mod engine;
+mod folds;
 mod idempotency;
+mod maintenance;
 mod migrations;
 mod notifications;
 mod options;
 mod outbox;
+mod partitions;
+mod plan;
 mod replicas;
 mod users;
 
@@ -26,9 +32,10 @@ use std::future::Future;
 use std::sync::Arc;
 
 use ecs_domain::UserId;
+use ecs_metrics::Metrics;
 use ecs_store::StoreError;
 use engine::{Address, Call, Expect, Fault, Primary, Session, Target};
-use ecs_metrics::Metrics;
+use partitions::Partitions;
 use replicas::{Instead, Noted, Replicas};
 
 pub use migrations::Migration;
@@ -39,6 +46,7 @@ pub use replicas::{Lsn, RecentWrites, RecentWritesError};
 pub struct PostgresStore {
     primary: Arc<Primary>,
     replicas: Option<Replicas>,
+    partitions: Partitions,
     metrics: Metrics,
 }
 
@@ -50,7 +58,7 @@ impl PostgresStore {
         let primary = Arc::new(connect(&options, noted.clone())?);
         migrate(&primary, &options).await.map_err(at_open)?;
         let replicas = noted.map(|noted| Replicas::start(&primary, noted, &options)).transpose()?;
-        Ok(Self { primary, replicas, metrics: options.metrics })
+        Ok(Self { primary, replicas, partitions: Partitions::default(), metrics: options.metrics })
     }
 
     /// Brings the tables to this binary's version. Returns the migrations that it ran.

@@ -34,7 +34,8 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(7305808869229538387)";
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
     version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL)";
 const APPLIED: &str = "SELECT version, checksum FROM schema_migrations ORDER BY version";
-const NOTE: &str = "INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, now())";
+const NOTE: &str =
+    "INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, now())";
 
 /// Runs what is pending, all of it or nothing: of two processes that start at once, one migrates and the other waits
 /// and finds nothing left to do. `patience` limits each statement, the wait included.

@@ -175,16 +175,7 @@ async fn add(session: &Session, new: &Columns) -> Result<HashSet<Uuid>, Fault> {
     flight.add(users::LOCK_ALL, &[&new.users]);
     let insert = flight.add(
         INSERT,
-        &[
-            &new.ids,
-            &new.users,
-            &new.kinds,
-            &new.titles,
-            &new.messages,
-            &new.offers,
-            &new.created,
-            &new.now,
-        ],
+        &[&new.ids, &new.users, &new.kinds, &new.titles, &new.messages, &new.offers, &new.created, &new.now],
     );
     flight.commit();
     let kept = flight.send().await.map(|mut answers| answers.take(insert));

@@ -18,7 +18,8 @@ use crate::engine::{Call, Fault, Param};
 pub(crate) const CLAIM: &str = "UPDATE outbox SET claimed_until = $2 WHERE row = ANY (ARRAY(
         SELECT row FROM outbox WHERE claimed_until <= $1 ORDER BY claimed_until, row LIMIT $3 FOR UPDATE SKIP LOCKED))
      RETURNING row, event_id, subject, key, payload, schema_version, request_id, traceparent";
-pub(crate) const RELEASE_FUTURE: &str = "UPDATE outbox SET claimed_until = '-infinity' WHERE row = ANY (ARRAY(
+pub(crate) const RELEASE_FUTURE: &str =
+    "UPDATE outbox SET claimed_until = '-infinity' WHERE row = ANY (ARRAY(
         SELECT row FROM outbox WHERE claimed_until > $1 FOR UPDATE SKIP LOCKED))";
 pub(crate) const FINISH: &str = "DELETE FROM outbox WHERE row = ANY ($1)";
 pub(crate) const DEPTH: &str = "SELECT count(*) FROM outbox";

@@ -12,7 +12,8 @@ use crate::column::{get, micros};
 use crate::engine::{Call, Fault, Param, Session};
 use crate::idempotency::{self, Held};
 
-pub(crate) const BY_ID: &str = "SELECT id, email, external_id, created_at, updated_at FROM users WHERE id = $1";
+pub(crate) const BY_ID: &str =
+    "SELECT id, email, external_id, created_at, updated_at FROM users WHERE id = $1";
 pub(crate) const BY_EXTERNAL_ID: &str =
     "SELECT id, email, external_id, created_at, updated_at FROM users WHERE external_id = $1";
 pub(crate) const CREDENTIALS: &str =
@@ -46,7 +47,8 @@ impl Users for PostgresStore {
         self.primary
             .run(Call::quick("users.credentials"), |session| async move {
                 let found = session.query(CREDENTIALS, &[email]).await?;
-                let read = |row| Ok(Credentials { user: UserId::new(get(row, 0)?), password_hash: get(row, 1)? });
+                let read =
+                    |row| Ok(Credentials { user: UserId::new(get(row, 0)?), password_hash: get(row, 1)? });
                 found.first().map(read).transpose()
             })
             .await

@@ -45,7 +45,11 @@ mod tests {
             history.note(at(asked), Lsn(lsn));
         }
         let check = |replayed, expect: Option<u64>| {
-            assert_eq!(history.age(Lsn(replayed), at(1_600)), expect.map(Duration::from_millis), "{replayed}");
+            assert_eq!(
+                history.age(Lsn(replayed), at(1_600)),
+                expect.map(Duration::from_millis),
+                "{replayed}"
+            );
         };
         check(300, Some(100));
         check(999, Some(100));

@@ -54,7 +54,12 @@ impl Replicas {
     }
 
     /// Does a piece of work that only reads on a replica that has everything this user wrote.
-    pub(crate) async fn read<T, F, Fut>(&self, user: UserId, name: &'static str, work: &F) -> Result<T, Instead>
+    pub(crate) async fn read<T, F, Fut>(
+        &self,
+        user: UserId,
+        name: &'static str,
+        work: &F,
+    ) -> Result<T, Instead>
     where
         F: Fn(Arc<Session>) -> Fut,
         Fut: Future<Output = Result<T, Fault>>,

@@ -7,10 +7,10 @@ use ecs_metrics::Metrics;
 use futures::future::join_all;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::Lsn;
 use super::history::History;
 use super::recent::Noted;
 use super::replica::Replica;
-use super::Lsn;
 use crate::Options;
 use crate::engine::{Call, Primary};
 

@@ -1,8 +1,8 @@
 //! One read replica.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ecs_breaker::Breaker;
@@ -43,7 +43,8 @@ pub(super) struct Replica {
 impl Replica {
     pub(super) fn new(index: usize, url: &str, options: &Options) -> Result<Self, StoreError> {
         let name = NAMES.get(index).copied();
-        let name = name.ok_or_else(|| StoreError::Corrupt("there are more than 8 read replicas".to_owned()))?;
+        let name =
+            name.ok_or_else(|| StoreError::Corrupt("there are more than 8 read replicas".to_owned()))?;
         let target = Target::new(Address::parse(url, options)?, Expect::Replica, options.clone());
         Ok(Self {
             index,
@@ -71,7 +72,12 @@ impl Replica {
     }
 
     /// Reads what is there once everything before `required` is.
-    pub(super) async fn read<T, F, Fut>(&self, required: Lsn, name: &'static str, work: &F) -> Result<T, Fault>
+    pub(super) async fn read<T, F, Fut>(
+        &self,
+        required: Lsn,
+        name: &'static str,
+        work: &F,
+    ) -> Result<T, Fault>
     where
         F: Fn(Arc<Session>) -> Fut,
         Fut: Future<Output = Result<T, Fault>>,
