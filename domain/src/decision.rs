@@ -33,6 +33,17 @@ pub enum Outcome {
     Denied(String),
 }
 
+impl Outcome {
+    /// The answer in a word.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Approved(_) => "approved",
+            Self::Denied(_) => "denied",
+        }
+    }
+}
+
 impl Decision {
     /// The offer, when it was approved.
     #[must_use]

@@ -15,6 +15,7 @@ use ecs_bus::{
     Bus, BusError, Consumer, DEFAULT_DELIVERY_LIMIT, Delivery, Outcome, Subject, SubscribeOptions,
 };
 use ecs_domain::Clock;
+use ecs_metrics::Metrics;
 use ecs_store::{DeadLetters, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -61,13 +62,15 @@ pub struct ConsumeDeps {
     pub clock: Arc<dyn Clock>,
     /// How often an event may fail before it is a dead letter.
     pub delivery_limit: u32,
+    /// Where dead letters are counted.
+    pub metrics: Metrics,
 }
 
 impl ConsumeDeps {
-    /// With the delivery limit of [`DEFAULT_DELIVERY_LIMIT`].
+    /// With the delivery limit of [`DEFAULT_DELIVERY_LIMIT`], and metrics of its own.
     #[must_use]
     pub fn new(bus: Arc<dyn Bus>, store: Arc<dyn DeadLetters>, clock: Arc<dyn Clock>) -> Self {
-        Self { bus, store, clock, delivery_limit: DEFAULT_DELIVERY_LIMIT }
+        Self { bus, store, clock, delivery_limit: DEFAULT_DELIVERY_LIMIT, metrics: Metrics::new() }
     }
 }
 
@@ -149,7 +152,7 @@ impl Member {
     async fn serve(&mut self) -> Result<Left, BusError> {
         let group = self.subject.group();
         let subscription = self.deps.bus.subscribe(self.subject, group, self.options.subscribe).await?;
-        let sink = Arc::new(StoreSink::new(Arc::clone(&self.deps.store)));
+        let sink = Arc::new(StoreSink::new(Arc::clone(&self.deps.store), self.deps.metrics.clone()));
         let clock = Arc::clone(&self.deps.clock);
         let mut consumer = Consumer::new(subscription, group, sink, clock, self.deps.delivery_limit);
         loop {

@@ -4,6 +4,7 @@
 //! - [`consume::run`] is the one loop over a subscription: next, handle, settle, reconnect.
 //! - [`relay::Relay`] publishes what the store's outbox holds; a [`Wake`] tells it that something is there.
 //! - [`dead_letters::Desk`] replays and drops what was given up.
+//! - [`MeteredBus`] counts what is published and delivered over any transport, [`Gauges`] what waits.
 //! - [`books::balance`] compares what the bus accepted with what the store made of it.
 
 pub mod arrival;
@@ -12,7 +13,9 @@ pub mod books;
 pub mod consume;
 pub mod dead_letters;
 pub mod decoded;
+pub mod gauges;
 mod isolate;
+pub mod metered;
 pub mod outbox;
 pub mod periodic;
 pub mod relay;
@@ -24,6 +27,8 @@ pub mod wake;
 pub use back_off::BackOff;
 pub use consume::{ConsumeDeps, Failure, Handler};
 pub use decoded::Decoded;
+pub use gauges::Gauges;
+pub use metered::MeteredBus;
 pub use outbox::outbox_message;
 pub use periodic::periodic;
 pub use relay::{Relay, RelayDeps};

@@ -4,20 +4,24 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ecs_bus::{DeadLetter, DeadLetterSink, SinkError};
+use ecs_metrics::Metrics;
 use ecs_store::{DeadLetterRow, DeadLetters};
 
 /// How many dead letters of one batch get a line in the log. A partner that sends for users who aren't there makes
 /// thousands, and a log that drowns in them helps nobody.
 const LOGGED: usize = 10;
 
-/// Keeps dead letters in the store's table.
-pub struct StoreSink(Arc<dyn DeadLetters>);
+/// Keeps dead letters in the store's table, and counts them.
+pub struct StoreSink {
+    store: Arc<dyn DeadLetters>,
+    metrics: Metrics,
+}
 
 impl StoreSink {
     /// A sink into `store`.
     #[must_use]
-    pub fn new(store: Arc<dyn DeadLetters>) -> Self {
-        Self(store)
+    pub fn new(store: Arc<dyn DeadLetters>, metrics: Metrics) -> Self {
+        Self { store, metrics }
     }
 }
 
@@ -33,8 +37,13 @@ impl DeadLetterSink for StoreSink {
                 "further events of the same batch become dead letters; the table names them"
             );
         }
+        let counted: Vec<_> = letters.iter().map(|letter| (letter.event.subject, letter.kind)).collect();
         let rows: Vec<DeadLetterRow> = letters.into_iter().map(row).collect();
-        self.0.add_dead_letters(&rows).await.map_err(|error| SinkError(error.to_string()))
+        self.store.add_dead_letters(&rows).await.map_err(|error| SinkError(error.to_string()))?;
+        for (subject, kind) in counted {
+            self.metrics.dead_lettered(subject.as_str(), kind.as_str(), 1);
+        }
+        Ok(())
     }
 }
 

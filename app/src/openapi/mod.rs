@@ -9,6 +9,7 @@ use ecs_notification::Notification;
 use ecs_operations::Operations;
 use ecs_transaction_ingestion::TransactionIngestion;
 use ecs_user_and_credit::UserAndCredit;
+use ecs_web::exposition::Exposition;
 use ecs_web::health::Health;
 use ecs_web::openapi::{complete, tag};
 use utoipa::openapi::tag::TagBuilder;
@@ -18,7 +19,7 @@ use utoipa::openapi::{Info, InfoBuilder, License, OpenApi, OpenApiBuilder, Serve
 const DESCRIPTION: &str = include_str!("description.md");
 
 /// What each role says of its calls, in the order in which a reader meets them.
-fn parts() -> [OpenApi; 8] {
+fn parts() -> [OpenApi; 9] {
     [
         EmotionIngestion::openapi(),
         TransactionIngestion::openapi(),
@@ -27,6 +28,7 @@ fn parts() -> [OpenApi; 8] {
         Notification::openapi(),
         Operations::openapi(),
         Health::openapi(),
+        Exposition::openapi(),
         ApiGateway::openapi(),
     ]
 }

@@ -82,6 +82,7 @@ async fn drain(bus: Arc<EmbeddedBus>, store: Arc<SqliteStore>, count: u64) -> an
         raw_retention_days: retention::RAW_DAYS,
         bus_retention: retention::EMOTIONS_ON_BUS,
         delivery_limit: ecs_bus::DEFAULT_DELIVERY_LIMIT,
+        metrics: ecs_metrics::Metrics::new(),
     });
     let subject = Subject::Emotions;
     let started = Instant::now();

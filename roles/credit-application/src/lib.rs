@@ -12,6 +12,7 @@ use std::time::Duration;
 use ecs_bus::{Bus, Subject, SubscribeOptions};
 use ecs_cache::Cache;
 use ecs_domain::Clock;
+use ecs_metrics::Metrics;
 use ecs_store::{Store, StoreError};
 use ecs_work::{ConsumeDeps, Handler, OnFailure, OnStop, Supervisor, Wake, consume, periodic, retention};
 
@@ -38,6 +39,8 @@ pub struct Deps {
     pub bus_retention: Duration,
     /// How often an event may fail before it is a dead letter.
     pub delivery_limit: u32,
+    /// Where dead letters are counted.
+    pub metrics: Metrics,
 }
 
 /// The role.
@@ -61,8 +64,8 @@ impl CreditApplication {
 
     /// Starts activating, expiring and forgetting.
     pub fn start(&self, supervisor: &Supervisor) {
-        let Deps { bus, store, clock, delivery_limit, .. } = self.deps.clone();
-        let deps = ConsumeDeps { bus, store, clock, delivery_limit };
+        let Deps { bus, store, clock, delivery_limit, metrics, .. } = self.deps.clone();
+        let deps = ConsumeDeps { bus, store, clock, delivery_limit, metrics };
         let options =
             SubscribeOptions { max_batch: MAX_BATCH, linger: Duration::ZERO, ..SubscribeOptions::default() };
         let (handler, token) = (self.handler(), supervisor.token());

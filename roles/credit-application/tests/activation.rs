@@ -25,6 +25,7 @@ fn start(platform: &Platform, outbox: Wake) {
         outbox,
         bus_retention: retention::OTHERS_ON_BUS,
         delivery_limit: 10,
+        metrics: ecs_metrics::Metrics::new(),
     });
     role.start(&platform.supervisor);
 }

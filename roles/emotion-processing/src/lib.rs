@@ -14,6 +14,7 @@ use ecs_cache::Cache;
 use ecs_domain::Clock;
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::emotion::StressThreshold;
+use ecs_metrics::Metrics;
 use ecs_store::Store;
 use ecs_work::{ConsumeDeps, Handler, OnFailure, OnStop, Supervisor, consume, periodic, retention};
 
@@ -45,6 +46,8 @@ pub struct Deps {
     pub bus_retention: Duration,
     /// How often an event may fail before it is a dead letter.
     pub delivery_limit: u32,
+    /// Where dead letters are counted.
+    pub metrics: Metrics,
 }
 
 /// What holds while emotions are folded.
@@ -77,8 +80,8 @@ impl EmotionProcessing {
 
     /// Starts consuming and forgetting.
     pub fn start(&self, supervisor: &Supervisor) {
-        let Deps { bus, store, clock, delivery_limit, .. } = self.deps.clone();
-        let deps = ConsumeDeps { bus, store, clock, delivery_limit };
+        let Deps { bus, store, clock, delivery_limit, metrics, .. } = self.deps.clone();
+        let deps = ConsumeDeps { bus, store, clock, delivery_limit, metrics };
         for member in MEMBERS {
             let (handler, token) = (self.handler(), supervisor.token());
             let consumer = consume::run(deps.clone(), Subject::Emotions, BATCHES.into(), handler, token);

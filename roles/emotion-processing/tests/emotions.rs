@@ -31,6 +31,7 @@ fn role(platform: &Platform, cache: Cache) -> EmotionProcessing {
         raw_retention_days: retention::RAW_DAYS,
         bus_retention: retention::EMOTIONS_ON_BUS,
         delivery_limit: 10,
+        metrics: ecs_metrics::Metrics::new(),
     })
 }
 

@@ -16,6 +16,7 @@ use axum::Router;
 use axum::extract::FromRef;
 use ecs_bus::{Bus, Subject, SubscribeOptions};
 use ecs_domain::Clock;
+use ecs_metrics::Metrics;
 use ecs_store::{Notifications, Store};
 use ecs_web::Auth;
 use ecs_web::openapi::{OpenApiRouter, routes};
@@ -45,6 +46,8 @@ pub struct Deps {
     pub bus_retention: Duration,
     /// How often an event may fail before it is a dead letter.
     pub delivery_limit: u32,
+    /// Where dead letters are counted.
+    pub metrics: Metrics,
     /// Is cancelled when the process takes nothing in any more: open streams end then, or the listener would wait for them.
     pub stopping: CancellationToken,
     /// How streams behave.
@@ -116,7 +119,7 @@ impl Notification {
 
     /// Starts keeping, forgetting, and looking for what streams tell.
     pub fn start(&self, supervisor: &Supervisor) {
-        let Deps { bus, store, clock, delivery_limit, streams, .. } = self.deps.clone();
+        let Deps { bus, store, clock, delivery_limit, metrics, streams, .. } = self.deps.clone();
         let tail = Tail::new(Arc::clone(&store) as _, Arc::clone(&self.seats), streams.poll);
         let token = supervisor.token();
         supervisor.spawn("notification-tail", OnFailure::StopProcess, OnStop::Wait, async move {
@@ -124,7 +127,7 @@ impl Notification {
             Ok::<(), std::convert::Infallible>(())
         });
 
-        let deps = ConsumeDeps { bus, store, clock, delivery_limit };
+        let deps = ConsumeDeps { bus, store, clock, delivery_limit, metrics };
         let options = SubscribeOptions { linger: LINGER, ..SubscribeOptions::default() };
         let (handler, token) = (self.handler(), supervisor.token());
         let consumer = consume::run(deps, Subject::Notifications, options.into(), handler, token);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use ecs_bus::{Bus, Subject};
 use ecs_cache::Cache;
 use ecs_domain::Clock;
+use ecs_metrics::Metrics;
 use ecs_store::Store;
 use ecs_work::{ConsumeDeps, Handler, OnFailure, OnStop, Supervisor, consume, retention};
 
@@ -29,6 +30,8 @@ pub struct Deps {
     pub bus_retention: Duration,
     /// How often an event may fail before it is a dead letter.
     pub delivery_limit: u32,
+    /// Where dead letters are counted.
+    pub metrics: Metrics,
 }
 
 /// The role.
@@ -52,8 +55,8 @@ impl TransactionProcessing {
 
     /// Starts consuming and forgetting.
     pub fn start(&self, supervisor: &Supervisor) {
-        let Deps { bus, store, clock, delivery_limit, .. } = self.deps.clone();
-        let deps = ConsumeDeps { bus, store, clock, delivery_limit };
+        let Deps { bus, store, clock, delivery_limit, metrics, .. } = self.deps.clone();
+        let deps = ConsumeDeps { bus, store, clock, delivery_limit, metrics };
         let (handler, token) = (self.handler(), supervisor.token());
         let consumer = consume::run(deps, Subject::Transactions, consume::Options::default(), handler, token);
         supervisor.spawn("transaction-processing", OnFailure::StopProcess, OnStop::Wait, consumer);

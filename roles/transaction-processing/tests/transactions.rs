@@ -19,6 +19,7 @@ fn start(platform: &Platform) {
         clock: platform.clock.clone(),
         bus_retention: retention::OTHERS_ON_BUS,
         delivery_limit: 10,
+        metrics: ecs_metrics::Metrics::new(),
     });
     role.start(&platform.supervisor);
 }

@@ -95,6 +95,7 @@ impl Call {
             }
             Begun::Answered(StoredAnswer { status, body }) => {
                 held.let_go();
+                state.metrics.replayed();
                 let status = StatusCode::from_u16(status).map_err(|error| Problem::internal(&error))?;
                 Ok(Answer { status, body }.replayed())
             }

@@ -13,6 +13,7 @@ use ecs_cache::Cache;
 use ecs_domain::Clock;
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::policy::Policy;
+use ecs_metrics::Metrics;
 use ecs_store::Store;
 use ecs_web::Auth;
 use ecs_web::handles::CreditAnalysis;
@@ -64,6 +65,8 @@ pub struct Deps {
     pub token_lifetime: Duration,
     /// Wakes the relay of the outbox after an acceptance.
     pub outbox: Wake,
+    /// Where decisions and repeated requests are counted.
+    pub metrics: Metrics,
 }
 
 /// The role.

@@ -9,10 +9,12 @@ use ecs_cache::Cache;
 use ecs_domain::Clock;
 use ecs_metrics::Metrics;
 use ecs_store::Store;
+use ecs_work::MeteredBus;
 
 #[cfg(any(feature = "postgres", feature = "nats"))]
 use super::patience;
 use crate::data_dir::DataDir;
+use crate::platform::counting;
 use crate::settings::{Address, BusAt, CacheIn, Settings, StoreAt};
 
 /// How the engines are opened. What is no setting, because nobody who runs a platform should change it, is for tests to
@@ -73,17 +75,21 @@ pub(super) async fn bus(
     data: &DataDir,
     engines: &Engines,
 ) -> anyhow::Result<Arc<dyn Bus>> {
-    match &settings.bus {
+    let bus = match &settings.bus {
         BusAt::DataFolder => embedded(data, engines),
         BusAt::Nats { servers, replicas } => nats(settings, engines, servers, *replicas).await,
-    }
+    };
+    Ok(Arc::new(MeteredBus::new(bus?, &engines.metrics)))
 }
 
 /// The cache. Nobody waits for Redis: without it everything is loaded.
 pub(super) fn cache(settings: &Settings, engines: &Engines) -> anyhow::Result<Cache> {
     match &settings.cache {
         CacheIn::Nothing => Ok(Cache::none()),
-        CacheIn::Memory { bytes } => Ok(Cache::in_process(ecs_cache::Options { max_bytes: *bytes })),
+        CacheIn::Memory { bytes } => {
+            let cache = Cache::in_process(ecs_cache::Options { max_bytes: *bytes });
+            Ok(counting::observed(cache, "memory", &engines.metrics))
+        }
         CacheIn::Redis { server, level_bytes } => redis(engines, server, *level_bytes),
     }
 }

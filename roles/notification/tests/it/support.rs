@@ -63,6 +63,7 @@ impl Scene {
                 clock: platform.clock.clone(),
                 bus_retention: retention::OTHERS_ON_BUS,
                 delivery_limit: 10,
+                metrics: ecs_metrics::Metrics::new(),
                 stopping: stopping.clone(),
                 streams,
             });

@@ -51,6 +51,7 @@ pub(super) async fn decide(
     let Recorded { decision, repeated } = recorded.map_err(problems::of_store)?;
     if !repeated {
         tracing::info!(user_id = %user, decision_id = %decision.id, "credit decision made");
+        state.metrics.decided(decision.outcome.as_str());
     }
     Ok(Decided { view: decision.into(), made: Some(answer).filter(|_| !repeated) })
 }

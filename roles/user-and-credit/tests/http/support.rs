@@ -128,6 +128,7 @@ impl App {
             bcrypt_cost: 4,
             token_lifetime: Duration::from_secs(3600),
             outbox: wake.clone(),
+            metrics: ecs_metrics::Metrics::new(),
         });
         Self { store, wake, cache: setup.cache, clock, auth, routes: role.routes(), _folder: folder }
     }
