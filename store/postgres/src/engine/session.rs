@@ -19,7 +19,6 @@ use crate::column::get;
 use crate::replicas::Lsn;
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
-const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const COMMIT: &str = "COMMIT";
 const ROLLBACK: &str = "ROLLBACK";
 /// Gives the rest of the transaction more time than a request has.
@@ -143,13 +142,6 @@ impl<'a> Flight<'a> {
     /// The same, for work that may take longer than a request has.
     pub(crate) fn begin_long(&mut self) {
         self.begin();
-        self.take_time();
-    }
-
-    /// Begins a transaction that only reads, whose statements all see the same state, and which may take long.
-    pub(crate) fn begin_snapshot(&mut self) {
-        self.session.open.store(true, Ordering::Relaxed);
-        self.add(BEGIN_SNAPSHOT, &[]);
         self.take_time();
     }
 

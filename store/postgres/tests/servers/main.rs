@@ -8,6 +8,7 @@ mod failover;
 mod fitness;
 mod outages;
 mod replicas;
+mod round_trips;
 #[path = "../support/mod.rs"]
 mod support;
 
