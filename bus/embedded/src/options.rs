@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_domain::Clock;
+use ecs_metrics::Metrics;
 
 /// What an [`crate::EmbeddedBus`] is opened with. [`Options::new`] gives the settings that production uses.
 #[derive(Clone)]
@@ -32,6 +33,8 @@ pub struct Options {
     pub vfs: Option<String>,
     /// How far a commit goes before it counts.
     pub synchronous: Synchronous,
+    /// Where commits are measured.
+    pub metrics: Metrics,
 }
 
 /// SQLite's `synchronous` setting.
@@ -72,6 +75,7 @@ impl Options {
             checkpoint_pages: 4096,
             vfs: None,
             synchronous: Synchronous::Full,
+            metrics: Metrics::default(),
         }
     }
 }

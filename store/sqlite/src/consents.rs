@@ -17,7 +17,7 @@ const SET: &str = "INSERT INTO consents (user_id, purpose, granted, updated_at) 
 #[async_trait]
 impl Consents for SqliteStore {
     async fn consent(&self, user: UserId, purpose: Purpose) -> Result<Option<Consent>, StoreError> {
-        self.read(move |connection| get(connection, user, purpose)).await
+        self.read("consents.consent", move |connection| get(connection, user, purpose)).await
     }
 
     async fn set_consent(
@@ -27,7 +27,7 @@ impl Consents for SqliteStore {
         granted: bool,
         now: Timestamp,
     ) -> Result<Consent, StoreError> {
-        self.write(move |connection| {
+        self.write("consents.set_consent", move |connection| {
             if let Some(said) = get(connection, user, purpose)?
                 && said.granted == granted
             {

@@ -56,7 +56,10 @@ const HISTORY: usize = 100;
 impl DeadLetters for SqliteStore {
     async fn add_dead_letters(&self, letters: &[DeadLetterRow]) -> Result<(), StoreError> {
         let owned = letters.to_vec();
-        self.write(move |connection| owned.iter().try_for_each(|letter| add(connection, letter))).await
+        self.write("dead_letters.add", move |connection| {
+            owned.iter().try_for_each(|letter| add(connection, letter))
+        })
+        .await
     }
 
     async fn dead_letters(
@@ -66,7 +69,7 @@ impl DeadLetters for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Letter>, StoreError> {
         let conditions = Conditions::of(filter, before);
-        self.read(move |connection| {
+        self.read("dead_letters.list", move |connection| {
             let sql = format!("{LETTERS} WHERE {} ORDER BY row DESC LIMIT {}", conditions.sql, held(limit));
             let mut statement = connection.prepare_cached(&sql)?;
             let letters = statement.query_map(params_from_iter(conditions.values), letter)?;
@@ -76,7 +79,7 @@ impl DeadLetters for SqliteStore {
     }
 
     async fn dead_letter(&self, id: LetterId) -> Result<Option<FullLetter>, StoreError> {
-        self.read(move |connection| {
+        self.read("dead_letters.one", move |connection| {
             let mut rows = connection.prepare_cached(FULL)?;
             let mut rows = rows.query([id.0])?;
             rows.next()?.map(full_letter).transpose()
@@ -85,7 +88,7 @@ impl DeadLetters for SqliteStore {
     }
 
     async fn count_dead_letters(&self) -> Result<Vec<LetterCount>, StoreError> {
-        self.read(|connection| {
+        self.read("dead_letters.count", |connection| {
             let mut statement = connection.prepare_cached(COUNTS)?;
             let counts = statement.query_map([], |row| {
                 Ok(LetterCount {
@@ -107,7 +110,7 @@ impl DeadLetters for SqliteStore {
         now: Timestamp,
     ) -> Result<Vec<LetterId>, StoreError> {
         let ids = in_order(ids);
-        self.write(move |connection| {
+        self.write("dead_letters.replay", move |connection| {
             let mut done = Vec::with_capacity(ids.len());
             for id in ids {
                 if connection.prepare_cached(TO_OUTBOX)?.execute([id.0])? == 1 {
@@ -123,7 +126,7 @@ impl DeadLetters for SqliteStore {
 
     async fn drop_dead_letters(&self, ids: &[LetterId], now: Timestamp) -> Result<Vec<LetterId>, StoreError> {
         let ids = in_order(ids);
-        self.write(move |connection| {
+        self.write("dead_letters.drop", move |connection| {
             let mut done = Vec::with_capacity(ids.len());
             for id in ids {
                 if connection.prepare_cached(DROP)?.execute(params![id.0, At(now)])? == 1 {
@@ -136,7 +139,7 @@ impl DeadLetters for SqliteStore {
     }
 
     async fn forget_dead_letters(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
-        self.write(move |connection| {
+        self.write("dead_letters.forget", move |connection| {
             let gone = connection.prepare_cached(FORGET)?.execute(params![At(before), held(limit)])?;
             Ok(gone as u64)
         })

@@ -39,16 +39,19 @@ impl Idempotency for SqliteStore {
         lease: Duration,
     ) -> Result<Begun, StoreError> {
         let claim = claim.clone();
-        self.write(move |connection| begin(connection, &claim, fingerprint, Lease { now, lease })).await
+        self.write("idempotency.begin", move |connection| {
+            begin(connection, &claim, fingerprint, Lease { now, lease })
+        })
+        .await
     }
 
     async fn finish_request(&self, kept: KeptAnswer) -> Result<(), StoreError> {
-        self.write(move |connection| keep(connection, Some(&kept))).await
+        self.write("idempotency.finish", move |connection| keep(connection, Some(&kept))).await
     }
 
     async fn release_request(&self, claim: &Claim) -> Result<(), StoreError> {
         let claim = claim.clone();
-        self.write(move |connection| {
+        self.write("idempotency.release", move |connection| {
             let ids = params![claim.scope, claim.key, IdBytes(claim.holder)];
             connection.prepare_cached(RELEASE)?.execute(ids)?;
             Ok(())

@@ -24,7 +24,9 @@ mod tests;
 mod users;
 
 use std::path::Path;
+use std::time::Instant;
 
+use ecs_metrics::Metrics;
 use ecs_store::StoreError;
 use engine::{Fault, Readers, Size, Writer, connect};
 
@@ -35,6 +37,7 @@ pub use options::{Options, Synchronous};
 pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
+    metrics: Metrics,
 }
 
 impl SqliteStore {
@@ -65,28 +68,42 @@ impl SqliteStore {
         run().map_err(StoreError::from)
     }
 
-    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    /// Runs `work` in a transaction, together with what else waits. `name` is the query's name in the metrics.
+    async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&rusqlite::Connection) -> Result<T, Fault> + Send + 'static,
     {
-        self.writer.call(Size::Small, work).await
+        self.write_sized(name, Size::Small, work).await
     }
 
-    async fn write_large<T, F>(&self, work: F) -> Result<T, StoreError>
+    async fn write_sized<T, F>(&self, name: &'static str, size: Size, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&rusqlite::Connection) -> Result<T, Fault> + Send + 'static,
     {
-        self.writer.call(Size::Large, work).await
+        self.timed(name, self.writer.call(size, work)).await
     }
 
-    async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    async fn read<T, F>(&self, name: &'static str, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&rusqlite::Connection) -> Result<T, Fault> + Send + 'static,
     {
-        self.readers.call(work).await
+        self.timed(name, self.readers.call(work)).await
+    }
+
+    /// The time in the thread's queue counts: whoever asks waits there, too.
+    async fn timed<T>(
+        &self,
+        name: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let begun = Instant::now();
+        let result = call.await;
+        let ok = !matches!(result, Err(StoreError::Unavailable(_) | StoreError::Corrupt(_)));
+        self.metrics.store_query(name, ok, begun.elapsed());
+        result
     }
 }
 
@@ -107,7 +124,8 @@ fn open(path: &Path, options: &Options) -> Result<SqliteStore, Fault> {
             Ok(reader)
         })
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    Ok(SqliteStore { writer: Writer::start(writer)?, readers: Readers::start(readers)? })
+    let (writer, readers) = (Writer::start(writer)?, Readers::start(readers)?);
+    Ok(SqliteStore { writer, readers, metrics: options.metrics.clone() })
 }
 
 fn open_writer(path: &Path, options: &Options) -> rusqlite::Result<rusqlite::Connection> {

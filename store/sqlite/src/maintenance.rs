@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::SqliteStore;
 use crate::column::{IdBytes, day_number};
-use crate::engine::Fault;
+use crate::engine::{Fault, Size};
 use crate::folds::COUNTED;
 use crate::idempotency;
 
@@ -34,7 +34,7 @@ const PING: &str = "SELECT 1 FROM schema_migrations LIMIT 1";
 #[async_trait]
 impl Maintenance for SqliteStore {
     async fn retain(&self, retention: Retention) -> Result<Retained, StoreError> {
-        self.write_large(move |connection| {
+        self.write_sized("retention.retain", Size::Large, move |connection| {
             let raw_rows = drop_raw(connection, retention)?;
             let ids = drop_ids(connection, retention)?;
             let answers = idempotency::drop_old(connection, retention.answers_since, CHUNK)?;
@@ -46,7 +46,10 @@ impl Maintenance for SqliteStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.read(|connection| Ok(connection.prepare_cached(PING)?.query_row([], |_| Ok(()))?)).await
+        self.read("maintenance.ping", |connection| {
+            Ok(connection.prepare_cached(PING)?.query_row([], |_| Ok(()))?)
+        })
+        .await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -42,11 +42,14 @@ impl Notifications for SqliteStore {
         now: Timestamp,
     ) -> Result<Vec<bool>, StoreError> {
         let owned = notifications.to_vec();
-        self.write(move |connection| owned.iter().map(|one| add(connection, one, now)).collect()).await
+        self.write("notifications.add", move |connection| {
+            owned.iter().map(|one| add(connection, one, now)).collect()
+        })
+        .await
     }
 
     async fn notifications(&self, user: UserId, page: PageRequest) -> Result<NotificationPage, StoreError> {
-        self.read(move |connection| {
+        self.read("notifications.page", move |connection| {
             let user = IdText::new(user.uuid());
             let total = connection.prepare_cached(COUNT)?.query_row([&user], |row| row.get(0))?;
             let unread = unread(connection, &user)?;
@@ -64,7 +67,7 @@ impl Notifications for SqliteStore {
         sequence: u64,
         limit: usize,
     ) -> Result<Vec<StoredNotification>, StoreError> {
-        self.read(move |connection| {
+        self.read("notifications.after", move |connection| {
             let mut statement = connection.prepare_cached(AFTER)?;
             let after = column(sequence);
             let items =
@@ -77,7 +80,7 @@ impl Notifications for SqliteStore {
     /// One snapshot and one statement, run once per user: each run is one step down the index.
     async fn last_sequences(&self, users: &[UserId]) -> Result<Vec<u64>, StoreError> {
         let users = users.to_vec();
-        self.read(move |connection| {
+        self.read("notifications.last", move |connection| {
             let mut statement = connection.prepare_cached(LAST)?;
             let mut last = |user: &UserId| statement.query_row([IdText::new(user.uuid())], |row| row.get(0));
             let found = users.iter().map(|user| Ok(count(last(user)?)));
@@ -92,7 +95,7 @@ impl Notifications for SqliteStore {
         id: NotificationId,
         now: Timestamp,
     ) -> Result<Option<StoredNotification>, StoreError> {
-        self.write(move |connection| {
+        self.write("notifications.mark_one", move |connection| {
             let mut statement = connection.prepare_cached(MARK_ONE)?;
             let keys = params![IdText::new(id.uuid()), IdText::new(user.uuid()), At(now)];
             Ok(statement.query_row(keys, read).optional()?)
@@ -106,7 +109,7 @@ impl Notifications for SqliteStore {
         up_to: u64,
         now: Timestamp,
     ) -> Result<MarkedRead, StoreError> {
-        self.write(move |connection| {
+        self.write("notifications.mark_up_to", move |connection| {
             let user = IdText::new(user.uuid());
             let marked =
                 connection.prepare_cached(MARK_UP_TO)?.execute(params![user, column(up_to), At(now)])?;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ecs_metrics::Metrics;
+
 /// How to open a [`SqliteStore`](crate::SqliteStore).
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -15,6 +17,8 @@ pub struct Options {
     pub busy_timeout: Duration,
     /// How many pages of 4 KiB the write-ahead log may grow to before a commit moves them into the database.
     pub checkpoint_pages: u32,
+    /// Where queries are timed.
+    pub metrics: Metrics,
 }
 
 impl Default for Options {
@@ -25,6 +29,7 @@ impl Default for Options {
             readers: 3,
             busy_timeout: Duration::from_secs(5),
             checkpoint_pages: 8192,
+            metrics: Metrics::default(),
         }
     }
 }

@@ -35,13 +35,14 @@ impl Outbox for SqliteStore {
         // The relay asks many times a second and mostly for nothing: a look doesn't disturb the writer.
         let instant = now.as_microsecond();
         let future = now.saturating_add(lease.saturating_mul(2)).unwrap_or(Timestamp::MAX).as_microsecond();
-        let any = self
-            .read(move |connection| Ok(connection.prepare_cached(ANY_FREE)?.exists([instant, future])?));
+        let any = self.read("outbox.look", move |connection| {
+            Ok(connection.prepare_cached(ANY_FREE)?.exists([instant, future])?)
+        });
         if !any.await? {
             return Ok(Vec::new());
         }
         let until = now.saturating_add(lease).unwrap_or(Timestamp::MAX).as_microsecond();
-        self.write(move |connection| {
+        self.write("outbox.claim", move |connection| {
             connection.prepare_cached(RELEASE_FUTURE)?.execute([future])?;
             claim(connection, limit, instant, until)
         })
@@ -53,7 +54,7 @@ impl Outbox for SqliteStore {
             return Ok(());
         }
         let rows: Vec<i64> = rows.iter().map(|row| row.row).collect();
-        self.write(move |connection| {
+        self.write("outbox.finish", move |connection| {
             let mut statement = connection.prepare_cached(FINISH)?;
             for row in rows {
                 statement.execute([row])?;
@@ -64,8 +65,10 @@ impl Outbox for SqliteStore {
     }
 
     async fn outbox_depth(&self) -> Result<u64, StoreError> {
-        self.read(|connection| Ok(count(connection.prepare_cached(DEPTH)?.query_row([], |row| row.get(0))?)))
-            .await
+        self.read("outbox.depth", |connection| {
+            Ok(count(connection.prepare_cached(DEPTH)?.query_row([], |row| row.get(0))?))
+        })
+        .await
     }
 }
 

@@ -8,6 +8,7 @@ use ecs_store_conformance::fixtures::{emotion, new_user, now, register, rules, u
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use crate::engine::Size;
 use crate::{Options, SqliteStore};
 
 const MORNING: &str = "2026-11-20T08:00:00Z";
@@ -24,7 +25,7 @@ async fn allow_pages(store: &SqliteStore, more: i64) {
         connection.pragma_update(None, "max_page_count", pages + more)?;
         Ok(())
     };
-    store.write(allow).await.unwrap();
+    store.write("test", allow).await.unwrap();
 }
 
 #[tokio::test]
@@ -63,10 +64,10 @@ async fn a_failing_task_does_not_fail_its_group() {
     let store = open(&folder);
     // Holds the writer until all the others wait behind it, so that they share one transaction.
     let (release, held) = mpsc::channel::<()>();
-    let gate = store.write_large(move |_| Ok(held.recv().ok()));
+    let gate = store.write_sized("test", Size::Large, move |_| Ok(held.recv().ok()));
     let first = store.register(new_user(1, "ana@example.com"), None);
     let taken = store.register(new_user(2, "ana@example.com"), None);
-    let panics = store.write::<(), _>(|connection| {
+    let panics = store.write::<(), _>("test", |connection| {
         connection.execute("INSERT INTO users VALUES ('x', NULL, NULL, NULL, '', '')", [])?;
         panic!("a defect")
     });
@@ -79,7 +80,7 @@ async fn a_failing_task_does_not_fail_its_group() {
     assert!(matches!(taken, Err(StoreError::Taken("email"))));
     assert!(matches!(panics, Err(StoreError::Corrupt(_))));
     let users: i64 =
-        store.read(|c| Ok(c.query_row("SELECT count(*) FROM users", [], |row| row.get(0))?)).await.unwrap();
+        store.read("test", |c| Ok(c.query_row("SELECT count(*) FROM users", [], |row| row.get(0))?)).await.unwrap();
     assert_eq!(users, 2, "what the panicking task wrote is gone");
 }
 
@@ -88,7 +89,7 @@ async fn a_reader_survives_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     for _ in 0..4 {
-        assert!(store.read::<(), _>(|_| panic!("a defect")).await.is_err());
+        assert!(store.read::<(), _>("test", |_| panic!("a defect")).await.is_err());
     }
     store.ping().await.unwrap();
 }
@@ -134,7 +135,7 @@ async fn contract_columns_read_as_others_expect_them() {
     store.fold_transactions(&[of_transaction], now()).await.unwrap();
     let sql = "SELECT user_id, amount, occurred_at, created_at FROM transactions";
     let row: (String, String, String, String) = store
-        .read(move |c| {
+        .read("test", move |c| {
             Ok(c.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?)
         })
         .await
@@ -172,7 +173,7 @@ async fn a_commit_reaches_the_disk_itself() {
     for (pragma, expect) in [("synchronous", 2), ("fullfsync", 1), ("checkpoint_fullfsync", 1)] {
         let read =
             move |connection: &Connection| Ok(connection.pragma_query_value(None, pragma, |row| row.get(0))?);
-        let value: i64 = store.write(read).await.unwrap();
+        let value: i64 = store.write("test", read).await.unwrap();
         assert_eq!(value, expect, "{pragma}");
     }
 }

@@ -24,7 +24,7 @@ const INSERT: &str = "INSERT INTO users (id, email, password_hash, external_id, 
 #[async_trait]
 impl Users for SqliteStore {
     async fn register(&self, user: NewUser, answer: Option<KeptAnswer>) -> Result<User, StoreError> {
-        self.write(move |connection| {
+        self.write("users.register", move |connection| {
             let made = insert(connection, user.user(), Some(&user.password_hash))?;
             idempotency::keep(connection, answer.as_ref())?;
             Ok(made)
@@ -34,7 +34,7 @@ impl Users for SqliteStore {
 
     async fn credentials(&self, email: &Email) -> Result<Option<Credentials>, StoreError> {
         let email = email.clone();
-        self.read(move |connection| {
+        self.read("users.credentials", move |connection| {
             let mut statement = connection.prepare_cached(CREDENTIALS)?;
             let found = statement.query_row([email.as_str()], |row| {
                 Ok(Credentials { user: UserId::new(row.get::<_, Id>(0)?.0), password_hash: row.get(1)? })
@@ -49,11 +49,12 @@ impl Users for SqliteStore {
         provision: Provision,
         answer: Option<KeptAnswer>,
     ) -> Result<Provisioned, StoreError> {
-        self.write(move |connection| find_or_make(connection, &provision, answer.as_ref())).await
+        self.write("users.provision", move |connection| find_or_make(connection, &provision, answer.as_ref()))
+            .await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.read(move |connection| {
+        self.read("users.user", move |connection| {
             let mut statement = connection.prepare_cached(BY_ID)?;
             Ok(statement.query_row([IdText::new(id.uuid())], user).optional()?)
         })

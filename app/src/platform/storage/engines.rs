@@ -88,7 +88,7 @@ pub(super) fn cache(settings: &Settings, engines: &Engines) -> anyhow::Result<Ca
         CacheIn::Nothing => Ok(Cache::none()),
         CacheIn::Memory { bytes } => {
             let cache = Cache::in_process(ecs_cache::Options { max_bytes: *bytes });
-            Ok(counting::observed(cache, "memory", &engines.metrics))
+            Ok(counting::observed(cache, "process", &engines.metrics))
         }
         CacheIn::Redis { server, level_bytes } => redis(engines, server, *level_bytes),
     }
@@ -104,7 +104,8 @@ pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<Vec<Applied>>
 
 #[cfg(feature = "sqlite")]
 fn sqlite(data: &DataDir, engines: &Engines) -> anyhow::Result<Arc<dyn Store>> {
-    let store = ecs_store_sqlite::SqliteStore::open(data.store(), engines.store.clone())
+    let options = ecs_store_sqlite::Options { metrics: engines.metrics.clone(), ..engines.store.clone() };
+    let store = ecs_store_sqlite::SqliteStore::open(data.store(), options)
         .with_context(|| format!("the store {}", data.store().display()))?;
     Ok(Arc::new(store))
 }
@@ -129,7 +130,8 @@ fn migrate_sqlite(_: &DataDir) -> anyhow::Result<Vec<Applied>> {
 
 #[cfg(feature = "embedded")]
 fn embedded(data: &DataDir, engines: &Engines) -> anyhow::Result<Arc<dyn Bus>> {
-    let bus = ecs_bus_embedded::EmbeddedBus::open(data.bus(), engines.bus.clone())
+    let options = ecs_bus_embedded::Options { metrics: engines.metrics.clone(), ..engines.bus.clone() };
+    let bus = ecs_bus_embedded::EmbeddedBus::open(data.bus(), options)
         .with_context(|| format!("the bus {}", data.bus().display()))?;
     Ok(Arc::new(bus))
 }
@@ -155,7 +157,7 @@ fn postgres_options(settings: &Settings, metrics: &Metrics) -> anyhow::Result<ec
 #[cfg(feature = "postgres")]
 async fn postgres(settings: &Settings, engines: &Engines) -> anyhow::Result<Arc<dyn Store>> {
     let options = postgres_options(settings, &engines.metrics)?;
-    let name = super::store_name(settings);
+    let name = format!("{} (DATABASE_URL)", super::store_name(settings));
     let store =
         patience::open(&name, settings.start_timeout, ecs_store::StoreError::is_retryable, async || {
             ecs_store_postgres::PostgresStore::open(options.clone()).await
@@ -166,7 +168,7 @@ async fn postgres(settings: &Settings, engines: &Engines) -> anyhow::Result<Arc<
 #[cfg(feature = "postgres")]
 async fn migrate_postgres(settings: &Settings) -> anyhow::Result<Vec<Applied>> {
     let options = postgres_options(settings, &Metrics::new())?;
-    let name = super::store_name(settings);
+    let name = format!("{} (DATABASE_URL)", super::store_name(settings));
     let applied =
         patience::open(&name, settings.start_timeout, ecs_store::StoreError::is_retryable, async || {
             ecs_store_postgres::PostgresStore::migrate(&options).await
@@ -198,7 +200,8 @@ async fn nats(
         ..ecs_bus_nats::Options::new(servers.expose())
     };
     let is_retryable = |error: &ecs_bus::BusError| matches!(error, ecs_bus::BusError::Unavailable(_));
-    let bus = patience::open(&super::bus_name(settings), settings.start_timeout, is_retryable, async || {
+    let name = format!("{} (NATS_URL)", super::bus_name(settings));
+    let bus = patience::open(&name, settings.start_timeout, is_retryable, async || {
         ecs_bus_nats::NatsBus::open(options.clone()).await
     });
     Ok(Arc::new(bus.await?))

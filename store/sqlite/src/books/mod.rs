@@ -23,12 +23,12 @@ pub(crate) use {
 impl Books for SqliteStore {
     async fn fates(&self, ledger: Ledger, keys: &[EventKey]) -> Result<Vec<Fate>, StoreError> {
         let keys = keys.to_vec();
-        self.read(move |connection| fates::read(connection, ledger, &keys)).await
+        self.read("books.fates", move |connection| fates::read(connection, ledger, &keys)).await
     }
 
     async fn letter_fates(&self, subject: &str, events: &[EventId]) -> Result<Vec<Fate>, StoreError> {
         let (subject, events) = (subject.to_owned(), events.to_vec());
-        self.read(move |connection| {
+        self.read("books.letter_fates", move |connection| {
             events.iter().map(|event| fates::of_letters(connection, &subject, *event, None)).collect()
         })
         .await
@@ -40,18 +40,19 @@ impl Books for SqliteStore {
         after: Option<EventKey>,
         limit: usize,
     ) -> Result<CountedPage, StoreError> {
-        self.read(move |connection| counted::page(connection, ledger, after, limit)).await
+        self.read("books.counted", move |connection| counted::page(connection, ledger, after, limit)).await
     }
 
     async fn ledger_totals(&self, ledger: Ledger) -> Result<LedgerTotals, StoreError> {
-        self.read(move |connection| totals::of_ledger(connection, ledger)).await
+        self.read("books.totals", move |connection| totals::of_ledger(connection, ledger)).await
     }
 
     async fn summary_mismatches(&self, floor: Day, limit: u32) -> Result<Vec<SummaryMismatch>, StoreError> {
-        self.read(move |connection| mismatches::find(connection, floor, limit as usize)).await
+        self.read("books.mismatches", move |connection| mismatches::find(connection, floor, limit as usize))
+            .await
     }
 
     async fn offer_books(&self) -> Result<OfferBooks, StoreError> {
-        self.read(totals::of_offers).await
+        self.read("books.offers", totals::of_offers).await
     }
 }

@@ -25,7 +25,8 @@ impl Credit for SqliteStore {
         user: UserId,
         since: Timestamp,
     ) -> Result<Option<Decision>, StoreError> {
-        self.read(move |connection| decisions::standing(connection, user, since)).await
+        self.read("credit.standing_decision", move |connection| decisions::standing(connection, user, since))
+            .await
     }
 
     async fn record_decision(
@@ -33,7 +34,7 @@ impl Credit for SqliteStore {
         new: NewDecision,
         answer: Option<KeptAnswer>,
     ) -> Result<Recorded, StoreError> {
-        self.write(move |connection| {
+        self.write("credit.record_decision", move |connection| {
             let recorded = decisions::record(connection, &new)?;
             idempotency::keep(connection, answer.as_ref().filter(|_| !recorded.repeated))?;
             Ok(recorded)
@@ -42,11 +43,11 @@ impl Credit for SqliteStore {
     }
 
     async fn offer(&self, user: UserId, offer: OfferId) -> Result<Option<Offer>, StoreError> {
-        self.read(move |connection| offers::find(connection, user, offer)).await
+        self.read("credit.offer", move |connection| offers::find(connection, user, offer)).await
     }
 
     async fn offers(&self, user: UserId, page: PageRequest) -> Result<OfferPage, StoreError> {
-        self.read(move |connection| offers::page(connection, user, page)).await
+        self.read("credit.offers", move |connection| offers::page(connection, user, page)).await
     }
 
     async fn accept_offer(
@@ -57,7 +58,7 @@ impl Credit for SqliteStore {
         message: OutboxMessage,
         answer: Option<KeptAnswer>,
     ) -> Result<AcceptResult, StoreError> {
-        self.write(move |connection| {
+        self.write("credit.accept_offer", move |connection| {
             let result = offers::accept(connection, user, offer, now, &message)?;
             let accepted = matches!(result, AcceptResult::Accepted(_));
             idempotency::keep(connection, answer.as_ref().filter(|_| accepted))?;
@@ -73,10 +74,13 @@ impl Credit for SqliteStore {
         now: Timestamp,
         message: OutboxMessage,
     ) -> Result<ActivateResult, StoreError> {
-        self.write(move |connection| offers::activate(connection, user, offer, now, &message)).await
+        self.write("credit.activate_offer", move |connection| {
+            offers::activate(connection, user, offer, now, &message)
+        })
+        .await
     }
 
     async fn expire_offers(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.write(move |connection| offers::expire(connection, now)).await
+        self.write("credit.expire_offers", move |connection| offers::expire(connection, now)).await
     }
 }

@@ -10,6 +10,7 @@ use ecs_domain::emotion::EmotionEvent;
 use ecs_domain::transaction::Transaction;
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::{EmotionRules, FeatureSource, Folded, Folds, StoreError};
+use rusqlite::Connection;
 
 use crate::SqliteStore;
 use crate::engine::Size;
@@ -37,9 +38,8 @@ impl Folds for SqliteStore {
         }
         // Sorting happens here, on the caller's thread: the writer's is the one that everybody waits for.
         let batch = Batch::new(events, rules.stress);
-        self.writer
-            .call(size(events.len()), move |connection| emotions::fold(connection, &batch, rules, now))
-            .await
+        let fold = move |connection: &Connection| emotions::fold(connection, &batch, rules, now);
+        self.write_sized("folds.emotions", size(events.len()), fold).await
     }
 
     async fn fold_transactions(
@@ -51,13 +51,12 @@ impl Folds for SqliteStore {
             return Ok(Vec::new());
         }
         let owned = transactions.to_vec();
-        self.writer
-            .call(size(owned.len()), move |connection| transactions::fold(connection, &owned, now))
-            .await
+        let fold = move |connection: &Connection| transactions::fold(connection, &owned, now);
+        self.write_sized("folds.transactions", size(transactions.len()), fold).await
     }
 
     async fn features(&self, user: UserId, now: Timestamp) -> Result<Option<FeatureSource>, StoreError> {
-        self.read(move |connection| features::read(connection, user, now)).await
+        self.read("folds.features", move |connection| features::read(connection, user, now)).await
     }
 }
 
