@@ -1,0 +1,94 @@
+//! The load: `ecs simulate` as a process, whose journal holds everything that it sent and everything that got its 202.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use ecs_servers::Program;
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::cluster::Cluster;
+use crate::patience::{at_most, eventually};
+
+/// How long a fault lasts when nothing is accepted meanwhile.
+const OUTAGE: Duration = Duration::from_secs(3);
+/// How long a command may take that waits for what is pending.
+const VERIFY_WITHIN: Duration = Duration::from_secs(180);
+
+pub(crate) struct Crowd {
+    process: Program,
+    journal: PathBuf,
+}
+
+impl Crowd {
+    /// A crowd that goes on whatever happens to the platform.
+    pub(crate) fn start(cluster: &Cluster, seed: u64) -> Self {
+        let seed = seed.to_string();
+        let arguments = ["simulate", "--rate", "200", "--users", "40", "--seconds", "86400", "--seed", &seed];
+        let arguments =
+            [&arguments[..], &["--journeys-every", "0.5", "--journal", "journal", "--quiet"]].concat();
+        let (line, settings) = cluster.command(&arguments);
+        let process = Program::start("crowd", &line, &settings).unwrap();
+        let journal = process.folder().join("journal");
+        Self { process, journal }
+    }
+
+    /// How many events the journal holds the promise of.
+    fn promised(&self) -> usize {
+        let journal = std::fs::read_to_string(&self.journal).unwrap_or_default();
+        journal.lines().filter(|line| line.contains("\"accepted\"")).count()
+    }
+
+    /// Waits until so many more events have got their 202.
+    pub(crate) async fn gets(&self, cluster: &Cluster, more: usize) {
+        let wanted = self.promised() + more;
+        let is_served = async || {
+            assert!(self.process.is_alive(), "the crowd has gone home: {}", self.process.last_words());
+            (self.promised() >= wanted).then_some(())
+        };
+        eventually("the crowd is served", is_served, || cluster.complaints()).await;
+    }
+
+    /// Lets a fault last until so many more events have got their 202, but no longer than an outage may.
+    pub(crate) async fn meets(&self, more: usize) {
+        let wanted = self.promised() + more;
+        at_most(OUTAGE, || self.promised() >= wanted).await;
+    }
+
+    /// Holds the crowd still, and its journal against the books: what got its 202 is counted, once.
+    pub(crate) async fn balances(&self, cluster: &Cluster, after: &str) -> Value {
+        self.process.pause().await.unwrap();
+        let journal = self.journal.display().to_string();
+        let (line, settings) = cluster.command(&["verify", "--wait", "120", "--json", "--journal", &journal]);
+        let mut command = Command::new(&line[0]);
+        command.args(&line[1..]).env_clear().envs(settings).stdin(Stdio::null()).kill_on_drop(true);
+        let verified =
+            tokio::time::timeout(VERIFY_WITHIN, command.output()).await.expect("it ends in time").unwrap();
+        let text = [&verified.stdout[..], &verified.stderr[..]].concat();
+        let text = String::from_utf8_lossy(&text);
+        assert!(verified.status.success(), "after {after}: {text}\n{}", cluster.complaints());
+        let findings: Value = serde_json::from_slice(&verified.stdout).unwrap();
+        let accepted = &findings["journal"]["accepted"];
+        assert_eq!(accepted["total"], accepted["counted"], "after {after}: {findings:#}");
+        let offers = &findings["books"]["offers"];
+        assert_eq!(
+            (&offers["pending"], &offers["active"]),
+            (&0.into(), &offers["notified"]),
+            "after {after}: {findings:#}"
+        );
+        self.process.resume().unwrap();
+        findings
+    }
+
+    /// Sends the crowd home, and says what it was promised.
+    pub(crate) async fn end(self, cluster: &Cluster) -> String {
+        let findings = self.balances(cluster, "everything").await;
+        assert!(
+            findings["books"]["offers"]["active"].as_u64().unwrap() > 0,
+            "nobody got a credit: {findings:#}"
+        );
+        self.process.kill().await.unwrap();
+        findings["journal"]["accepted"].to_string()
+    }
+}

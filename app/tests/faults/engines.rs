@@ -1,0 +1,47 @@
+//! The servers: two PostgreSQL nodes that take turns as primary and synchronous replica, a far replica, NATS and Redis.
+
+use ecs_servers::{Nats, NatsOptions, Postgres, PostgresOptions, Redis, RedisOptions, Replication};
+
+pub(crate) const DATABASE: &str = "ecs";
+
+pub(crate) struct Engines {
+    /// The primary is one of them, the synchronous replica the other.
+    pub(crate) nodes: [Postgres; 2],
+    pub(crate) primary: usize,
+    /// The asynchronous replica.
+    pub(crate) far: Postgres,
+    pub(crate) nats: Nats,
+    pub(crate) redis: Redis,
+}
+
+impl Engines {
+    pub(crate) async fn start() -> Self {
+        // Twenty processes with a pool each.
+        let options = PostgresOptions { max_connections: 600, ..PostgresOptions::default() };
+        let primary = Postgres::start(options).await.unwrap();
+        primary.execute(&format!("CREATE DATABASE {DATABASE}")).await.unwrap();
+        let near = primary.replica(Replication::Synchronous).await.unwrap();
+        let far = primary.replica(Replication::Asynchronous).await.unwrap();
+        let nats = Nats::start(NatsOptions::default()).await.unwrap();
+        let redis = Redis::start(RedisOptions::default()).await.unwrap();
+        Self { nodes: [primary, near], primary: 0, far, nats, redis }
+    }
+
+    pub(crate) fn primary(&self) -> &Postgres {
+        &self.nodes[self.primary]
+    }
+
+    /// The primary dies, and the synchronous replica takes its place.
+    pub(crate) async fn fail_over(&mut self) {
+        self.primary().kill().await.unwrap();
+        self.primary = 1 - self.primary;
+        self.primary().promote().await.unwrap();
+    }
+
+    /// The dead node and the far replica begin anew, as replicas of the new primary.
+    pub(crate) async fn rejoin(&mut self) {
+        let near = self.primary().replica(Replication::Synchronous).await.unwrap();
+        self.far = self.primary().replica(Replication::Asynchronous).await.unwrap();
+        self.nodes[1 - self.primary] = near;
+    }
+}

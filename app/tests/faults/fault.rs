@@ -1,0 +1,170 @@
+//! What can go wrong, and how it ends.
+
+use std::fmt;
+
+use ecs::role::Role;
+
+use crate::cluster::Cluster;
+use crate::network::Link;
+
+/// One thing that goes wrong.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fault {
+    /// kill -9 of a role's process in the first zone; the other zone's goes on.
+    Kill(Role),
+    /// kill -9 of a role's processes in both zones.
+    KillBoth(Role),
+    /// SIGSTOP of a role's process in the second zone, then SIGCONT.
+    Pause(Role),
+    KillServer(Server),
+    PauseServer(Server),
+    /// The primary is killed, and the synchronous replica promoted.
+    Failover,
+    /// The first zone is cut off: its connections end.
+    Cut(Link),
+    /// The second zone is cut off without a word: its bytes don't arrive.
+    Hold(Link),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Server {
+    Nats,
+    Primary,
+    SynchronousReplica,
+    AsynchronousReplica,
+    Redis,
+}
+
+const SERVERS: [Server; 5] =
+    [Server::Nats, Server::Primary, Server::SynchronousReplica, Server::AsynchronousReplica, Server::Redis];
+
+const LINKS: [Link; 6] = [
+    Link::Postgres,
+    Link::Nats,
+    Link::Redis,
+    Link::Role(Role::EmotionIngestion),
+    Link::Role(Role::UserAndCredit),
+    Link::Role(Role::CreditAnalysis),
+];
+
+impl Fault {
+    /// All of them, sorted.
+    pub(crate) fn sorts() -> Vec<Vec<Self>> {
+        vec![
+            Role::ALL.map(Self::Kill).into(),
+            Role::ALL.map(Self::KillBoth).into(),
+            Role::ALL.map(Self::Pause).into(),
+            SERVERS.map(Self::KillServer).into(),
+            SERVERS.map(Self::PauseServer).into(),
+            vec![Self::Failover],
+            LINKS.map(Self::Cut).into(),
+            LINKS.map(Self::Hold).into(),
+        ]
+    }
+
+    pub(crate) async fn strike(self, cluster: &mut Cluster) {
+        match self {
+            Self::Kill(role) => cluster.process(role, 0).kill().await.unwrap(),
+            Self::KillBoth(role) => {
+                cluster.process(role, 0).kill().await.unwrap();
+                cluster.process(role, 1).kill().await.unwrap();
+            }
+            Self::Pause(role) => cluster.process(role, 1).pause().await.unwrap(),
+            Self::KillServer(server) => kill(cluster, server).await,
+            Self::PauseServer(server) => pause(cluster, server).await,
+            Self::Failover => cluster.engines.fail_over().await,
+            Self::Cut(link) => cluster.zones[0].cut(link).await,
+            Self::Hold(link) => cluster.zones[1].hold(link),
+        }
+    }
+
+    pub(crate) async fn heal(self, cluster: &mut Cluster) {
+        match self {
+            Self::Kill(role) => restart(cluster, role, 0).await,
+            Self::KillBoth(role) => {
+                cluster.process(role, 0).restart().unwrap();
+                restart(cluster, role, 1).await;
+                cluster.is_ready(role, 0).await;
+            }
+            Self::Pause(role) => cluster.process(role, 1).resume().unwrap(),
+            Self::KillServer(server) => revive(cluster, server).await,
+            Self::PauseServer(server) => resume(cluster, server),
+            Self::Failover => {
+                cluster.engines.rejoin().await;
+                for zone in &cluster.zones {
+                    zone.follow(&cluster.engines).await;
+                }
+            }
+            Self::Cut(link) => cluster.zones[0].heal(link).await,
+            Self::Hold(link) => cluster.zones[1].heal(link).await,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kill(role) => write!(f, "kill -9 of one {role}"),
+            Self::KillBoth(role) => write!(f, "kill -9 of every {role}"),
+            Self::Pause(role) => write!(f, "SIGSTOP of one {role}"),
+            Self::KillServer(server) => write!(f, "kill -9 of {server:?}"),
+            Self::PauseServer(server) => write!(f, "SIGSTOP of {server:?}"),
+            Self::Failover => f.write_str("failover to the synchronous replica"),
+            Self::Cut(link) => write!(f, "a zone cut off from {link:?}"),
+            Self::Hold(link) => write!(f, "a zone that hears nothing of {link:?}"),
+        }
+    }
+}
+
+async fn restart(cluster: &Cluster, role: Role, zone: usize) {
+    cluster.process(role, zone).restart().unwrap();
+    cluster.is_ready(role, zone).await;
+}
+
+async fn kill(cluster: &Cluster, server: Server) {
+    let engines = &cluster.engines;
+    match server {
+        Server::Nats => engines.nats.kill().await,
+        Server::Primary => engines.primary().kill().await,
+        Server::SynchronousReplica => engines.nodes[1 - engines.primary].kill().await,
+        Server::AsynchronousReplica => engines.far.kill().await,
+        Server::Redis => engines.redis.kill().await,
+    }
+    .unwrap();
+}
+
+async fn revive(cluster: &Cluster, server: Server) {
+    let engines = &cluster.engines;
+    match server {
+        Server::Nats => engines.nats.restart().await,
+        Server::Primary => engines.primary().restart().await,
+        Server::SynchronousReplica => engines.nodes[1 - engines.primary].restart().await,
+        Server::AsynchronousReplica => engines.far.restart().await,
+        Server::Redis => engines.redis.restart().await,
+    }
+    .unwrap();
+}
+
+async fn pause(cluster: &Cluster, server: Server) {
+    let engines = &cluster.engines;
+    match server {
+        Server::Nats => engines.nats.pause().await,
+        Server::Primary => engines.primary().pause().await,
+        Server::SynchronousReplica => engines.nodes[1 - engines.primary].pause().await,
+        Server::AsynchronousReplica => engines.far.pause().await,
+        Server::Redis => engines.redis.pause().await,
+    }
+    .unwrap();
+}
+
+fn resume(cluster: &Cluster, server: Server) {
+    let engines = &cluster.engines;
+    match server {
+        Server::Nats => engines.nats.resume(),
+        Server::Primary => engines.primary().resume(),
+        Server::SynchronousReplica => engines.nodes[1 - engines.primary].resume(),
+        Server::AsynchronousReplica => engines.far.resume(),
+        Server::Redis => engines.redis.resume(),
+    }
+    .unwrap();
+}

@@ -1,0 +1,73 @@
+//! Faults in a platform of real processes over real servers, under a steady load: afterwards the books balance, and everything
+//! that got its 202 is counted once.
+//!
+//! Two zones, each with one process per role and with a network of its own to PostgreSQL, NATS, Redis and the roles that it
+//! calls. The load comes through a gateway of either zone. A fault hits one process, one server or one zone's network; the moment
+//! is drawn from a seed.
+//!
+//! A few faults in every run of the tests; `SOAK_FAULTS=3` goes three times through all of them, in an order drawn from
+//! `ECS_TEST_SEED`.
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod cluster;
+mod crowd;
+mod engines;
+mod fault;
+mod network;
+mod patience;
+
+use ecs_servers::{Engine, did_not_run, unavailable};
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
+use rand::{RngExt as _, SeedableRng as _};
+
+use crate::cluster::Cluster;
+use crate::crowd::Crowd;
+use crate::fault::Fault;
+
+/// How often the whole matrix is gone through, and the seed of the order and of the moments. Nought is the short version.
+fn plan() -> (usize, u64) {
+    let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
+    (usize::try_from(number("SOAK_FAULTS", 0)).unwrap(), number("ECS_TEST_SEED", 20_251_121))
+}
+
+/// The faults of this run, in their order.
+fn faults(rounds: usize, random: &mut rand::rngs::StdRng) -> Vec<Fault> {
+    if rounds == 0 {
+        // One of each sort, another one with each seed; the failover is always among them.
+        return Fault::sorts().iter().map(|sort| *sort.choose(random).unwrap()).collect();
+    }
+    let mut all = Vec::new();
+    for _ in 0..rounds {
+        let mut round = Fault::sorts().concat();
+        round.shuffle(random);
+        all.extend(round);
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_dies_the_books_balance() {
+    for engine in [Engine::Postgres, Engine::Nats, Engine::Redis] {
+        if let Some(reason) = unavailable(engine) {
+            return did_not_run("faults of real processes over real servers", &reason);
+        }
+    }
+    let (rounds, seed) = plan();
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    let mut cluster = Cluster::start().await;
+    let crowd = Crowd::start(&cluster, seed);
+    crowd.gets(&cluster, 100).await;
+    let faults = faults(rounds, &mut random);
+    for (number, fault) in faults.iter().enumerate() {
+        // The moment is a number of promises rather than a time: on a slow machine the test is as hard.
+        crowd.gets(&cluster, random.random_range(1..200)).await;
+        println!("fault {} of {}: {fault}", number + 1, faults.len());
+        fault.strike(&mut cluster).await;
+        crowd.meets(random.random_range(20..400)).await;
+        fault.heal(&mut cluster).await;
+        crowd.gets(&cluster, 100).await;
+        crowd.balances(&cluster, &fault.to_string()).await;
+    }
+    println!("{} faults, seed {seed}: {}", faults.len(), crowd.end(&cluster).await);
+    cluster.stop().await;
+}
