@@ -13,6 +13,11 @@ pub(crate) const LENGTH: std::ops::RangeInclusive<usize> = 12..=72;
 /// How long a request waits for its turn before it is turned away.
 const MAX_WAIT: Duration = Duration::from_secs(3);
 
+/// How many requests may wait for each of those whose turn it is. At a good cost no more than these get their turn in
+/// time; who comes when they wait already is turned away at once, so that a storm of log-ins doesn't take the places
+/// of all other requests only to fail in the end.
+const MAX_WAITING: usize = 16;
+
 /// When those who were turned away should come back.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -21,6 +26,7 @@ const RETRY: Duration = Duration::from_secs(2);
 pub(crate) struct Passwords {
     cost: u32,
     turns: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
     max_wait: Duration,
 }
 
@@ -28,8 +34,12 @@ impl Passwords {
     /// With this bcrypt cost; all but one of the processors may hash at a time.
     pub(crate) fn new(cost: u32) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let turns = processors.saturating_sub(1).max(1);
-        Self { cost, turns: Arc::new(Semaphore::new(turns)), max_wait: MAX_WAIT }
+        Self::with_turns(cost, processors.saturating_sub(1).max(1))
+    }
+
+    fn with_turns(cost: u32, turns: usize) -> Self {
+        let waiting = Arc::new(Semaphore::new(turns * MAX_WAITING));
+        Self { cost, turns: Arc::new(Semaphore::new(turns)), waiting, max_wait: MAX_WAIT }
     }
 
     /// The password's hash.
@@ -65,6 +75,7 @@ impl Passwords {
     }
 
     async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let _waits = self.waiting.try_acquire().map_err(|_| Problem::overloaded(RETRY))?;
         let turn = Arc::clone(&self.turns).acquire_owned();
         match tokio::time::timeout(self.max_wait, turn).await {
             Ok(Ok(turn)) => Ok(turn),
@@ -116,12 +127,37 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_waits_for_its_turn_no_longer_than_it_should() {
-        let passwords = Passwords { turns: Arc::new(Semaphore::new(1)), ..Passwords::new(CHEAP) };
+        let passwords = Passwords::with_turns(CHEAP, 1);
         let turn = passwords.turn().await.unwrap();
         let before = tokio::time::Instant::now();
         let refused = passwords.hash(secret("a password of 12")).await;
         assert_eq!(refused, Err(Problem::overloaded(RETRY)));
         assert_eq!(before.elapsed(), MAX_WAIT);
+        drop(turn);
+        assert!(passwords.hash(secret("a password of 12")).await.is_ok());
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_storm_of_log_ins_is_turned_away_at_once_beyond_those_who_wait() {
+        let passwords = Passwords::with_turns(CHEAP, 1);
+        let turn = passwords.turn().await.unwrap();
+        let storm: Vec<_> = (0..100)
+            .map(|_| {
+                let passwords = passwords.clone();
+                tokio::spawn(async move {
+                    let before = tokio::time::Instant::now();
+                    let refused = passwords.hash(secret("a password of 12")).await;
+                    assert_eq!(refused, Err(Problem::overloaded(RETRY)));
+                    before.elapsed()
+                })
+            })
+            .collect();
+        let mut waited = 0;
+        for request in storm {
+            let time = request.await.unwrap();
+            assert!(time.is_zero() || time == MAX_WAIT, "{time:?}");
+            waited += usize::from(!time.is_zero());
+        }
+        assert_eq!(waited, MAX_WAITING);
         drop(turn);
         assert!(passwords.hash(secret("a password of 12")).await.is_ok());
     }

@@ -139,10 +139,8 @@ async fn an_announced_stop_asks_clients_to_close_and_takes_new_ones() {
     assert!(!ask(&mut kept).await.contains("connection: close"));
     instance.shutdown.announced.cancel();
     // The flag follows the token in the listener's own time.
-    let mut asked_to_close = ask(&mut kept).await.contains("connection: close");
-    while !asked_to_close {
-        asked_to_close = ask(&mut kept).await.contains("connection: close");
-    }
+    let asked_to_close = async { while !ask(&mut kept).await.contains("connection: close") {} };
+    timeout(DEADLINE, asked_to_close).await.expect("clients are asked to close");
     assert_eq!(timeout(DEADLINE, kept.read(&mut [0; 1])).await.unwrap().unwrap(), 0, "it is closed");
     let mut new = TcpStream::connect(instance.address).await.unwrap();
     assert!(ask(&mut new).await.contains("connection: close"));
