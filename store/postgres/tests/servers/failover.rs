@@ -1,7 +1,7 @@
 //! The primary dies under load, and the synchronous replica takes its place.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ecs_servers::{Postgres, PostgresOptions, Replication};
 use ecs_store::{StoreError, Users};
@@ -25,9 +25,8 @@ async fn after_a_failover_the_store_goes_on_and_has_all_it_answered_for() {
 
     primary.kill().await.unwrap();
     standby.promote().await.unwrap();
-    let (promoted, served) = (Instant::now(), customers.served());
+    let served = customers.served();
     until("a hundred customers after the failover", async || customers.served() >= served + 100).await;
-    println!("a hundred customers were served {:?} after the promotion", promoted.elapsed());
     assert!(customers.refused() > 0, "the failover came when nobody was there");
 
     customers.stop();
@@ -75,8 +74,10 @@ async fn a_first_host_that_hangs_does_not_keep_the_second_from_being_found() {
     let password = |url: &str| url.split_once('@').map(|(before, _)| before.to_owned()).unwrap();
     url = url.replace(&password(&url), &password(&primary.url("postgres")));
     silent.pause().await.unwrap();
+    let mut options = options(url);
+    options.connect_timeout = Duration::from_secs(5);
     let begun = Instant::now();
-    let store = PostgresStore::open(options(url)).await.unwrap();
+    let store = PostgresStore::open(options).await.unwrap();
     store.register(new_user(1, "ana@example.com"), None).await.unwrap();
-    assert!(begun.elapsed().as_secs() < 2, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
