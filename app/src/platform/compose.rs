@@ -12,7 +12,7 @@ use ecs_web::handles::{CreditAnalysis, HttpCreditAnalysis, Remote, RemoteOptions
 use ecs_work::{Relay, RelayDeps, Supervisor, Wake};
 use tokio_util::sync::CancellationToken;
 
-use super::Storage;
+use super::{Storage, counting};
 use crate::role::Role;
 use crate::settings::Settings;
 
@@ -37,10 +37,16 @@ pub(super) fn roles(process: Process<'_>) -> anyhow::Result<Router> {
     let composer = Composer { process, outbox: Wake::new() };
     let served = composer.http_roles()?;
     composer.workers()?;
+    counting::watch(&composer)?;
     if composer.has(Role::ApiGateway) {
         return composer.gateway(&served);
     }
     Ok(served.into_iter().fold(Router::new(), |routes, (_, role)| routes.merge(role)))
+}
+
+/// Each stream holds a connection; the other half of them is for those who ask and go.
+pub(super) fn max_streams(settings: &Settings) -> usize {
+    settings.http.max_connections / 2
 }
 
 struct Composer<'a> {
@@ -120,6 +126,7 @@ impl Composer<'_> {
             bcrypt_cost: self.settings.bcrypt_cost,
             token_lifetime: TOKEN_LIFETIME,
             outbox: self.outbox.clone(),
+            metrics: self.metrics.clone(),
         });
         Ok(role.routes())
     }
@@ -157,10 +164,10 @@ impl Composer<'_> {
             clock: Arc::clone(self.clock),
             bus_retention: self.bus_retention(),
             delivery_limit: self.settings.delivery_limit,
+            metrics: self.metrics.clone(),
             stopping: self.stopping.clone(),
             streams: ecs_notification::StreamOptions {
-                // Each holds a connection; the other half is for those who ask and go.
-                max_streams: self.settings.http.max_connections / 2,
+                max_streams: max_streams(self.settings),
                 ..ecs_notification::StreamOptions::default()
             },
         });
@@ -240,6 +247,7 @@ impl Composer<'_> {
             raw_retention_days: self.settings.retention.raw_emotion_days,
             bus_retention: DAY * u32::from(self.settings.retention.emotion_bus_days),
             delivery_limit: self.settings.delivery_limit,
+            metrics: self.metrics.clone(),
         };
         ecs_emotion_processing::EmotionProcessing::create(deps).start(self.supervisor);
         Ok(())
@@ -253,6 +261,7 @@ impl Composer<'_> {
             clock: Arc::clone(self.clock),
             bus_retention: self.bus_retention(),
             delivery_limit: self.settings.delivery_limit,
+            metrics: self.metrics.clone(),
         };
         ecs_transaction_processing::TransactionProcessing::create(deps).start(self.supervisor);
         Ok(())
@@ -267,6 +276,7 @@ impl Composer<'_> {
             outbox: self.outbox.clone(),
             bus_retention: self.bus_retention(),
             delivery_limit: self.settings.delivery_limit,
+            metrics: self.metrics.clone(),
         };
         ecs_credit_application::CreditApplication::create(deps).start(self.supervisor);
         Ok(())

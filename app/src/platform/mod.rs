@@ -2,6 +2,7 @@
 
 pub(crate) mod built;
 mod compose;
+mod counting;
 mod needs;
 mod storage;
 
@@ -13,6 +14,7 @@ use anyhow::Context as _;
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::{Clock, Timestamp};
 use ecs_metrics::Metrics;
+use ecs_web::exposition::Exposition;
 use ecs_web::{Auth, Limits, layers, server};
 use ecs_work::{Drained, OnFailure, OnStop, Supervisor, TaskFailure};
 use tokio::net::TcpListener;
@@ -110,15 +112,20 @@ impl Platform {
             stopping: stop.clone(),
         };
         let routes = compose::roles(process)?;
+        let shutdown = server::Shutdown { announced: self.draining.clone(), begun: stop };
         let limits = Limits {
             request_timeout: settings.http.request_timeout,
             max_connections: settings.http.max_connections,
+            max_in_flight: settings.http.max_in_flight,
+            max_streams: compose::max_streams(settings),
             drain_timeout: settings.drain_timeout,
             ..Limits::default()
         };
         let routes = routes.merge(self.storage.health(self.draining.clone()).routes());
-        let router = layers::standard(routes, process_role(settings), limits);
-        let serving = server::serve(listener, router, limits, stop);
+        let routes = routes.merge(Exposition::new(&self.metrics).routes());
+        let meter = counting::meter(settings, &self.metrics);
+        let router = layers::metered(routes, process_role(settings), limits, meter);
+        let serving = server::serve(listener, router, limits, shutdown);
         self.intake.spawn("http", OnFailure::StopProcess, OnStop::Wait, serving);
         Ok(())
     }

@@ -111,12 +111,17 @@ pub const CATALOGUE: &[Setting] = &[
     setting("ECS_POLICY_FILE", "", "A credit policy in TOML. Unset: the one built in."),
     setting("ECS_BCRYPT_COST", "12", "Cost of password hashes, 12 to 16. Testing mode takes 4 and more."),
     setting("ECS_MAX_CONNECTIONS", "4096", "Open connections served at once; more wait to be accepted."),
+    setting(
+        "ECS_MAX_IN_FLIGHT",
+        "2048",
+        "Requests that may wait for their answers at once. One more gets 503 with Retry-After before anything of it is read.",
+    ),
     setting("ECS_REQUEST_TIMEOUT_S", "30", "Seconds until a request without an answer gets 503."),
     setting(
         "ECS_SHUTDOWN_GRACE_S",
-        "0",
+        "",
         "Seconds for which a process that was told to stop answers as not ready and still serves, so that whoever \
-         balances the load stops sending to it first.",
+         balances the load stops sending to it first. Unset: 5 in production, else 0.",
     ),
     setting("ECS_DRAIN_TIMEOUT_S", "20", "Seconds that a stop then waits for work in flight."),
     setting(

@@ -120,6 +120,8 @@ pub struct Settings {
 pub struct Http {
     /// Open connections served at once.
     pub max_connections: usize,
+    /// Requests that may wait for their answers at once; one more gets 503 before anything of it is read.
+    pub max_in_flight: usize,
     /// After which a request gets 503.
     pub request_timeout: Duration,
 }
@@ -172,6 +174,7 @@ mod tests {
     fn a_laptop_needs_no_settings() {
         let settings = settings(&[]).unwrap();
         assert_eq!(settings.mode, Mode::Embedded);
+        assert_eq!(settings.shutdown_grace, Duration::ZERO);
         assert_eq!(settings.consent, ConsentRule::Assumed);
         assert!(settings.secret_key.is_none());
         assert!(settings.roles.contains(Role::ApiGateway));
@@ -191,6 +194,7 @@ mod tests {
         let [secret, key] = KEYS;
         let production = settings(&[("ECS_MODE", "production"), secret, key]).unwrap();
         assert_eq!(production.consent, ConsentRule::Required);
+        assert_eq!(production.shutdown_grace, Duration::from_secs(5));
     }
 
     #[test]

@@ -13,6 +13,9 @@ use ecs_web::secret::Secret;
 
 use super::{DEFAULT_DATA_DIR, Http, Mode, Problem, Raw, Retention, Settings};
 
+/// Longer than other roles keep a connection that nobody uses (4 s), so that none sends into one that is about to close.
+const PRODUCTION_GRACE: Duration = Duration::from_secs(5);
+
 /// Reads values one by one and remembers what is wrong, so that all of it is told at once.
 pub(super) struct Reader<'a> {
     raw: &'a Raw,
@@ -56,9 +59,10 @@ impl Reader<'_> {
             bcrypt_cost: self.number("ECS_BCRYPT_COST", if mode == Mode::Testing { 4 } else { 12 }, 16),
             http: Http {
                 max_connections: self.number("ECS_MAX_CONNECTIONS", 1, 1_000_000),
+                max_in_flight: self.number("ECS_MAX_IN_FLIGHT", 1, 1_000_000),
                 request_timeout: self.seconds("ECS_REQUEST_TIMEOUT_S", 1),
             },
-            shutdown_grace: self.seconds("ECS_SHUTDOWN_GRACE_S", 0),
+            shutdown_grace: self.grace(production),
             drain_timeout: self.seconds("ECS_DRAIN_TIMEOUT_S", 1),
             publish_window: self.number("ECS_PUBLISH_WINDOW", 1, 10_000_000),
             delivery_limit: self.number("ECS_DELIVERY_LIMIT", 1, 1_000),
@@ -159,6 +163,15 @@ impl Reader<'_> {
                 self.problem(name, message);
                 None
             }
+        }
+    }
+
+    /// In production others send requests here until they have noticed; on a laptop nobody wants to wait.
+    fn grace(&mut self, production: bool) -> Duration {
+        match self.text("ECS_SHUTDOWN_GRACE_S") {
+            None if production => PRODUCTION_GRACE,
+            None => Duration::ZERO,
+            Some(_) => self.seconds("ECS_SHUTDOWN_GRACE_S", 0),
         }
     }
 

@@ -206,15 +206,10 @@ fn event_id(n: u128) -> EventId {
 }
 
 impl TestApp {
-    /// Somebody with ten transactions of 500 and calm, positive emotions.
+    /// Somebody whose good life is in the aggregates.
     async fn calm_earner(&self, name: &str) -> Person {
         let person = self.person(name).await;
-        for n in 0..10 {
-            let body = json!({"userId": person.id, "amount": 500, "transactionId": format!("{n}")});
-            self.as_person(&person, "POST", "/v1/transactions", Some(&body)).await.expect_status(202);
-            let body = emotion(person.id, self.clock.now(), &format!("{n}"), (0.85, 0.4, 0.1));
-            self.emotion(&body).await.expect_status(202);
-        }
+        self.live_well(&person).await;
         self.settled().await;
         person
     }
@@ -227,26 +222,5 @@ impl TestApp {
         }
         self.settled().await;
         person
-    }
-
-    async fn analyse(&self, person: &Person) -> Value {
-        let path = format!("/v1/users/{}/credit-analysis", person.id);
-        self.as_person(person, "POST", &path, None).await.expect_status(200)
-    }
-
-    async fn offer(&self, person: &Person) -> String {
-        let answer = self.analyse(person).await;
-        answer["offer"]["offer_id"].as_str().unwrap_or_else(|| panic!("no offer: {answer}")).to_owned()
-    }
-
-    async fn accept(&self, person: &Person, offer: &str) -> crate::support::http::Answer {
-        let path = format!("/v1/credit-offers/{offer}/accept");
-        self.as_person(person, "POST", &path, Some(&json!({"userId": person.id}))).await
-    }
-
-    async fn notifications(&self, person: &Person) -> Vec<Value> {
-        let path = format!("/v1/users/{}/notifications", person.id);
-        let page = self.as_person(person, "GET", &path, None).await.expect_status(200);
-        page["items"].as_array().cloned().unwrap_or_default()
     }
 }

@@ -14,3 +14,4 @@ mod routes;
 mod simulate;
 mod streams;
 mod support;
+mod topologies;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use ecs_client::accounts::NotificationItem;
 use ecs_client::follow::{Following, Told};
-use ecs_client::{Client, Credentials};
 use ecs_domain::OfferId;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -29,11 +28,6 @@ impl TestApp {
         let offer = client.analyse(person.id).await.unwrap().offer.unwrap().offer_id;
         client.accept(offer, person.id).await.unwrap();
         offer
-    }
-
-    fn client_of(&self, person: &Person) -> Client {
-        let credentials = Credentials { internal_key: None, token: Some(person.token.clone()) };
-        Client::new(&format!("http://{}", self.platform.address()), &credentials).unwrap()
     }
 
     /// What the stream's path answers to `person`, on a connection of its own. Only its head has come.

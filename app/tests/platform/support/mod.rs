@@ -1,5 +1,7 @@
 //! What the tests of the whole platform share: a platform in a folder of its own, people to act as, and patience.
 
+pub(crate) mod deployment;
+pub(crate) mod edge;
 pub(crate) mod http;
 pub(crate) mod process;
 
@@ -10,14 +12,10 @@ use std::time::Duration;
 use ecs::platform::{Platform, SystemClock};
 use ecs::settings::{Flags, Settings, merge};
 use ecs_bus::Subject;
-use ecs_client::{Client, Credentials};
-use ecs_domain::permission::Permission;
 use ecs_domain::{Clock, Timestamp, UserId};
-use ecs_web::auth::{SecretKey, Tokens};
-use ecs_web::{Identity, Secret};
 use serde_json::{Value, json};
 
-use self::http::{Answer, Http};
+pub(crate) use self::edge::{Edge, Person};
 
 pub(crate) const SECRET: &str = "a secret of the tests, 32 bytes and more";
 pub(crate) const INTERNAL_KEY: &str = "the internal key of the tests";
@@ -42,20 +40,20 @@ impl Clock for MovableClock {
     }
 }
 
-/// A platform in this process.
+/// A platform in this process. It can be used like its edge.
 pub(crate) struct TestApp {
     pub(crate) platform: Platform,
-    pub(crate) http: Http,
-    pub(crate) clock: MovableClock,
+    pub(crate) edge: Edge,
     pub(crate) folder: tempfile::TempDir,
     settings: Settings,
 }
 
-/// Somebody with an account.
-#[derive(Clone)]
-pub(crate) struct Person {
-    pub(crate) id: UserId,
-    pub(crate) token: String,
+impl std::ops::Deref for TestApp {
+    type Target = Edge;
+
+    fn deref(&self) -> &Edge {
+        &self.edge
+    }
 }
 
 impl TestApp {
@@ -80,71 +78,32 @@ impl TestApp {
         .collect();
         let settings = Settings::from_raw(&merge(&environment, &Flags::default()).unwrap()).unwrap();
         let clock = MovableClock::default();
+        Self::over(folder, clock, settings).await
+    }
+
+    async fn over(folder: tempfile::TempDir, clock: MovableClock, settings: Settings) -> Self {
         let platform = Platform::start(&settings, Arc::new(clock.clone())).await.unwrap();
-        let http = Http::new(platform.address());
-        Self { platform, http, clock, folder, settings }
+        let edge = Edge::new(platform.address(), clock);
+        Self { platform, edge, folder, settings }
     }
 
     /// Stops in order and starts again over the same folder.
     pub(crate) async fn restart(self) -> Self {
-        let Self { platform, clock, folder, settings, .. } = self;
+        let Self { platform, edge, folder, settings } = self;
         platform.stop().await.unwrap();
-        let platform = Platform::start(&settings, Arc::new(clock.clone())).await.unwrap();
-        let http = Http::new(platform.address());
-        Self { platform, http, clock, folder, settings }
+        Self::over(folder, edge.clock, settings).await
     }
 
     /// Starts again over the same folder after something broke: what the stop then complains of is of no interest.
     pub(crate) async fn restart_after_crash(self) -> Self {
-        let Self { platform, clock, folder, settings, .. } = self;
+        let Self { platform, edge, folder, settings } = self;
         let _ = platform.stop().await;
-        let platform = Platform::start(&settings, Arc::new(clock.clone())).await.unwrap();
-        let http = Http::new(platform.address());
-        Self { platform, http, clock, folder, settings }
+        Self::over(folder, edge.clock, settings).await
     }
 
     /// Stops in order; a test that ends without is a test of nothing less.
     pub(crate) async fn stop(self) {
         self.platform.stop().await.unwrap();
-    }
-
-    /// A token that holds for an hour of the test's clock.
-    pub(crate) fn token(&self, user: UserId, permissions: &[Permission]) -> String {
-        let tokens = Tokens::new(&SecretKey::new(Secret::new(SECRET)).unwrap());
-        let identity = Identity::with(user, permissions.iter().copied());
-        tokens.issue(&identity, self.clock.now(), Duration::from_secs(3600)).unwrap()
-    }
-
-    /// A client that may do everything.
-    pub(crate) fn operator(&self) -> Client {
-        let token = self.token(UserId::new(uuid::Uuid::nil()), &Permission::ALL);
-        let credentials = Credentials { internal_key: Some(INTERNAL_KEY.to_owned()), token: Some(token) };
-        Client::new(&format!("http://{}", self.platform.address()), &credentials).unwrap()
-    }
-
-    /// Registers and logs in.
-    pub(crate) async fn person(&self, name: &str) -> Person {
-        let login = json!({"email": format!("{name}@example.com"), "password": PASSWORD});
-        let registered = self.http.post("/v1/auth/register", &[], &login).await.expect_status(201);
-        let session = self.http.post("/v1/auth/login", &[], &login).await.expect_status(200);
-        Person {
-            id: registered["id"].as_str().unwrap().parse().unwrap(),
-            token: session["access_token"].as_str().unwrap().to_owned(),
-        }
-    }
-
-    pub(crate) async fn emotion(&self, body: &Value) -> Answer {
-        self.http.post("/v1/emotions/stream", &[("x-internal-key", INTERNAL_KEY)], body).await
-    }
-
-    pub(crate) async fn as_person(
-        &self,
-        person: &Person,
-        method: &str,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Answer {
-        self.http.call(method, path, &[("authorization", &format!("Bearer {}", person.token))], body).await
     }
 
     /// Waits until nothing is pending: every accepted event has its place in the books.

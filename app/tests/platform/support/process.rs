@@ -9,10 +9,17 @@ use tokio::process::{Child, Command};
 
 use super::{DEADLINE, eventually};
 
-/// `ecs` with an environment that holds nothing of the tester's.
+/// `ecs` over a data folder, with an environment that holds nothing of the tester's.
 pub(crate) fn ecs(data: &Path, arguments: &[impl AsRef<OsStr>]) -> Command {
+    let mut command = command(arguments);
+    command.env("ECS_DATA_DIR", data);
+    command
+}
+
+/// `ecs` with nothing in its environment.
+pub(crate) fn command(arguments: &[impl AsRef<OsStr>]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ecs"));
-    command.env_clear().env("ECS_DATA_DIR", data).args(arguments).kill_on_drop(true).stdin(Stdio::null());
+    command.env_clear().args(arguments).kill_on_drop(true).stdin(Stdio::null());
     command
 }
 

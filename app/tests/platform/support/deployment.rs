@@ -1,0 +1,232 @@
+//! A platform of real processes: all roles in one or each in its own, over embedded storage or over real servers.
+
+use std::net::SocketAddr;
+use std::process::Output;
+
+use ecs::role::Role;
+use ecs_client::{Client, Credentials};
+use ecs_servers::{
+    Database, Engine, Nats, NatsOptions, Postgres, Program, Redis, RedisOptions, Template, did_not_run,
+    free_port, unavailable,
+};
+
+use super::edge::Edge;
+use super::process::{command, run};
+use super::{INTERNAL_KEY, MovableClock, SECRET, eventually};
+
+/// How a platform is cut into processes, and what it stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Topology {
+    /// One process over SQLite and the embedded bus.
+    Embedded,
+    /// One process over PostgreSQL, NATS and Redis.
+    AllInOne,
+    /// Over the same: what customers and partners reach, and what does the work.
+    SplitInTwo,
+    /// Over the same: one process per role, each of them twice.
+    RolePerProcess,
+}
+
+impl Topology {
+    /// Which roles run together, and how often.
+    fn parts(self) -> (Vec<Vec<Role>>, usize) {
+        match self {
+            Self::Embedded | Self::AllInOne => (vec![Role::ALL.to_vec()], 1),
+            Self::SplitInTwo => {
+                let edge = [
+                    Role::ApiGateway,
+                    Role::EmotionIngestion,
+                    Role::TransactionIngestion,
+                    Role::Notification,
+                ];
+                let work = Role::ALL.into_iter().filter(|role| !edge.contains(role)).collect();
+                (vec![edge.to_vec(), work], 1)
+            }
+            Self::RolePerProcess => (Role::ALL.into_iter().map(|role| vec![role]).collect(), 2),
+        }
+    }
+}
+
+/// The real servers of one deployment, with nothing else in them.
+pub(crate) struct Servers {
+    database: Database,
+    pub(crate) nats: Nats,
+    pub(crate) redis: Redis,
+}
+
+impl Servers {
+    /// `None`, loudly, where one of them can't be had.
+    pub(crate) async fn start(what: &str) -> Option<Self> {
+        for engine in [Engine::Postgres, Engine::Nats, Engine::Redis] {
+            if let Some(reason) = unavailable(engine) {
+                did_not_run(what, &reason);
+                return None;
+            }
+        }
+        let empty = Template::new("ecs_empty", async |_| Ok(()));
+        Some(Self {
+            database: Postgres::shared().await.unwrap().database(empty).await.unwrap(),
+            nats: Nats::start(NatsOptions::default()).await.unwrap(),
+            redis: Redis::start(RedisOptions::default()).await.unwrap(),
+        })
+    }
+
+    /// The settings that are enough to start a platform over these servers.
+    pub(crate) fn settings(&self) -> Vec<(String, String)> {
+        owned(&[
+            ("DATABASE_URL", self.database.url()),
+            ("NATS_URL", self.nats.url()),
+            ("REDIS_URL", self.redis.url()),
+            ("SECRET_KEY", SECRET),
+            ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY),
+        ])
+    }
+}
+
+/// A platform that runs. It can be used like its first gateway.
+pub(crate) struct Deployment {
+    processes: Vec<Process>,
+    gateways: Vec<Edge>,
+    settings: Vec<(String, String)>,
+    /// Outlive the processes.
+    servers: Option<Servers>,
+}
+
+/// One process of the platform.
+pub(crate) struct Process {
+    pub(crate) roles: Vec<Role>,
+    pub(crate) edge: Edge,
+    program: Program,
+}
+
+impl Deployment {
+    /// Starts every process and waits until all of them are ready. `None` where an engine can't be had.
+    pub(crate) async fn start(topology: Topology) -> Option<Self> {
+        let mut settings =
+            owned(&[("ECS_MODE", "testing"), ("ECS_BCRYPT_COST", "4"), ("ECS_DATABASE_CONNECTIONS", "4")]);
+        let servers = match topology {
+            Topology::Embedded => {
+                settings.extend(owned(&[("SECRET_KEY", SECRET), ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY)]));
+                None
+            }
+            _ => Some(Servers::start(&format!("{topology:?}")).await?),
+        };
+        settings.extend(servers.iter().flat_map(Servers::settings));
+        let places = places(topology);
+        let settings = [settings, services(&places)].concat();
+        let processes: Vec<Process> =
+            places.into_iter().map(|(roles, address)| Process::start(roles, address, &settings)).collect();
+        for process in &processes {
+            process.is_ready().await;
+        }
+        let is_gateway = |process: &&Process| process.roles.contains(&Role::ApiGateway);
+        let gateways = processes.iter().filter(is_gateway).map(|gateway| edge(&gateway.edge.url)).collect();
+        Some(Self { processes, gateways, settings, servers })
+    }
+
+    /// Every gateway there is.
+    pub(crate) fn gateways(&self) -> &[Edge] {
+        &self.gateways
+    }
+
+    /// The last gateway, which is another one than the first where there are two.
+    pub(crate) fn other(&self) -> &Edge {
+        self.gateways.last().unwrap()
+    }
+
+    /// The processes that run this role.
+    pub(crate) fn replicas(&self, role: Role) -> Vec<&Process> {
+        self.processes.iter().filter(|process| process.roles.contains(&role)).collect()
+    }
+
+    /// Runs a command of an operator against it, who has the settings of the platform and knows where a gateway is.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> Output {
+        let mut command = command(arguments);
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command.env("ECS_URL", &self.gateways[0].url);
+        run(command).await
+    }
+
+    /// Stops everything in order, the edge first.
+    pub(crate) async fn stop(self) {
+        for process in &self.processes {
+            process.program.terminate().await.unwrap();
+            let log = process.program.last_words();
+            assert!(log.contains("\"stopped\""), "{:?} didn't stop in order:\n{log}", process.roles);
+        }
+        drop(self.servers);
+    }
+}
+
+impl std::ops::Deref for Deployment {
+    type Target = Edge;
+
+    fn deref(&self) -> &Edge {
+        &self.gateways[0]
+    }
+}
+
+impl Process {
+    /// Starts it; it need not be ready yet.
+    pub(crate) fn start(roles: Vec<Role>, address: SocketAddr, settings: &[(String, String)]) -> Self {
+        let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+        let line = [env!("CARGO_BIN_EXE_ecs"), "serve", "--listen", &address.to_string()].map(str::to_owned);
+        let own = owned(&[("ECS_ROLES", &names.join(",")), ("ECS_LOG_FORMAT", "json")]);
+        let program = Program::start(names[0], &line, &[settings, &own].concat()).unwrap();
+        Self { roles, edge: edge(&format!("http://{address}")), program }
+    }
+
+    pub(crate) async fn is_ready(&self) {
+        let client = Client::new(&self.edge.url, &Credentials::default()).unwrap();
+        eventually(&format!("{:?} is ready", self.roles), async || {
+            assert!(self.program.is_alive(), "{:?} has ended:\n{}", self.roles, self.program.last_words());
+            client.ready().await.ok()
+        })
+        .await;
+    }
+
+    /// The end of its log.
+    pub(crate) fn log(&self) -> String {
+        self.program.last_words()
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.program.is_alive()
+    }
+
+    pub(crate) async fn kill(&self) {
+        self.program.kill().await.unwrap();
+    }
+}
+
+/// What runs where.
+fn places(topology: Topology) -> Vec<(Vec<Role>, SocketAddr)> {
+    let (parts, replicas) = topology.parts();
+    let twice = parts.into_iter().flat_map(|roles| std::iter::repeat_n(roles, replicas));
+    twice.map(|roles| (roles, free_address())).collect()
+}
+
+pub(crate) fn free_address() -> SocketAddr {
+    ([127, 0, 0, 1], free_port().unwrap()).into()
+}
+
+/// Where each role is that somebody calls; nothing when all of them are in one process.
+fn services(places: &[(Vec<Role>, SocketAddr)]) -> Vec<(String, String)> {
+    if places.len() == 1 {
+        return Vec::new();
+    }
+    let named = Role::ALL.into_iter().filter_map(|role| Some((role, role.service_setting()?)));
+    let urls = |role: Role| {
+        let there = places.iter().filter(|(roles, _)| roles.contains(&role));
+        there.map(|(_, address)| format!("http://{address}")).collect::<Vec<_>>().join(",")
+    };
+    named.map(|(role, name)| (name.to_owned(), urls(role))).collect()
+}
+
+fn edge(url: &str) -> Edge {
+    Edge::new(url.trim_start_matches("http://").parse().unwrap(), MovableClock::default())
+}
+
+pub(crate) fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}

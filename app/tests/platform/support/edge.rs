@@ -1,0 +1,120 @@
+//! A platform as it is seen from outside, whatever is behind it: what customers, partners and operators do over HTTP.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ecs_client::{Client, Credentials};
+use ecs_domain::permission::Permission;
+use ecs_domain::{Clock as _, UserId};
+use ecs_web::auth::{SecretKey, Tokens};
+use ecs_web::{Identity, Secret};
+use serde_json::{Value, json};
+
+use super::http::{Answer, Http};
+use super::{INTERNAL_KEY, MovableClock, PASSWORD, SECRET, emotion, eventually};
+
+/// One address of a platform.
+pub(crate) struct Edge {
+    pub(crate) http: Http,
+    pub(crate) url: String,
+    pub(crate) clock: MovableClock,
+}
+
+/// Somebody with an account.
+#[derive(Clone)]
+pub(crate) struct Person {
+    pub(crate) id: UserId,
+    pub(crate) token: String,
+}
+
+impl Edge {
+    pub(crate) fn new(address: SocketAddr, clock: MovableClock) -> Self {
+        Self { http: Http::new(address), url: format!("http://{address}"), clock }
+    }
+
+    /// A token that holds for an hour of the test's clock.
+    pub(crate) fn token(&self, user: UserId, permissions: &[Permission]) -> String {
+        let tokens = Tokens::new(&SecretKey::new(Secret::new(SECRET)).unwrap());
+        let identity = Identity::with(user, permissions.iter().copied());
+        tokens.issue(&identity, self.clock.now(), Duration::from_secs(3600)).unwrap()
+    }
+
+    /// A client that may do everything.
+    pub(crate) fn operator(&self) -> Client {
+        let token = self.token(UserId::new(uuid::Uuid::nil()), &Permission::ALL);
+        let credentials = Credentials { internal_key: Some(INTERNAL_KEY.to_owned()), token: Some(token) };
+        Client::new(&self.url, &credentials).unwrap()
+    }
+
+    pub(crate) fn client_of(&self, person: &Person) -> Client {
+        let credentials = Credentials { internal_key: None, token: Some(person.token.clone()) };
+        Client::new(&self.url, &credentials).unwrap()
+    }
+
+    /// Registers and logs in.
+    pub(crate) async fn person(&self, name: &str) -> Person {
+        let login = json!({"email": format!("{name}@example.com"), "password": PASSWORD});
+        let registered = self.http.post("/v1/auth/register", &[], &login).await.expect_status(201);
+        let session = self.http.post("/v1/auth/login", &[], &login).await.expect_status(200);
+        Person {
+            id: registered["id"].as_str().unwrap().parse().unwrap(),
+            token: session["access_token"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    pub(crate) async fn emotion(&self, body: &Value) -> Answer {
+        self.http.post("/v1/emotions/stream", &[("x-internal-key", INTERNAL_KEY)], body).await
+    }
+
+    pub(crate) async fn as_person(
+        &self,
+        person: &Person,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Answer {
+        self.http.call(method, path, &[("authorization", &format!("Bearer {}", person.token))], body).await
+    }
+
+    /// Ten transactions of 500 and as many calm, positive emotions.
+    pub(crate) async fn live_well(&self, person: &Person) {
+        for n in 0..10 {
+            let body = json!({"userId": person.id, "amount": 500.00, "transactionId": format!("t{n}")});
+            self.as_person(person, "POST", "/v1/transactions", Some(&body)).await.expect_status(202);
+            let body = emotion(person.id, self.clock.now(), &format!("e{n}"), (0.85, 0.4, 0.1));
+            self.emotion(&body).await.expect_status(202);
+        }
+    }
+
+    pub(crate) async fn analyse(&self, person: &Person) -> Value {
+        let path = format!("/v1/users/{}/credit-analysis", person.id);
+        self.as_person(person, "POST", &path, None).await.expect_status(200)
+    }
+
+    pub(crate) async fn offer(&self, person: &Person) -> String {
+        let answer = self.analyse(person).await;
+        answer["offer"]["offer_id"].as_str().unwrap_or_else(|| panic!("no offer: {answer}")).to_owned()
+    }
+
+    pub(crate) async fn accept(&self, person: &Person, offer: &str) -> Answer {
+        let path = format!("/v1/credit-offers/{offer}/accept");
+        self.as_person(person, "POST", &path, Some(&json!({"userId": person.id}))).await
+    }
+
+    pub(crate) async fn notifications(&self, person: &Person) -> Vec<Value> {
+        let path = format!("/v1/users/{}/notifications", person.id);
+        let page = self.as_person(person, "GET", &path, None).await.expect_status(200);
+        page["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// What the books say once nothing is pending: every accepted event has its place in them.
+    pub(crate) async fn settled_books(&self) -> Value {
+        let operator = self.operator();
+        eventually("every event is settled", async || {
+            let books = operator.books().await.unwrap();
+            let open = ["/emotions/pending", "/transactions/pending", "/offers/pending", "/offers/outbox"];
+            open.iter().all(|at| books.pointer(at) == Some(&json!(0))).then_some(books)
+        })
+        .await
+    }
+}
