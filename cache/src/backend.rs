@@ -5,29 +5,46 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-/// A place for bytes that may forget any of them at any time.
+/// A place for generations and entries that may forget any of them at any time.
 ///
 /// Forgetting is always allowed: early eviction costs time and never an answer. What a backend MUST do:
 /// - **Never invent.** A key yields bytes that were put under that very key, whole, or nothing.
 /// - **Expire.** Bytes MUST NOT be found once their time to live is over.
-/// - **Decide once.** [`Backend::put_if_absent`] MUST be atomic: of many concurrent calls for a key that holds nothing, one
-///   wins, and every one of them returns the winner's bytes.
-/// - **See removals.** After [`Backend::remove`] returned `Ok`, a read that begins later MUST NOT find bytes that were
-///   there before it, on any process that shares the backend.
+/// - **Decide once.** [`Backend::begin_generation`] MUST be atomic: of many concurrent calls for a scope without a
+///   generation, one wins, and every one of them returns the winner's bytes.
+/// - **See ends.** After [`Backend::end_generations`] returned `Ok`, a look that begins later MUST NOT find those
+///   generations, on any process that shares the backend. After it failed, the process that called it MUST NOT find them
+///   either: looks fail until the end has got through, and the backend sees to that by itself.
 /// - **Fail, don't hang.** An unreachable backend MUST answer with an error within a bounded time of its own.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
-    /// The bytes under `key`, if they are still there.
-    async fn get(&self, key: &str) -> Result<Option<Bytes>, BackendError>;
+    /// One look at a scope's generation and at an entry within the scope.
+    async fn find(&self, generation_key: &str, key: &str) -> Result<Found, BackendError>;
 
-    /// Puts bytes under `key` for at most `ttl`, in place of what was there.
-    async fn put(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), BackendError>;
+    /// Puts a generation under its key for at most `ttl` unless the key holds one. Returns what the key holds now.
+    async fn begin_generation(
+        &self,
+        generation_key: &str,
+        offered: Bytes,
+        ttl: Duration,
+    ) -> Result<Bytes, BackendError>;
 
-    /// Puts bytes under `key` for at most `ttl` unless it holds some. Returns what `key` holds now.
-    async fn put_if_absent(&self, key: &str, value: Bytes, ttl: Duration) -> Result<Bytes, BackendError>;
+    /// Puts an entry under `key` for at most `ttl`, in place of what was there. An entry begins with the bytes of the
+    /// generation that it belongs to.
+    async fn put(&self, key: &str, entry: Bytes, ttl: Duration) -> Result<(), BackendError>;
 
-    /// Forgets what is under each of `keys`.
-    async fn remove(&self, keys: &[String]) -> Result<(), BackendError>;
+    /// Forgets the generation under each of these keys.
+    async fn end_generations(&self, generation_keys: &[String]) -> Result<(), BackendError>;
+}
+
+/// What a look found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The scope's generation now.
+    pub generation: Option<Bytes>,
+    /// What is under the entry's key. It counts only when it begins with the generation. Because nothing else counts, a
+    /// nearer level may give an entry that it has seen earlier, as long as that one does.
+    pub entry: Option<Bytes>,
 }
 
 /// The backend can't be reached or doesn't answer in time. The text never quotes a value.

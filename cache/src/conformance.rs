@@ -130,8 +130,10 @@ pub async fn an_evicted_generation_brings_nothing_back(kind: Kind, user: UserId)
     let loads = AtomicU32::new(0);
     read(&kind.cache, key(user, "one"), &loads).await;
     if let Some(backend) = &kind.backend {
-        backend.remove(&[Scope::User(user).generation_key()]).await.expect("the backend answers");
-        let entry = backend.get(&key(user, "one").to_string()).await.expect("the backend answers");
+        let generation = Scope::User(user).generation_key();
+        backend.end_generations(std::slice::from_ref(&generation)).await.expect("the backend answers");
+        let place = key(user, "one").to_string();
+        let entry = backend.find(&generation, &place).await.expect("the backend answers").entry;
         assert!(entry.is_some(), "the entry itself is still there, or this test shows nothing");
     }
     assert_eq!(read(&kind.cache, key(user, "one"), &loads).await, 2);

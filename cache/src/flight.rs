@@ -1,15 +1,25 @@
 //! Single flight: of many callers who want the same value, one loads and the others wait for it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 /// The loads that are under way, by name.
 #[derive(Clone, Default)]
 pub(crate) struct Flights {
-    under_way: Arc<Mutex<HashMap<String, watch::Receiver<Landing>>>>,
+    shared: Arc<Airport>,
+}
+
+#[derive(Default)]
+struct Airport {
+    under_way: Mutex<HashMap<String, watch::Receiver<Landing>>>,
+    /// How many flights have ended.
+    landed: AtomicU64,
 }
 
 /// How a load ended, as its waiters learn it.
@@ -36,8 +46,20 @@ pub(crate) enum Part {
 /// The right to load. Dropped without [`Lead::land`], say by a cancelled request, it sets its waiters free to try anew.
 pub(crate) struct Lead {
     name: String,
+    /// Whether nobody can join any more: the name is free for the next flight.
+    closed: bool,
     flights: Flights,
     sender: watch::Sender<Landing>,
+}
+
+/// What a landing holds for a follower.
+pub(crate) enum Shared<T> {
+    /// The value.
+    Value(T),
+    /// No value that could be shared.
+    Nothing,
+    /// The loader went away before it knew.
+    TryAgain,
 }
 
 /// The wait for another's load.
@@ -52,16 +74,27 @@ impl Flights {
         }
         let (sender, receiver) = watch::channel(Landing::Pending);
         under_way.insert(name.clone(), receiver);
-        Part::Lead(Lead { name, flights: self.clone(), sender })
+        Part::Lead(Lead { name, closed: false, flights: self.clone(), sender })
+    }
+
+    /// How many flights have ended so far. While this stays the same, nobody can have loaded what wasn't found.
+    pub(crate) fn landed(&self) -> u64 {
+        self.shared.landed.load(Ordering::Acquire)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, watch::Receiver<Landing>>> {
         // The map is whole after every statement, so a panic elsewhere can't have left it half changed.
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Lead {
+    /// Lets nobody join from now on. Who comes later starts or joins another flight of this name.
+    pub(crate) fn close(&mut self) {
+        self.flights.lock().remove(&self.name);
+        self.closed = true;
+    }
+
     /// Tells the waiters how it ended.
     pub(crate) fn land(self, landing: Landing) {
         self.sender.send_replace(landing);
@@ -70,7 +103,34 @@ impl Lead {
 
 impl Drop for Lead {
     fn drop(&mut self) {
-        self.flights.lock().remove(&self.name);
+        // Counted before the name is free: who leads the next flight of this name sees that one has landed.
+        self.flights.shared.landed.fetch_add(1, Ordering::AcqRel);
+        if !self.closed {
+            self.flights.lock().remove(&self.name);
+        }
+    }
+}
+
+impl Landing {
+    /// What a load came to. `key` names the value where it can't be cached.
+    pub(crate) fn of<T: Serialize, E>(result: &Result<T, E>, key: &str) -> Self {
+        let Ok(value) = result else { return Self::Failed };
+        match serde_json::to_vec(value) {
+            Ok(bytes) => Self::Loaded(Bytes::from(bytes)),
+            Err(error) => {
+                tracing::debug!(%error, key, "a value can't be cached");
+                Self::Failed
+            }
+        }
+    }
+
+    /// What is in it for a follower.
+    pub(crate) fn shared<T: DeserializeOwned>(self) -> Shared<T> {
+        match self {
+            Self::Loaded(bytes) => serde_json::from_slice(&bytes).map_or(Shared::Nothing, Shared::Value),
+            Self::Failed => Shared::Nothing,
+            Self::Pending | Self::Abandoned => Shared::TryAgain,
+        }
     }
 }
 

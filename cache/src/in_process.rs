@@ -8,7 +8,7 @@ use moka::future::Cache as Moka;
 use moka::ops::compute::Op;
 use tokio::time::Instant;
 
-use crate::{Backend, BackendError};
+use crate::{Backend, BackendError, Found};
 
 /// What an entry costs beside its key and value: the map's slot, the policy's counters, the reference counts.
 const OVERHEAD_BYTES: usize = 160;
@@ -27,8 +27,8 @@ impl Default for Options {
     }
 }
 
-/// The map, with an entry's own end of life.
-pub(crate) struct InProcess {
+/// A backend in this process's memory: a map in which every entry has its own end of life.
+pub struct InProcess {
     entries: Moka<String, Entry>,
 }
 
@@ -71,13 +71,25 @@ impl moka::Expiry<String, Entry> for TimeToLive {
 }
 
 impl InProcess {
-    pub(crate) fn new(options: Options) -> Self {
+    /// An empty one.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
         let entries = Moka::builder()
             .max_capacity(options.max_bytes)
             .weigher(|key: &String, entry: &Entry| weight(key, &entry.value))
             .expire_after(TimeToLive)
             .build();
         Self { entries }
+    }
+
+    /// The bytes under `key`, if they are still there.
+    pub async fn get(&self, key: &str) -> Option<Bytes> {
+        self.entries.get(key).await.filter(Entry::is_alive).map(|entry| entry.value)
+    }
+
+    /// Puts bytes under `key` for at most `ttl`, in place of what was there.
+    pub async fn insert(&self, key: &str, value: Bytes, ttl: Duration) {
+        self.entries.insert(key.to_owned(), Entry::new(value, ttl)).await;
     }
 
     /// Lets moka do its overdue housekeeping, and tells how many bytes are held after it.
@@ -94,29 +106,34 @@ fn weight(key: &str, value: &Bytes) -> u32 {
 
 #[async_trait]
 impl Backend for InProcess {
-    async fn get(&self, key: &str) -> Result<Option<Bytes>, BackendError> {
-        Ok(self.entries.get(key).await.filter(Entry::is_alive).map(|entry| entry.value))
+    async fn find(&self, generation_key: &str, key: &str) -> Result<Found, BackendError> {
+        Ok(Found { generation: self.get(generation_key).await, entry: self.get(key).await })
     }
 
-    async fn put(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), BackendError> {
-        self.entries.insert(key.to_owned(), Entry::new(value, ttl)).await;
+    async fn put(&self, key: &str, entry: Bytes, ttl: Duration) -> Result<(), BackendError> {
+        self.insert(key, entry, ttl).await;
         Ok(())
     }
 
-    async fn put_if_absent(&self, key: &str, value: Bytes, ttl: Duration) -> Result<Bytes, BackendError> {
-        let offered = Entry::new(value.clone(), ttl);
+    async fn begin_generation(
+        &self,
+        generation_key: &str,
+        offered: Bytes,
+        ttl: Duration,
+    ) -> Result<Bytes, BackendError> {
+        let new = Entry::new(offered.clone(), ttl);
         let decide = |current: Option<moka::Entry<String, Entry>>| async move {
             match current {
                 Some(entry) if entry.value().is_alive() => Op::Nop,
-                Some(_) | None => Op::Put(offered),
+                Some(_) | None => Op::Put(new),
             }
         };
-        let result = self.entries.entry_by_ref(key).and_compute_with(decide).await;
-        Ok(result.into_entry().map_or(value, |entry| entry.into_value().value))
+        let result = self.entries.entry_by_ref(generation_key).and_compute_with(decide).await;
+        Ok(result.into_entry().map_or(offered, |entry| entry.into_value().value))
     }
 
-    async fn remove(&self, keys: &[String]) -> Result<(), BackendError> {
-        for key in keys {
+    async fn end_generations(&self, generation_keys: &[String]) -> Result<(), BackendError> {
+        for key in generation_keys {
             self.entries.invalidate(key).await;
         }
         Ok(())

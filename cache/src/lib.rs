@@ -11,7 +11,10 @@
 //!   could bring dead entries back to life; a random generation can't.
 //! - Concurrent loads of one key within one generation are one load. Who comes after an invalidation never joins a load
 //!   that began before it.
+//! - While the backend is away no generation is known, so nobody may join a load that is under way. Callers wait for the
+//!   *next* one instead, which began after each of them came: a key is loaded by one at a time, however many ask.
 
+mod away;
 mod backend;
 mod cache;
 #[cfg(any(test, feature = "conformance"))]
@@ -19,8 +22,9 @@ pub mod conformance;
 mod flight;
 mod in_process;
 mod key;
+mod place;
 
-pub use backend::{Backend, BackendError};
-pub use cache::Cache;
-pub use in_process::Options;
+pub use backend::{Backend, BackendError, Found};
+pub use cache::{Cache, Lookup};
+pub use in_process::{InProcess, Options};
 pub use key::{Key, Scope};

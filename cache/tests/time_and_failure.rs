@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use ecs_cache::{Backend, BackendError, Cache, Key, Options, Scope};
+use ecs_cache::{Backend, BackendError, Cache, Found, Key, Options, Scope};
 use ecs_domain::UserId;
 use tokio::sync::{Barrier, Notify};
 use uuid::Uuid;
@@ -42,16 +42,16 @@ fn down<T>() -> Result<T, BackendError> {
 
 #[async_trait]
 impl Backend for Down {
-    async fn get(&self, _: &str) -> Result<Option<Bytes>, BackendError> {
+    async fn find(&self, _: &str, _: &str) -> Result<Found, BackendError> {
         down()
     }
     async fn put(&self, _: &str, _: Bytes, _: Duration) -> Result<(), BackendError> {
         down()
     }
-    async fn put_if_absent(&self, _: &str, _: Bytes, _: Duration) -> Result<Bytes, BackendError> {
+    async fn begin_generation(&self, _: &str, _: Bytes, _: Duration) -> Result<Bytes, BackendError> {
         down()
     }
-    async fn remove(&self, _: &[String]) -> Result<(), BackendError> {
+    async fn end_generations(&self, _: &[String]) -> Result<(), BackendError> {
         down()
     }
 }
@@ -69,16 +69,17 @@ struct GenerationsOnly;
 
 #[async_trait]
 impl Backend for GenerationsOnly {
-    async fn get(&self, key: &str) -> Result<Option<Bytes>, BackendError> {
-        if key.ends_with(":generation") { Ok(Some(Bytes::from_static(b"0123456789abcdef"))) } else { down() }
+    async fn find(&self, _: &str, _: &str) -> Result<Found, BackendError> {
+        Ok(Found { generation: Some(Bytes::from_static(b"0123456789abcdef")), entry: None })
     }
+
     async fn put(&self, _: &str, _: Bytes, _: Duration) -> Result<(), BackendError> {
         down()
     }
-    async fn put_if_absent(&self, _: &str, value: Bytes, _: Duration) -> Result<Bytes, BackendError> {
+    async fn begin_generation(&self, _: &str, value: Bytes, _: Duration) -> Result<Bytes, BackendError> {
         Ok(value)
     }
-    async fn remove(&self, _: &[String]) -> Result<(), BackendError> {
+    async fn end_generations(&self, _: &[String]) -> Result<(), BackendError> {
         Ok(())
     }
 }

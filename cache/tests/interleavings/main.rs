@@ -114,6 +114,37 @@ fn a_load_that_fails_is_its_callers_alone() {
     );
 }
 
+#[test]
+fn while_the_backend_is_away_a_key_is_loaded_by_one_at_a_time_and_every_answer_is_fresh() {
+    let check = |world: &World| {
+        world.fresh()?;
+        world.at_most_at_once(1)?;
+        world.answered(3)
+    };
+    let start = || {
+        World::new(Fault::Away).with(3, |world, number| match number {
+            2 => world.writer_who_reads(),
+            _ => world.reader(),
+        })
+    };
+    passes(few(3), start, check);
+}
+
+#[test]
+fn a_backend_that_comes_back_meanwhile_brings_nothing_stale() {
+    let check = |world: &World| {
+        world.fresh()?;
+        world.answered(3)
+    };
+    let start = || {
+        World::new(Fault::AwayAtFirst).with(3, |world, number| match number {
+            2 => world.writer_who_reads(),
+            _ => world.reader(),
+        })
+    };
+    passes(few(2), start, check);
+}
+
 /// The planted faults: each is found, by the check that is there for it.
 #[test]
 fn the_checks_find_what_they_are_there_for() {
@@ -125,7 +156,8 @@ fn the_checks_find_what_they_are_there_for() {
     let and_a_writer = |fault| move || readers_and_a_writer(fault);
     finds(and_a_writer(Fault::GenerationsAreCounted), World::fresh, "a read began when 2 was the least");
     finds(and_a_writer(Fault::RemovesLate), World::fresh, "a read began when 2 was the least");
-    finds(readers(Fault::PutIfAbsentInTwoSteps), |world| world.at_most_at_once(1), "2 loads ran at once");
+    finds(readers(Fault::BeginsInTwoSteps), |world| world.at_most_at_once(1), "2 loads ran at once");
     finds(readers(Fault::NeverFinds), |world| world.loaded(1), "there were 3 loads, not 1");
+    finds(readers(Fault::Away), |world| world.loaded(1), "there were 3 loads, not 1");
     finds(readers(Fault::FirstLoadFails), |world| world.answered(3), "2 reads were answered");
 }

@@ -1,13 +1,13 @@
 //! What the interleaved tasks share: the cache over a backend of single steps, and the truth that the cache is a copy of.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use ecs_cache::{Backend, BackendError, Cache, Key, Scope};
+use ecs_cache::{Backend, BackendError, Cache, Found, Key, Scope};
 use ecs_domain::UserId;
 use uuid::Uuid;
 
@@ -27,9 +27,13 @@ pub(crate) enum Fault {
     /// A removal returns before it happened.
     RemovesLate,
     /// Looking and putting are not one.
-    PutIfAbsentInTwoSteps,
+    BeginsInTwoSteps,
     /// Nothing is ever found but generations.
     NeverFinds,
+    /// The backend is away, which a cache has to bear.
+    Away,
+    /// The first look fails, likewise.
+    AwayAtFirst,
 }
 
 /// What a run leaves behind. Clones share everything.
@@ -57,7 +61,7 @@ fn key() -> Key {
 
 impl World {
     pub(crate) fn new(fault: Fault) -> Self {
-        let backend = Arc::new(Steps { entries: Mutex::default(), removed: Mutex::default(), fault });
+        let backend = Arc::new(Steps::new(fault));
         Self(Arc::new(Inner {
             cache: Cache::over(Arc::clone(&backend) as Arc<dyn Backend>),
             backend,
@@ -103,7 +107,7 @@ impl World {
         let world = self.clone();
         Task::new(async move {
             for key in [key().scope.generation_key(), key().to_string()] {
-                world.0.backend.remove(&[key]).await.unwrap();
+                world.0.backend.evict(&key).await;
             }
         })
     }
@@ -193,18 +197,41 @@ struct Steps {
     entries: Mutex<HashMap<String, Bytes>>,
     /// Removals that are late.
     removed: Mutex<Vec<String>>,
+    /// Whether somebody has looked.
+    found: AtomicBool,
     fault: Fault,
+}
+
+impl Steps {
+    fn new(fault: Fault) -> Self {
+        Self { entries: Mutex::default(), removed: Mutex::default(), found: AtomicBool::new(false), fault }
+    }
+
+    async fn evict(&self, key: &str) {
+        turn().await;
+        self.entries.lock().unwrap().remove(key);
+    }
 }
 
 #[async_trait]
 impl Backend for Steps {
-    async fn get(&self, key: &str) -> Result<Option<Bytes>, BackendError> {
+    async fn find(&self, generation_key: &str, key: &str) -> Result<Found, BackendError> {
         turn().await;
-        let hidden = self.fault == Fault::NeverFinds && !key.ends_with(":generation");
-        let found = self.entries.lock().unwrap().get(key).cloned().filter(|_| !hidden);
+        let away = match self.fault {
+            Fault::Away => true,
+            Fault::AwayAtFirst => !self.found.swap(true, Ordering::SeqCst),
+            _ => false,
+        };
+        if away {
+            return Err(BackendError("away".to_owned()));
+        }
+        let generation = self.entries.lock().unwrap().get(generation_key).cloned();
+        turn().await;
+        let hidden = self.fault == Fault::NeverFinds;
+        let entry = self.entries.lock().unwrap().get(key).cloned().filter(|_| !hidden);
         // The answer takes its time, too: what was found may be overtaken before its reader goes on.
         turn().await;
-        Ok(found)
+        Ok(Found { generation, entry })
     }
 
     async fn put(&self, key: &str, value: Bytes, _: Duration) -> Result<(), BackendError> {
@@ -216,13 +243,13 @@ impl Backend for Steps {
         Ok(())
     }
 
-    async fn put_if_absent(&self, key: &str, value: Bytes, _: Duration) -> Result<Bytes, BackendError> {
+    async fn begin_generation(&self, key: &str, value: Bytes, _: Duration) -> Result<Bytes, BackendError> {
         turn().await;
         let value = match self.fault {
             Fault::GenerationsAreCounted => Bytes::from_static(b"0000000000000001"),
             _ => value,
         };
-        if self.fault == Fault::PutIfAbsentInTwoSteps {
+        if self.fault == Fault::BeginsInTwoSteps {
             let found = self.entries.lock().unwrap().get(key).cloned();
             turn().await;
             let value = found.unwrap_or(value);
@@ -232,7 +259,7 @@ impl Backend for Steps {
         Ok(self.entries.lock().unwrap().entry(key.to_owned()).or_insert(value).clone())
     }
 
-    async fn remove(&self, keys: &[String]) -> Result<(), BackendError> {
+    async fn end_generations(&self, keys: &[String]) -> Result<(), BackendError> {
         turn().await;
         if self.fault == Fault::RemovesLate {
             self.removed.lock().unwrap().extend_from_slice(keys);

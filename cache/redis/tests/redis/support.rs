@@ -1,0 +1,125 @@
+//! A process of the platform as far as the cache is concerned, and the truth that it is a copy of.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use ecs_cache::{Backend, Cache, Key, Scope};
+use ecs_cache_redis::{Options, RedisBackend};
+use ecs_domain::UserId;
+use ecs_metrics::Metrics;
+use ecs_servers::{Engine, Redis, RedisOptions};
+use uuid::Uuid;
+
+/// Long enough that nothing expires on its own.
+pub(crate) const LONG: Duration = Duration::from_secs(3600);
+
+/// How long a test waits for what happens soon.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Whether there is a Redis here; said aloud if not.
+pub(crate) fn runs() -> bool {
+    match ecs_servers::unavailable(Engine::Redis) {
+        Some(reason) => {
+            ecs_servers::did_not_run("a test of the cache over Redis", &reason);
+            false
+        }
+        None => true,
+    }
+}
+
+/// A server that keeps its keys over a restart.
+pub(crate) async fn durable() -> Redis {
+    Redis::start(RedisOptions { append_only: true, settings: Vec::new() }).await.unwrap()
+}
+
+/// What is true of some users: a number each.
+#[derive(Default)]
+pub(crate) struct Truth {
+    pub(crate) value: AtomicU64,
+    pub(crate) loads: AtomicU64,
+}
+
+impl Truth {
+    pub(crate) fn change(&self) -> u64 {
+        self.value.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    pub(crate) fn loads(&self) -> u64 {
+        self.loads.load(Ordering::SeqCst)
+    }
+}
+
+/// A process: a cache of its own, over a backend of its own.
+pub(crate) struct Process {
+    pub(crate) cache: Cache,
+    pub(crate) backend: Arc<RedisBackend>,
+    pub(crate) metrics: Metrics,
+}
+
+impl Process {
+    /// One that has found Redis.
+    pub(crate) async fn over(url: &str) -> Self {
+        let process = Self::starting(options(url));
+        process.connected().await;
+        process
+    }
+
+    /// One that has just started.
+    pub(crate) fn starting(options: Options) -> Self {
+        let metrics = options.metrics.clone();
+        let backend = Arc::new(RedisBackend::open(options).unwrap());
+        Self { cache: Cache::over(Arc::clone(&backend) as Arc<dyn Backend>), backend, metrics }
+    }
+
+    pub(crate) async fn connected(&self) {
+        eventually("connected", || self.backend.is_connected()).await;
+    }
+
+    pub(crate) async fn read(&self, key: Key, truth: &Truth) -> u64 {
+        let load = || async {
+            truth.loads.fetch_add(1, Ordering::SeqCst);
+            Ok::<_, Infallible>(truth.value.load(Ordering::SeqCst))
+        };
+        let Ok(value) = self.cache.get_or_load(key, LONG, load).await;
+        value
+    }
+}
+
+/// With a breaker that opens as ever, and not for long.
+pub(crate) fn options(url: &str) -> Options {
+    let breaker = ecs_breaker::Options { open_for: Duration::from_millis(200), ..Default::default() };
+    Options { breaker, ..Options::new(url) }
+}
+
+pub(crate) fn user(number: u128) -> Scope {
+    Scope::User(UserId::new(Uuid::from_u128(number)))
+}
+
+pub(crate) fn key(number: u128) -> Key {
+    Key { scope: user(number), name: "features" }
+}
+
+/// Polls until it holds.
+pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "not {what} in time");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Reads until it is answered from the cache.
+pub(crate) async fn cached(process: &Process, key: Key, truth: &Truth) {
+    let begun = Instant::now();
+    loop {
+        let before = truth.loads();
+        process.read(key, truth).await;
+        if truth.loads() == before {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "nothing is cached in time");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
