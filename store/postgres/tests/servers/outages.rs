@@ -8,6 +8,7 @@ use ecs_servers::{Postgres, PostgresOptions, Proxy};
 use ecs_store::{Consents, Maintenance, Notifications, Outbox, StoreError, Users};
 use ecs_store_conformance::fixtures::{new_user, now, register, user};
 use ecs_store_postgres::PostgresStore;
+use futures::future::join_all;
 
 use crate::customers::{Customers, notification, until};
 use crate::{can_run, options, support};
@@ -82,9 +83,12 @@ async fn a_primary_that_turns_read_only_is_left() {
     }
     let server = Postgres::start(PostgresOptions::default()).await.unwrap();
     let store = PostgresStore::open(options(server.url("postgres"))).await.unwrap();
-    register(&store, [1]).await;
+    // At once, so that there are several connections.
+    let all =
+        (1..=8).map(|number| store.register(new_user(number, &format!("user{number}@example.com")), None));
+    join_all(all).await.into_iter().for_each(|made| drop(made.unwrap()));
     server.set("default_transaction_read_only", "on").await.unwrap();
-    let mut number = 1;
+    let mut number = 8;
     until("writes are refused", async || {
         number += 1;
         let new = new_user(number, &format!("user{number}@example.com"));
