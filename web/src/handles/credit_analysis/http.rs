@@ -92,7 +92,7 @@ impl CreditAnalysis for HttpCreditAnalysis {
 fn lost(lost: Lost) -> HandleError {
     match lost {
         Lost::Open { retry_after } => HandleError::Unavailable { role: ROLE, retry_after },
-        Lost::Unreachable | Lost::Broken | Lost::Sender => {
+        Lost::Unreachable | Lost::Broken | Lost::Sender | Lost::Full => {
             HandleError::Unavailable { role: ROLE, retry_after: RETRY }
         }
         Lost::Late => HandleError::Timeout { role: ROLE },

@@ -7,6 +7,7 @@ use ecs_breaker::Permit;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::payload::Payload;
 use super::replicas::{Chosen, Replica};
@@ -16,6 +17,8 @@ use crate::{RequestContext, deadline};
 /// A replica that is given less than this and doesn't make it isn't held to be ill: the time was used up elsewhere,
 /// or the client asked for an answer in no time.
 const FAIR: Duration = Duration::from_secs(1);
+/// A call that has more time than this is one whose answer takes long by its nature.
+const LONG: Duration = Duration::from_secs(60);
 
 /// A request to a role, as it may be sent several times.
 pub(in crate::handles) struct Call {
@@ -58,6 +61,8 @@ pub(in crate::handles) enum Lost {
     Late,
     /// The client broke its own body off.
     Sender,
+    /// The call was not made: too many wait for this role's answers.
+    Full,
 }
 
 impl Call {
@@ -87,22 +92,23 @@ impl Remote {
     ) -> Result<Response<Incoming>, Lost> {
         let Chosen { replica, permit, .. } = chosen;
         let request = call.request(replica, time).ok_or(Lost::Broken)?;
-        match tokio::time::timeout(time, self.0.client.request(request)).await {
+        let waiting = Waiting::new(permit, (time <= LONG).then_some(self.0.patience));
+        let answer = tokio::time::timeout(time, self.0.client.request(request)).await;
+        let permit = waiting.over();
+        match answer {
             Ok(Ok(response)) => {
                 settle(permit, (call.verdict)(response.status()));
                 Ok(response)
             }
             Ok(Err(_)) if call.payload.broke_off() => Err(Lost::Sender),
             Ok(Err(error)) => {
-                permit.failed();
+                settle(permit, Verdict::Ill);
                 let (role, replica) = (self.role(), replica.address.as_str());
                 tracing::warn!(role, replica, %error, "a call to another role failed");
                 Err(if error.is_connect() { Lost::Unreachable } else { Lost::Broken })
             }
             Err(_) => {
-                if time >= FAIR {
-                    permit.failed();
-                }
+                settle(permit, if time >= FAIR { Verdict::Ill } else { Verdict::Busy });
                 tracing::warn!(role = self.role(), "a call to another role took too long");
                 Err(Lost::Late)
             }
@@ -110,7 +116,35 @@ impl Remote {
     }
 }
 
-fn settle(permit: Permit, verdict: Verdict) {
+/// A call that waits for its answer. When it is dropped, its client has given up.
+struct Waiting {
+    permit: Option<Permit>,
+    since: Instant,
+    patience: Option<Duration>,
+}
+
+impl Waiting {
+    fn new(permit: Permit, patience: Option<Duration>) -> Self {
+        Self { permit: Some(permit), since: Instant::now(), patience }
+    }
+
+    /// There is an answer, or there will be none.
+    fn over(mut self) -> Option<Permit> {
+        self.permit.take()
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let Some(permit) = self.permit.take() else { return };
+        if self.patience.is_some_and(|patience| self.since.elapsed() >= patience) {
+            permit.failed();
+        }
+    }
+}
+
+fn settle(permit: Option<Permit>, verdict: Verdict) {
+    let Some(permit) = permit else { return };
     match verdict {
         Verdict::Well => permit.succeeded(),
         Verdict::Ill => permit.failed(),

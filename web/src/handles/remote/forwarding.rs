@@ -102,6 +102,7 @@ impl Remote {
             Lost::Open { retry_after } => Problem::unavailable(self.role(), retry_after),
             Lost::Unreachable | Lost::Broken => Problem::unavailable(self.role(), RETRY),
             Lost::Late => Problem::timeout(),
+            Lost::Full => Problem::overloaded(RETRY),
             Lost::Sender => Problem::malformed("the body broke off"),
         }
     }

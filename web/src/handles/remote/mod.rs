@@ -36,6 +36,7 @@ pub(super) use self::payload::Payload;
 use self::address::Address;
 use self::budget::RetryBudget;
 use self::replicas::Replicas;
+use crate::shedding::Places;
 
 /// How a role elsewhere is called.
 #[derive(Debug, Clone)]
@@ -47,6 +48,12 @@ pub struct RemoteOptions {
     /// How long a connection is kept that nobody uses. It is shorter than the grace in which a stopping server still
     /// takes requests, so that none is sent into a connection that is about to close; see [`crate::server`].
     pub idle: Duration,
+    /// After how long a client that gives up waiting says something about the replica. Without that, one that hangs
+    /// would never be found out by clients that are less patient than this process.
+    pub patience: Duration,
+    /// How many calls may wait for answers at once. It is less than what the listener takes, so that a role that hangs
+    /// leaves room for the others.
+    pub max_in_flight: usize,
     /// Shows the breakers.
     pub metrics: Metrics,
     /// Is cancelled when this process ends its streams: those that come from the role are ended with a last event.
@@ -61,6 +68,8 @@ impl RemoteOptions {
             breaker: ecs_breaker::Options::default(),
             connect_timeout: Duration::from_secs(1),
             idle: Duration::from_secs(4),
+            patience: Duration::from_secs(5),
+            max_in_flight: 1_024,
             metrics,
             stopping,
         }
@@ -76,6 +85,8 @@ struct Shared {
     client: Client<HttpConnector, Body>,
     replicas: Replicas,
     budget: RetryBudget,
+    places: Places,
+    patience: Duration,
     stopping: CancellationToken,
 }
 
@@ -97,8 +108,15 @@ impl Remote {
             .pool_idle_timeout(options.idle)
             .build(connector);
         let replicas = Replicas::new(role, addresses?, options.breaker, &options.metrics)?;
-        let (budget, stopping) = (RetryBudget::default(), options.stopping);
-        Ok(Self(Arc::new(Shared { role, client, replicas, budget, stopping })))
+        Ok(Self(Arc::new(Shared {
+            role,
+            client,
+            replicas,
+            budget: RetryBudget::default(),
+            places: Places::new(options.max_in_flight),
+            patience: options.patience,
+            stopping: options.stopping,
+        })))
     }
 
     /// The role's name.

@@ -21,6 +21,7 @@ impl Remote {
         if left() < LEAST {
             return Err(Lost::Late);
         }
+        let _place = self.0.places.take().ok_or(Lost::Full)?;
         self.0.budget.called();
         let chosen = self.0.replicas.choose(None).map_err(Lost::from)?;
         let first = chosen.index;
@@ -48,7 +49,7 @@ fn may_repeat(call: &Call, lost: Lost) -> bool {
     let harmless = match lost {
         Lost::Unreachable => true,
         Lost::Broken | Lost::Late => call.repeatable,
-        Lost::Open { .. } | Lost::Sender => false,
+        Lost::Open { .. } | Lost::Sender | Lost::Full => false,
     };
     harmless && call.payload.body().is_some()
 }

@@ -128,6 +128,43 @@ async fn second_attempts_have_a_budget() {
     assert!((110..=120).contains(&calls), "a tenth and a few more, {calls}");
 }
 
+#[tokio::test]
+async fn a_replica_that_hangs_is_found_out_by_clients_that_give_up() {
+    let role = rude(None).await;
+    let mut options = RemoteOptions::new(Metrics::new(), CancellationToken::new());
+    options.patience = Duration::from_millis(20);
+    let edge = edge(Upstream::over_http(Remote::new("role", &[role.url()], options).unwrap()));
+    let give_up = async |after: Duration| {
+        let waiting = send(&edge, request(Method::GET));
+        assert!(tokio::time::timeout(after, waiting).await.is_err(), "it hangs");
+    };
+    for _ in 0..6 {
+        give_up(Duration::from_millis(1)).await;
+    }
+    for _ in 0..5 {
+        give_up(Duration::from_millis(40)).await;
+    }
+    assert_eq!(send(&edge, request(Method::GET)).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn a_role_that_hangs_takes_only_so_many_places() {
+    let role = rude(None).await;
+    let mut options = RemoteOptions::new(Metrics::new(), CancellationToken::new());
+    options.max_in_flight = 1;
+    let edge = edge(Upstream::over_http(Remote::new("role", &[role.url()], options).unwrap()));
+    let hanging = send(&edge, request(Method::GET));
+    let next = async {
+        while role.connections() == 0 {
+            tokio::task::yield_now().await;
+        }
+        send(&edge, request(Method::GET)).await
+    };
+    let response = tokio::select! { _ = hanging => panic!("it hangs"), response = next => response };
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(text(response).await.contains("urn:ecs:problem:overloaded"));
+}
+
 #[test]
 fn a_role_without_an_address_is_refused() {
     let options = RemoteOptions::new(Metrics::new(), CancellationToken::new());
