@@ -3,11 +3,11 @@
 use prometheus_client::metrics::counter::Counter;
 
 use crate::Metrics;
-use crate::families::{Families, Series};
+use crate::families::{Families, Kind, Series};
 
 pub(crate) struct Credit {
     decisions: Series<1, Counter>,
-    replays: Series<0, Counter>,
+    replays: Counter,
 }
 
 impl Credit {
@@ -18,9 +18,9 @@ impl Credit {
                 &["outcome"],
                 "Decisions that were made; one that still stood is not made again",
             ),
-            replays: families.counter(
+            replays: families.single(
                 "ecs_idempotent_replays_total",
-                &[],
+                Kind::Counter,
                 "Requests that were answered with the kept answer of an earlier one",
             ),
         }
@@ -35,6 +35,6 @@ impl Metrics {
 
     /// A request got the answer that an earlier one with its key had got.
     pub fn replayed(&self) {
-        self.0.credit.replays.of([]).inc();
+        self.0.credit.replays.inc();
     }
 }

@@ -128,6 +128,20 @@ impl Families {
         self.series(Described { name, kind: Kind::Histogram, labels }, *labels, help, make)
     }
 
+    /// One without labels: a single series, which is there from the start.
+    pub(crate) fn single<M: Metric + Clone + Default>(
+        &mut self,
+        name: &'static str,
+        kind: Kind,
+        help: &str,
+    ) -> M {
+        let metric = M::default();
+        let described = Described { name, kind, labels: &[] };
+        self.registry.register(described.parts().0, help, metric.clone());
+        self.described.push(described);
+        metric
+    }
+
     /// Families whose values are read when somebody asks.
     pub(crate) fn collected(&mut self, described: &[Described], collector: impl Collector) {
         self.described.extend(described);

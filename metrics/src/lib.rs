@@ -16,6 +16,8 @@ mod families;
 mod guards;
 mod http;
 mod process;
+#[cfg(any(test, feature = "read"))]
+pub mod read;
 mod store;
 
 use std::sync::Arc;

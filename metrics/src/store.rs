@@ -6,7 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::Metrics;
-use crate::families::{Amount, Count, Families, Series};
+use crate::families::{Amount, Count, Families, Kind, Series};
 
 /// Replicas by their place in the setting that lists them. Nobody has more; if somebody does, the last name is shared.
 const REPLICAS: [&str; 16] =
@@ -16,7 +16,7 @@ pub(crate) struct Store {
     queries: Series<2, Histogram>,
     reads: Series<1, Counter>,
     lag: Series<1, Amount>,
-    outbox: Series<0, Count>,
+    outbox: Count,
 }
 
 impl Store {
@@ -37,9 +37,9 @@ impl Store {
                 &["replica"],
                 "How far a replica is behind the primary",
             ),
-            outbox: families.gauge(
+            outbox: families.single(
                 "ecs_store_outbox_pending_events",
-                &[],
+                Kind::Gauge,
                 "Events in the outbox that are not published yet",
             ),
         }
@@ -66,6 +66,6 @@ impl Metrics {
 
     /// How many events wait in the outbox.
     pub fn outbox_depth(&self, depth: u64) {
-        self.0.store.outbox.of([]).set(i64::try_from(depth).unwrap_or(i64::MAX));
+        self.0.store.outbox.set(i64::try_from(depth).unwrap_or(i64::MAX));
     }
 }
