@@ -14,6 +14,8 @@ pub(crate) enum Fault {
     Kill(Role),
     /// kill -9 of a role's processes in both zones.
     KillBoth(Role),
+    /// SIGTERM of a role's process in the second zone, as every new version brings it.
+    Stop(Role),
     /// SIGSTOP of a role's process in the second zone, then SIGCONT.
     Pause(Role),
     KillServer(Server),
@@ -53,6 +55,7 @@ impl Fault {
         vec![
             Role::ALL.map(Self::Kill).into(),
             Role::ALL.map(Self::KillBoth).into(),
+            Role::ALL.map(Self::Stop).into(),
             Role::ALL.map(Self::Pause).into(),
             SERVERS.map(Self::KillServer).into(),
             SERVERS.map(Self::PauseServer).into(),
@@ -69,6 +72,7 @@ impl Fault {
                 cluster.process(role, 0).kill().await.unwrap();
                 cluster.process(role, 1).kill().await.unwrap();
             }
+            Self::Stop(role) => cluster.process(role, 1).terminate().await.unwrap(),
             Self::Pause(role) => cluster.process(role, 1).pause().await.unwrap(),
             Self::KillServer(server) => kill(cluster, server).await,
             Self::PauseServer(server) => pause(cluster, server).await,
@@ -81,6 +85,7 @@ impl Fault {
     pub(crate) async fn heal(self, cluster: &mut Cluster) {
         match self {
             Self::Kill(role) => restart(cluster, role, 0).await,
+            Self::Stop(role) => restart(cluster, role, 1).await,
             Self::KillBoth(role) => {
                 cluster.process(role, 0).restart().unwrap();
                 restart(cluster, role, 1).await;
@@ -106,6 +111,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Kill(role) => write!(f, "kill -9 of one {role}"),
             Self::KillBoth(role) => write!(f, "kill -9 of every {role}"),
+            Self::Stop(role) => write!(f, "SIGTERM of one {role}"),
             Self::Pause(role) => write!(f, "SIGSTOP of one {role}"),
             Self::KillServer(server) => write!(f, "kill -9 of {server:?}"),
             Self::PauseServer(server) => write!(f, "SIGSTOP of {server:?}"),

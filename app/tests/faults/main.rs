@@ -16,6 +16,8 @@ mod fault;
 mod network;
 mod patience;
 
+use std::time::Instant;
+
 use ecs_servers::{Engine, did_not_run, unavailable};
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
@@ -61,12 +63,19 @@ async fn whatever_dies_the_books_balance() {
     for (number, fault) in faults.iter().enumerate() {
         // The moment is a number of promises rather than a time: on a slow machine the test is as hard.
         crowd.gets(&cluster, random.random_range(1..200)).await;
-        println!("fault {} of {}: {fault}", number + 1, faults.len());
         fault.strike(&mut cluster).await;
-        crowd.meets(random.random_range(20..400)).await;
+        let meanwhile = crowd.meets(random.random_range(20..400)).await;
         fault.heal(&mut cluster).await;
+        let healed = Instant::now();
         crowd.gets(&cluster, 100).await;
+        let served = healed.elapsed().as_secs_f64();
         crowd.balances(&cluster, &fault.to_string()).await;
+        println!(
+            "{:3} of {}: {fault}: {meanwhile} accepted meanwhile, 100 more {served:.1} s after, balanced after {:.1} s",
+            number + 1,
+            faults.len(),
+            healed.elapsed().as_secs_f64()
+        );
     }
     println!("{} faults, seed {seed}: {}", faults.len(), crowd.end(&cluster).await);
     cluster.stop().await;
