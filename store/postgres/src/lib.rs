@@ -25,6 +25,9 @@ mod options;
 mod outbox;
 mod partitions;
 mod plan;
+#[cfg(test)]
+mod plans;
+pub mod raw;
 mod replicas;
 mod users;
 

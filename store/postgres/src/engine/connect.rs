@@ -152,7 +152,7 @@ impl Connection {
     }
 
     /// The statement, prepared on first use: one more round trip, once per connection.
-    pub(super) async fn prepare(&self, sql: &'static str) -> Result<Statement, Fault> {
+    pub(crate) async fn prepare(&self, sql: &'static str) -> Result<Statement, Fault> {
         if let Some(known) = self.known(sql) {
             return Ok(known);
         }

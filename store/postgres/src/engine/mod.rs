@@ -11,7 +11,7 @@ mod session;
 mod tls;
 
 pub(crate) use address::Address;
-pub(crate) use connect::{Expect, Target};
+pub(crate) use connect::{Connection, Expect, Target};
 pub(crate) use error::Fault;
 pub(crate) use param::Param;
 pub(crate) use pool::Pool;

@@ -118,10 +118,14 @@ FROM unnest($1::date[], $2::uuid[], $3::uuid[]) AS r (day, user_id, event_id)
 WHERE e.day = r.day AND e.user_id = r.user_id AND e.event_id = r.event_id AND e.arrived_at < $5::timestamptz
     AND e.day >= $6::date AND e.day <= $7::date";
 
+    /// Each id is looked up by its key, whatever the planner thinks of the index by arrival. Nobody moves or drops ids while
+    /// a fold runs, so the places where they were found hold.
     pub(crate) const RENEW_ID: &str = "
-UPDATE emotion_inbox i SET arrived_at = $4::timestamptz
-FROM unnest($1::date[], $2::uuid[], $3::uuid[]) AS r (day, user_id, event_id)
-WHERE i.day = r.day AND i.user_id = r.user_id AND i.event_id = r.event_id AND i.arrived_at < $5::timestamptz";
+UPDATE emotion_inbox SET arrived_at = greatest(arrived_at, $4::timestamptz)
+WHERE ctid = ANY (ARRAY(
+    SELECT (SELECT CASE WHEN i.arrived_at < $5::timestamptz THEN i.ctid END FROM emotion_inbox i
+        WHERE i.day = r.day AND i.user_id = r.user_id AND i.event_id = r.event_id)
+    FROM unnest($1::date[], $2::uuid[], $3::uuid[]) AS r (day, user_id, event_id)))";
 }
 
 /// How old a noted arrival may get before a repeat renews it. Ids are kept for a day longer than the bus keeps events,

@@ -14,7 +14,7 @@ use ecs_store::{EmotionRules, FeatureSource, Folded, Folds, StoreError};
 
 use crate::PostgresStore;
 use crate::engine::Call;
-use batch::Batch;
+pub(crate) use batch::Batch;
 use emotions::Fold;
 use transactions::Columns;
 

@@ -1,0 +1,236 @@
+//! Hot queries must have an index: PostgreSQL's own plan reads no table from end to end, and none that grows is filtered
+//! row by row.
+//!
+//! Tables are filled with a few thousand rows and analysed, and plans are generic, as they are in a service that has run
+//! for a while.
+
+use ecs_servers::{Database, Engine, Postgres, Template, did_not_run, unavailable};
+use serde_json::Value;
+use tokio_postgres::{Client, NoTls};
+
+use crate::plan::FIXED_PLANS;
+use crate::{
+    Options, PostgresStore, books, consents, credit, dead_letters, folds, idempotency, maintenance,
+    notifications, outbox, users,
+};
+
+const FILL: &str = "
+INSERT INTO users (id, email, external_id, created_at, updated_at)
+    SELECT md5('user' || n)::uuid, n || '@example.com', 'x' || n, now(), now() FROM generate_series(1, 3000) n;
+INSERT INTO consents SELECT id, 'emotion-analysis', true, now() FROM users;
+INSERT INTO transactions (id, user_id, amount, currency, created_at, occurred_at)
+    SELECT md5('transaction' || n)::uuid, md5('user' || (n % 500 + 1))::uuid, 1, 'BRL', now(), now() - n * interval '1 minute'
+    FROM generate_series(1, 6000) n;
+CREATE TABLE emotional_events_20261119 PARTITION OF emotional_events FOR VALUES FROM ('2026-11-19') TO ('2026-11-20');
+CREATE TABLE emotional_events_20261120 PARTITION OF emotional_events FOR VALUES FROM ('2026-11-20') TO ('2026-11-21');
+CREATE INDEX emotional_events_20261119_by_arrival ON emotional_events_20261119 USING brin (arrived_at);
+CREATE INDEX emotional_events_20261120_by_arrival ON emotional_events_20261120 USING brin (arrived_at);
+INSERT INTO emotional_events SELECT now(), now(), date '2026-11-19' + n % 2, 0, 0, 0, md5('user' || (n % 500 + 1))::uuid,
+        md5('event' || n)::uuid, 'calm' FROM generate_series(1, 6000) n;
+INSERT INTO emotion_inbox SELECT date '2026-11-01' + n % 30, md5('user' || (n % 500 + 1))::uuid, md5('id' || n)::uuid,
+        now() - n * interval '1 minute', 1 FROM generate_series(1, 6000) n;
+INSERT INTO emotional_events_summary (user_id, summary_date, event_count, stress_event_count, positivity_sum,
+        intensity_sum, stress_sum, updated_at)
+    SELECT md5('user' || (n % 500 + 1))::uuid, date '2026-11-01' + n / 500, 1, 0, 0, 0, 0,
+        now() FROM generate_series(1, 6000) n;
+INSERT INTO credit_limits (id, user_id, status, credit_limit, interest_rate, credit_type, expires_at, created_at, updated_at)
+    SELECT md5('offer' || n)::uuid, md5('user' || (n % 500 + 1))::uuid,
+        (ARRAY['offered', 'accepted', 'active', 'expired'])[n % 4 + 1], 1, 1, 'SHORT_TERM', now() + n * interval '1 minute',
+        now(), now() FROM generate_series(1, 6000) n;
+INSERT INTO decisions (id, user_id, decided_at, outcome, reason, risk_score, model_version, policy_version, features,
+        contributions)
+    SELECT md5('decision' || n)::uuid, md5('user' || (n % 500 + 1))::uuid, now() - n * interval '1 minute', 'denied', 'no',
+        0, '', '', '{}', '[]' FROM generate_series(1, 6000) n;
+INSERT INTO outbox (event_id, subject, key, payload, schema_version)
+    SELECT md5('outbox' || n)::uuid, 'x', md5('user' || n)::uuid, '', 1 FROM generate_series(1, 6000) n;
+INSERT INTO notifications (id, user_id, sequence, type, title, message, offer_id, created_at, stored_at)
+    SELECT md5('notification' || n)::uuid, md5('user' || (n % 500 + 1))::uuid, n / 500 + 1, '', '', '',
+        md5('offer' || n)::uuid, now(), now() FROM generate_series(1, 5999) n;
+INSERT INTO idempotency_keys (scope, key, fingerprint, holder, claimed_until, created_at)
+    SELECT 'scope', n::text, '', md5(n::text)::uuid, now(), now() - n * interval '1 minute'
+    FROM generate_series(1, 6000) n;
+INSERT INTO dead_letters (subject, \"group\", event_id, key, kind, reason, history, payload, schema_version, created_at,
+        state, state_at)
+    SELECT 'subject' || n % 4, 'group', md5('letter' || n)::uuid, md5('user' || n)::uuid, 'gave-up', '', '[]',
+        CASE WHEN n % 2 = 0 THEN ''::bytea END, 1, now(), CASE WHEN n % 2 = 0 THEN 'waiting' ELSE 'dropped' END,
+        now() - n * interval '1 minute' FROM generate_series(1, 6000) n;
+ANALYZE";
+
+/// Plans that know no values, and that read a whole table only where there is no other way.
+const GENERIC: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off";
+
+/// A migrated database of its own, and a connection to it.
+async fn filled() -> (Database, Client) {
+    let template = Template::new("plans", |url| async move {
+        PostgresStore::migrate(&Options::new(url)).await?;
+        Ok(())
+    });
+    let database = Postgres::shared().await.unwrap().database(template).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(database.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute(FILL).await.unwrap();
+    (database, client)
+}
+
+/// The plan's nodes, each as its type, its table and its index.
+fn nodes(plan: &Value, found: &mut Vec<(String, String, String)>) {
+    let text = |name: &str| plan.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    found.push((text("Node Type"), text("Relation Name"), text("Index Name")));
+    for child in plan.get("Plans").and_then(Value::as_array).into_iter().flatten() {
+        nodes(child, found);
+    }
+}
+
+async fn plan(client: &Client, sql: &str) -> Vec<(String, String, String)> {
+    client
+        .batch_execute(&format!("PREPARE hot AS {sql}"))
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    // Days are named, for a plan leaves out the partitions of others; all else may be anything.
+    let of_types = "SELECT parameter_types::text[] FROM pg_prepared_statements WHERE name = 'hot'";
+    let types: Vec<String> = client.query_one(of_types, &[]).await.unwrap().get(0);
+    let values = types.iter().map(|kind| if kind == "date" { "'2026-11-19'" } else { "NULL" });
+    let values = values.collect::<Vec<_>>().join(", ");
+    let call = if values.is_empty() { "hot".to_owned() } else { format!("hot({values})") };
+    let explained =
+        client.simple_query(&format!("EXPLAIN (FORMAT JSON, COSTS OFF) EXECUTE {call}")).await.unwrap();
+    let json = explained.iter().find_map(|message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    let plan: Value = serde_json::from_str(json.unwrap()).unwrap();
+    client.batch_execute("DEALLOCATE hot").await.unwrap();
+    let mut found = Vec::new();
+    nodes(&plan[0]["Plan"], &mut found);
+    found
+}
+
+/// Tables that a request or an event may read whole: the one row of the floor.
+const SMALL: [&str; 1] = ["raw_floor"];
+
+/// Fails when the plan reads a table from end to end, or doesn't use the index.
+fn check(sql: &str, plan: &[(String, String, String)], indexes: &[&str]) {
+    let scan = plan.iter().find(|(node, table, _)| node == "Seq Scan" && !SMALL.contains(&table.as_str()));
+    assert!(scan.is_none(), "a scan in {sql}: {plan:?}");
+    for index in indexes {
+        assert!(
+            plan.iter().any(|(_, _, used)| used.contains(index)),
+            "{index} is not used in {sql}: {plan:?}"
+        );
+    }
+}
+
+/// What a statement reads by, in transactions that fix the plans.
+fn fixed() -> Vec<(&'static str, &'static [&'static str])> {
+    use books::{counted_statements as counted, fate_statements as fates};
+    use folds::emotion_statements as emotions;
+    vec![
+        (
+            emotions::FOLD,
+            &["users_pkey", "consents_pkey", "emotion_inbox_pkey", "emotional_events_20261119_pkey"],
+        ),
+        (emotions::RENEW_RAW, &["emotional_events_20261119_pkey"]),
+        (emotions::RENEW_ID, &["emotion_inbox_pkey"]),
+        (folds::FOLD_TRANSACTIONS, &["users_pkey"]),
+        (fates::EMOTIONS, &["emotional_events_20261119_pkey", "emotion_inbox_pkey"]),
+        (fates::TRANSACTIONS, &["transactions_pkey"]),
+        (fates::LETTERS, &["dead_letters_by_event", "outbox_pkey"]),
+        (counted::EMOTIONS, &["emotional_events_20261119_pkey", "emotion_inbox_pkey"]),
+        (maintenance::MOVE, &["emotional_events_20261119_by_arrival", "emotional_events_20261119_pkey"]),
+        (maintenance::DROP_IDS, &["emotion_inbox_by_arrival"]),
+    ]
+}
+
+/// The same of statements that the planner is free with.
+fn free() -> Vec<(&'static str, &'static [&'static str])> {
+    use books::{counted_statements as counted, mismatch_statements as mismatches};
+    use credit::{decision_statements as decisions, offer_statements as offers};
+    use dead_letters::{add_statements as add, read_statements as letters};
+    vec![
+        (users::BY_ID, &["users_pkey"]),
+        (users::BY_EXTERNAL_ID, &["users_external_id_key"]),
+        (users::CREDENTIALS, &["users_email_key"]),
+        (users::EMAIL_TAKEN, &["users_email_key"]),
+        (users::LOCK, &["users_pkey"]),
+        (users::LOCK_ALL, &["users_pkey"]),
+        (consents::GET, &["consents_pkey"]),
+        (folds::READ_FEATURES, &["users_pkey", "transactions_by_user", "emotional_events_summary_pkey"]),
+        (decisions::LAST, &["decisions_by_user"]),
+        (offers::FIND, &["credit_limits_pkey"]),
+        (offers::PAGE, &["credit_limits_by_user"]),
+        (offers::ACCEPT, &["credit_limits_pkey"]),
+        (offers::ACTIVATE, &["credit_limits_pkey"]),
+        (offers::EXPIRE, &["credit_limits_by_status"]),
+        (outbox::CLAIM, &["outbox_by_claim", "outbox_pkey"]),
+        (outbox::RELEASE_FUTURE, &["outbox_by_claim"]),
+        (outbox::FINISH, &["outbox_pkey"]),
+        (notifications::UNREAD, &["notifications_unread"]),
+        (notifications::PAGE, &["notifications_user_id_sequence_key"]),
+        (notifications::AFTER, &["notifications_user_id_sequence_key"]),
+        (notifications::LAST, &["notifications_user_id_sequence_key"]),
+        (notifications::MARK_ONE, &["notifications_pkey"]),
+        (notifications::MARK_UP_TO, &["notifications"]),
+        (idempotency::FIND, &["idempotency_keys_pkey"]),
+        (idempotency::LOCK, &["idempotency_keys_pkey"]),
+        (idempotency::KEEP, &["idempotency_keys_pkey"]),
+        (idempotency::RELEASE, &["idempotency_keys_pkey"]),
+        (idempotency::DROP_OLD, &["idempotency_keys_by_age"]),
+        (counted::TRANSACTIONS, &["transactions_pkey"]),
+        (
+            mismatches::NEXT,
+            &["emotional_events_20261119_pkey", "emotion_inbox_pkey", "emotional_events_summary_by_date"],
+        ),
+        (maintenance::OLD_IDS, &["emotion_inbox_by_arrival"]),
+        (add::FIND, &["dead_letters_by_event"]),
+        (add::RETURN, &["dead_letters_pkey"]),
+        (letters::LIST_OF_EVENT, &["dead_letters_by_event"]),
+        (letters::FULL, &["dead_letters_pkey"]),
+        (dead_letters::REPLAY, &["dead_letters_pkey"]),
+        (dead_letters::DROP, &["dead_letters_pkey"]),
+        (dead_letters::FORGET, &["dead_letters_decided", "outbox_pkey"]),
+    ]
+}
+
+#[tokio::test]
+async fn every_hot_statement_has_its_index() {
+    if let Some(reason) = unavailable(Engine::Postgres) {
+        return did_not_run("the query plans of PostgreSQL", &reason);
+    }
+    let (_database, client) = filled().await;
+    client.batch_execute(GENERIC).await.unwrap();
+    for (sql, indexes) in free() {
+        check(sql, &plan(&client, sql).await, indexes);
+    }
+    client.batch_execute(&FIXED_PLANS.replace("true)", "false)")).await.unwrap();
+    for (sql, indexes) in fixed() {
+        check(sql, &plan(&client, sql).await, indexes);
+    }
+}
+
+/// However the tables stand when a connection makes its plans: here they are empty, and were never analysed.
+#[tokio::test]
+async fn the_fold_reads_by_index_even_before_there_is_anything_to_read() {
+    if let Some(reason) = unavailable(Engine::Postgres) {
+        return did_not_run("the query plans of PostgreSQL", &reason);
+    }
+    let (_database, client) = filled().await;
+    client.batch_execute("TRUNCATE users, emotion_inbox CASCADE; ANALYZE").await.unwrap();
+    client.batch_execute(&FIXED_PLANS.replace("true)", "false)")).await.unwrap();
+    for (sql, indexes) in fixed() {
+        check(sql, &plan(&client, sql).await, indexes);
+    }
+}
+
+#[tokio::test]
+async fn transactions_of_a_window_come_from_the_index_alone() {
+    if let Some(reason) = unavailable(Engine::Postgres) {
+        return did_not_run("the query plans of PostgreSQL", &reason);
+    }
+    let (_database, client) = filled().await;
+    client.batch_execute("VACUUM transactions").await.unwrap();
+    client.batch_execute(GENERIC).await.unwrap();
+    let plan = plan(&client, folds::READ_FEATURES).await;
+    let covered =
+        plan.iter().any(|(node, _, index)| node == "Index Only Scan" && index == "transactions_by_user");
+    assert!(covered, "{plan:?}");
+}
