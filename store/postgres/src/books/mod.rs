@@ -17,7 +17,7 @@ use crate::engine::Call;
 #[cfg(test)]
 pub(crate) use {
     counted::statements as counted_statements, fates::statements as fate_statements,
-    mismatches::statements as mismatch_statements, totals::statements as total_statements,
+    mismatches::statements as mismatch_statements,
 };
 
 #[async_trait]
