@@ -61,9 +61,9 @@ impl Target {
             return Err(Fault::Outage("the address names no host"));
         };
         let attempt = async {
-            let connection = Connection::open(config, &self.address.tls).await?;
+            let mut connection = Connection::open(config, &self.address.tls).await?;
             match self.expect {
-                Expect::Primary => self.check_primary(&connection).await?,
+                Expect::Primary => connection.timeline = self.check_primary(&connection).await?,
                 Expect::Replica => {}
             }
             Ok(connection)
@@ -72,8 +72,8 @@ impl Target {
         timeout(self.options.connect_timeout, attempt).await.unwrap_or(Err(slow))
     }
 
-    /// Whether a server takes writes, and keeps what it has answered for.
-    async fn check_primary(&self, connection: &Connection) -> Result<(), Fault> {
+    /// Makes sure that a server takes writes, and keeps what it has answered for. Returns its timeline.
+    async fn check_primary(&self, connection: &Connection) -> Result<u32, Fault> {
         let answers = connection.client.simple_query(CHECK).await?;
         let row = answers.iter().find_map(|answer| match answer {
             SimpleQueryMessage::Row(row) => Some(row),
@@ -98,7 +98,7 @@ impl Target {
         if self.timeline.fetch_max(timeline, Ordering::Relaxed) > timeline {
             return Err(Fault::Outage("the database is a former primary: another one was promoted since"));
         }
-        Ok(())
+        Ok(timeline)
     }
 }
 
@@ -115,6 +115,8 @@ pub(crate) struct Connection {
     pub(super) client: Client,
     statements: Mutex<HashMap<&'static str, Statement>>,
     warned: Arc<AtomicBool>,
+    /// The timeline of a primary, which stays one for as long as it lives; 0 of a replica.
+    timeline: u32,
     driver: JoinHandle<()>,
 }
 
@@ -133,7 +135,7 @@ impl Connection {
                 }
             }
         });
-        Ok(Self { client, statements: Mutex::default(), warned, driver })
+        Ok(Self { client, statements: Mutex::default(), warned, timeline: 0, driver })
     }
 
     /// The driver's side of it, for work that needs no session.
@@ -144,6 +146,11 @@ impl Connection {
     /// The same, for transactions.
     pub(crate) fn client_mut(&mut self) -> &mut Client {
         &mut self.client
+    }
+
+    /// The timeline of a primary; 0 of a replica.
+    pub(super) fn timeline(&self) -> u32 {
+        self.timeline
     }
 
     /// Whether the server warned of something since it was last asked.

@@ -83,7 +83,13 @@ impl Session {
 
     /// The place in the log behind the last commit, when it was asked for.
     pub(super) fn lsn(&self) -> Option<Lsn> {
-        Some(self.lsn.load(Ordering::Relaxed)).filter(|lsn| *lsn > 0).map(Lsn)
+        let offset = Some(self.lsn.load(Ordering::Relaxed)).filter(|offset| *offset > 0)?;
+        Some(Lsn { timeline: self.timeline(), offset })
+    }
+
+    /// The timeline of the primary that this session is with.
+    pub(crate) fn timeline(&self) -> u32 {
+        self.lease.as_deref().map_or(0, Connection::timeline)
     }
 
     /// Ends the session in order: what is left of a transaction is rolled back, and the connection may be used again.

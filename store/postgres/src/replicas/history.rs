@@ -36,17 +36,21 @@ impl History {
 mod tests {
     use super::*;
 
+    fn place(offset: u64) -> Lsn {
+        Lsn { timeline: 1, offset }
+    }
+
     #[test]
     fn the_age_counts_from_the_last_moment_that_is_covered() {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let mut history = History::default();
         for (asked, lsn) in [(0, 100), (500, 200), (1_000, 200), (1_500, 300)] {
-            history.note(at(asked), Lsn(lsn));
+            history.note(at(asked), place(lsn));
         }
         let check = |replayed, expect: Option<u64>| {
             assert_eq!(
-                history.age(Lsn(replayed), at(1_600)),
+                history.age(place(replayed), at(1_600)),
                 expect.map(Duration::from_millis),
                 "{replayed}"
             );
@@ -64,7 +68,7 @@ mod tests {
         let start = Instant::now();
         let mut history = History::default();
         for second in 0..1_000 {
-            history.note(start + Duration::from_secs(second), Lsn(second));
+            history.note(start + Duration::from_secs(second), place(second));
         }
         assert_eq!(history.seen.len(), 121);
     }

@@ -71,6 +71,8 @@ impl Replicas {
         for replica in usable {
             match replica.position() {
                 None => {}
+                // Since a failover it has nothing of what was written on the new timeline, whatever it says.
+                Some(position) if position.timeline < required.timeline => why = Instead::Behind,
                 // The last look is up to half a second old; a replica that is only a little behind is asked itself.
                 Some(_) => match replica.read(required, name, work).await {
                     Ok(read) => return Ok(read),

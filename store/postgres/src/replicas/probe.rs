@@ -49,7 +49,7 @@ impl Probe {
     }
 
     /// Asks the primary, the replicas, and the primary again. A replica that is fit is somewhere between the two answers,
-    /// or behind; one that is ahead of the primary follows another one, as after a failover to a standby that had less.
+    /// or behind. One that is ahead of the primary, or on another timeline, follows another one, as after a failover.
     async fn look(&mut self) {
         self.ask_primary().await;
         let found = join_all(self.replicas.iter().map(|replica| replica.look())).await;
@@ -62,8 +62,11 @@ impl Probe {
             if let Some(age) = age {
                 self.metrics.replica_lag(replica.index, age.as_secs_f64());
             }
-            let is_ahead = replayed.zip(primary).is_some_and(|(replayed, primary)| replayed > primary);
-            let position = replayed.filter(|_| !is_ahead && age.is_some_and(|age| age <= self.max_lag));
+            let follows_another = replayed.zip(primary).is_some_and(|(replayed, primary)| {
+                replayed > primary || replayed.timeline != primary.timeline
+            });
+            let is_fresh = age.is_some_and(|age| age <= self.max_lag);
+            let position = replayed.filter(|_| is_fresh && !follows_another);
             replica.set_position(position);
             slowest = [slowest, position].into_iter().flatten().min();
         }
@@ -75,9 +78,9 @@ impl Probe {
     async fn ask_primary(&mut self) -> Option<Lsn> {
         let asked = Instant::now();
         let current = self.primary.run(Call::quick("replicas.primary_lsn"), |session| async move {
-            session.query(CURRENT, &[]).await?.only::<i64>()
+            Ok(Lsn::new(session.timeline(), session.query(CURRENT, &[]).await?.only()?))
         });
-        let lsn = Lsn(u64::try_from(current.await.ok()?).ok()?);
+        let lsn = current.await.ok()??;
         self.history.note(asked, lsn);
         Some(lsn)
     }

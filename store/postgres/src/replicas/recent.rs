@@ -106,6 +106,10 @@ impl Notes {
 mod tests {
     use super::*;
 
+    fn at(offset: u64) -> Lsn {
+        Lsn { timeline: 1, offset }
+    }
+
     fn user(number: u128) -> UserId {
         UserId::new(uuid::Uuid::from_u128(number))
     }
@@ -114,31 +118,31 @@ mod tests {
     fn the_latest_write_counts() {
         let mut notes = Notes::new(10);
         for lsn in [5, 9, 7] {
-            notes.note(user(1), Lsn(lsn));
+            notes.note(user(1), at(lsn));
         }
-        assert_eq!((notes.required(user(1)), notes.required(user(2))), (Lsn(9), Lsn(0)));
+        assert_eq!((notes.required(user(1)), notes.required(user(2))), (at(9), Lsn::default()));
     }
 
     #[test]
     fn what_every_replica_has_is_forgotten_and_still_required() {
         let mut notes = Notes::new(10);
-        notes.note(user(1), Lsn(5));
-        notes.note(user(2), Lsn(9));
-        notes.passed(Lsn(7));
+        notes.note(user(1), at(5));
+        notes.note(user(2), at(9));
+        notes.passed(at(7));
         assert_eq!(notes.of_users.len(), 1);
-        assert_eq!((notes.required(user(1)), notes.required(user(2))), (Lsn(7), Lsn(9)));
-        notes.passed(Lsn(3));
-        assert_eq!(notes.required(user(1)), Lsn(7), "the floor never sinks");
+        assert_eq!((notes.required(user(1)), notes.required(user(2))), (at(7), at(9)));
+        notes.passed(at(3));
+        assert_eq!(notes.required(user(1)), at(7), "the floor never sinks");
     }
 
     #[test]
     fn a_full_map_never_promises_too_much() {
         let mut notes = Notes::new(3);
         for number in 1..=10 {
-            notes.note(user(number), Lsn(u64::try_from(number).unwrap()));
+            notes.note(user(number), at(u64::try_from(number).unwrap()));
             assert!(notes.of_users.len() <= 3);
             for earlier in 1..=number {
-                assert!(notes.required(user(earlier)) >= Lsn(u64::try_from(earlier).unwrap()));
+                assert!(notes.required(user(earlier)) >= at(u64::try_from(earlier).unwrap()));
             }
         }
     }

@@ -1,8 +1,7 @@
 //! One read replica.
 
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ecs_breaker::Breaker;
@@ -26,7 +25,10 @@ const NAMES: [&str; 8] = [
     "database-replica-6",
     "database-replica-7",
 ];
+/// The timeline that it streams is shown to those who may read all statistics. To others that of its last restartpoint
+/// is: after a failover it takes until the next one, some minutes, before such a replica is read again.
 const STATE: &str = "SELECT pg_is_in_recovery() AS in_recovery,
+        coalesce((SELECT received_tli FROM pg_stat_wal_receiver), (SELECT timeline_id FROM pg_control_checkpoint())) AS timeline,
         (pg_last_wal_replay_lsn() - '0/0')::bigint AS replayed";
 
 /// A server that follows the primary, as far as this process knows it.
@@ -36,8 +38,8 @@ pub(super) struct Replica {
     breaker: Breaker,
     metrics: Metrics,
     patience: Duration,
-    /// Where the last look found it; 0 while it must not be read.
-    position: AtomicU64,
+    /// Where the last look found it; `None` while it must not be read.
+    position: Mutex<Option<Lsn>>,
 }
 
 impl Replica {
@@ -52,19 +54,20 @@ impl Replica {
             breaker: Breaker::new(name, options.breaker, &options.metrics),
             metrics: options.metrics.clone(),
             patience: options.replica_timeout,
-            position: AtomicU64::new(0),
+            position: Mutex::new(None),
         })
     }
 
     /// Where the last look found it; `None` while it must not be read.
     pub(super) fn position(&self) -> Option<Lsn> {
-        Some(self.position.load(Ordering::Relaxed)).filter(|lsn| *lsn > 0).map(Lsn)
+        *self.position.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes what a look came to.
     pub(super) fn set_position(&self, position: Option<Lsn>) {
-        let before = self.position.swap(position.map_or(0, |lsn| lsn.0), Ordering::Relaxed);
-        match (before > 0, position.is_some()) {
+        let mut known = self.position.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *known, position);
+        match (before.is_some(), position.is_some()) {
             (false, true) => tracing::info!(replica = self.index, "the replica is read"),
             (true, false) => tracing::warn!(replica = self.index, "the replica is not read for now"),
             (true, true) | (false, false) => {}
@@ -118,9 +121,10 @@ impl Replica {
         self.attempt(Lsn::default(), &|session: Arc<Session>| async move {
             let state = session.query(STATE, &[]).await?;
             let row = state.first().ok_or(Fault::Outage("the replica left an answer out"))?;
-            let replayed: Option<i64> = get(row, "replayed")?;
+            let (replayed, timeline): (Option<i64>, i32) = (get(row, "replayed")?, get(row, "timeline")?);
             let follows: bool = get(row, "in_recovery")?;
-            Ok(replayed.filter(|_| follows).and_then(|lsn| u64::try_from(lsn).ok()).map(Lsn))
+            let timeline = u32::try_from(timeline).unwrap_or(0);
+            Ok(replayed.filter(|_| follows).and_then(|replayed| Lsn::new(timeline, replayed)))
         })
         .await
     }

@@ -9,6 +9,7 @@ use ecs_store_conformance::fixtures::{new_user, user};
 use ecs_store_postgres::PostgresStore;
 
 use crate::customers::{Customers, until};
+use crate::replicas::until_more;
 use crate::{address_of, can_run, options, support};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,6 +39,43 @@ async fn after_a_failover_the_store_goes_on_and_has_all_it_answered_for() {
     standby.kill().await.unwrap();
     let alone = store.user(user(0)).await;
     assert!(matches!(alone, Err(StoreError::Unavailable(_))), "a former primary was read: {alone:?}");
+}
+
+/// A replica that had more of the old primary's log than the one that was promoted. By its numbers it is ahead, and it has
+/// nothing of what was written since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failover_a_replica_of_the_old_primary_hides_nobodys_writes() {
+    if !can_run("a replica of another timeline") {
+        return;
+    }
+    let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
+    let standby = primary.replica(Replication::Synchronous).await.unwrap();
+    let replica = primary.replica(Replication::Asynchronous).await.unwrap();
+    let mut options = options(address_of(&[&primary, &standby]));
+    options.breaker.failures = 1_000_000;
+    options.read_urls = vec![replica.url("postgres")];
+    let metrics = options.metrics.clone();
+    let store = Arc::new(PostgresStore::open(options).await.unwrap());
+    let customers = Arc::new(Customers::default());
+    let loops = customers.serve_many(&store);
+    until_more(&metrics, "replica", 50).await;
+
+    standby.pause().await.unwrap();
+    let ahead = "SET synchronous_commit = local; SELECT pg_logical_emit_message(true, 'ahead', repeat('x', 20000000))";
+    primary.execute(ahead).await.unwrap();
+    let (here, there) =
+        (support::client(&primary.url("postgres")).await, support::client(&replica.url("postgres")).await);
+    let end: String = here.query_one("SELECT pg_current_wal_lsn()::text", &[]).await.unwrap().get(0);
+    let has_it = format!("SELECT pg_last_wal_replay_lsn() >= '{end}'");
+    until("the replica has it", async || there.query_one(&has_it, &[]).await.unwrap().get(0)).await;
+    primary.kill().await.unwrap();
+    standby.resume().unwrap();
+    standby.promote().await.unwrap();
+    let served = customers.served();
+    until("customers after the failover", async || customers.served() >= served + 300).await;
+    customers.stop();
+    loops.await;
+    customers.audit(&store).await;
 }
 
 /// A commit whose wait for the standby was cancelled is there, and only the primary has it. That is not what `Ok` promises.

@@ -25,7 +25,7 @@ fn reads(metrics: &Metrics, target: &str) -> u64 {
 }
 
 /// Waits until so many more reads were answered there.
-async fn until_more(metrics: &Metrics, target: &str, more: u64) {
+pub(crate) async fn until_more(metrics: &Metrics, target: &str, more: u64) {
     let enough = reads(metrics, target) + more;
     until(&format!("{more} reads of the {target}"), async || reads(metrics, target) >= enough).await;
 }
