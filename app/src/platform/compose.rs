@@ -149,7 +149,11 @@ impl Composer<'_> {
 
     /// A role of other processes. The settings have refused a split that doesn't say where the role is.
     fn remote(&self, role: Role) -> anyhow::Result<Remote> {
-        let options = RemoteOptions::new(self.metrics.clone(), self.stopping.clone());
+        let options = RemoteOptions {
+            // A role that hangs leaves the other half to the others.
+            max_in_flight: (self.settings.http.max_in_flight / 2).max(1),
+            ..RemoteOptions::new(self.metrics.clone(), self.stopping.clone())
+        };
         Remote::new(role.as_str(), self.settings.services.of(role), options).with_context(|| {
             format!("{role} can't be called at {}", role.service_setting().unwrap_or_default())
         })

@@ -1,0 +1,68 @@
+//! The model in this process has the guards that it would have elsewhere.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ecs_domain::features::Features;
+use ecs_domain::scorecard::Assessment;
+use ecs_metrics::Metrics;
+use ecs_web::RequestContext;
+use ecs_web::handles::{CreditAnalysis, Guarded, HandleError};
+use tokio::time::Instant;
+
+const ROLE: &str = "credit-analysis";
+
+const SOME: Features = Features {
+    transaction_count_30d: 10,
+    avg_transaction_value_30d: 500.0,
+    days_since_last_transaction: None,
+    account_age_days: 1.0,
+    emotions: None,
+};
+
+/// Never answers, and counts how often it was asked.
+#[derive(Default)]
+struct Hanging(AtomicUsize);
+
+#[async_trait]
+impl CreditAnalysis for Hanging {
+    async fn assess(&self, _: &Features, _: &RequestContext) -> Result<Assessment, HandleError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
+    }
+}
+
+/// What came of it, and after how long.
+async fn ask(handle: &Guarded, context: RequestContext) -> (HandleError, Duration) {
+    let before = Instant::now();
+    let error = handle.assess(&SOME, &context).await.unwrap_err();
+    (error, before.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_hangs_is_waited_for_five_times_and_then_not_asked() {
+    let model = Arc::new(Hanging::default());
+    let handle = Guarded::new(Arc::clone(&model) as Arc<dyn CreditAnalysis>, &Metrics::new());
+    for _ in 0..5 {
+        let late = (HandleError::Timeout { role: ROLE }, Duration::from_secs(2));
+        assert_eq!(ask(&handle, RequestContext::make()).await, late);
+    }
+    tokio::time::advance(Duration::from_secs(10)).await;
+    let retry_after = Duration::from_secs(20);
+    let refused = (HandleError::Unavailable { role: ROLE, retry_after }, Duration::ZERO);
+    assert_eq!(ask(&handle, RequestContext::make()).await, refused);
+    assert_eq!(model.0.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_with_less_time_waits_no_longer_than_that() {
+    let model = Arc::new(Hanging::default());
+    let handle = Guarded::new(Arc::clone(&model) as Arc<dyn CreditAnalysis>, &Metrics::new());
+    let context = RequestContext::make().within(Duration::from_millis(300));
+    let late = HandleError::Timeout { role: ROLE };
+    assert_eq!(ask(&handle, context.clone()).await, (late.clone(), Duration::from_millis(300)));
+    assert_eq!(ask(&handle, context).await, (late, Duration::ZERO));
+    assert_eq!(model.0.load(Ordering::SeqCst), 1, "with nothing left it isn't asked");
+}
