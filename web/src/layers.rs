@@ -18,7 +18,7 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
 
-use crate::body::{NDJSON, has_media_type};
+use crate::body::{EVENTS, NDJSON, has_media_type};
 use crate::context::{REQUEST_ID, RequestContext};
 use crate::shedding::{Place, Places, Seated};
 use crate::{Limits, Meter, Problem, deadline};
@@ -136,7 +136,7 @@ impl StandardLayer {
 /// An answer that goes on for as long as its client listens keeps a place of another kind: requests in flight come and
 /// go, streams stay, and the ones shall not wait for the others.
 fn seated(response: Response, streams: &Places) -> Response {
-    if response.headers().get(CONTENT_TYPE).is_none_or(|value| value != "text/event-stream") {
+    if !has_media_type(response.headers(), EVENTS) {
         return response;
     }
     match streams.take() {

@@ -28,6 +28,8 @@ pub const MAX_JSON_BYTES: usize = 64 * 1024;
 pub const JSON: &str = "application/json";
 /// The content type of JSON lines.
 pub const NDJSON: &str = "application/x-ndjson";
+/// The content type of streams of events.
+pub const EVENTS: &str = "text/event-stream";
 
 /// A JSON body as a value. Stands last among a handler's arguments, after [`crate::Identity`] or
 /// [`crate::InternalKey`].

@@ -7,7 +7,6 @@ use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
 use hyper::body::Incoming;
 
@@ -88,12 +87,13 @@ impl Remote {
     /// The answer with its body as it comes. When that breaks off, so does the connection to the client: what was only
     /// a part of an answer never looks like the whole.
     fn pass_on(&self, response: http::Response<Incoming>) -> Response {
-        let (mut head, body) = response.into_parts();
+        let (mut head, content) = response.into_parts();
         headers::strip(&mut head.headers);
         // What our client noted about the connection is no part of the answer.
         head.extensions.clear();
-        let events = head.headers.get(CONTENT_TYPE).is_some_and(|value| value == "text/event-stream");
-        let body = if events { Body::new(Ending::new(body, &self.0.stopping)) } else { Body::new(body) };
+        let events = body::has_media_type(&head.headers, body::EVENTS);
+        let body =
+            if events { Body::new(Ending::new(content, &self.0.stopping)) } else { Body::new(content) };
         Response::from_parts(head, body)
     }
 
