@@ -4,11 +4,12 @@
 //! those settings in its environment, and ends when the command does. What the servers keep goes with them.
 #![expect(clippy::print_stdout, reason = "a command line talks to its terminal")]
 
-use std::process::ExitCode;
+use std::process::{ExitCode, ExitStatus};
 
 use anyhow::{Context, Result, bail};
 use ecs_servers::{Nats, NatsOptions, Postgres, PostgresOptions, Redis, RedisOptions, Replication};
-use tokio::process::Command;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "usage: ecs-servers up [--replicas] [-- COMMAND ...]";
@@ -30,19 +31,26 @@ async fn main() -> Result<ExitCode> {
         stop.requested().await;
         return Ok(ExitCode::SUCCESS);
     };
-    let mut command =
+    let command =
         Command::new(program).args(arguments).envs(settings).spawn().context("can't run the command")?;
-    // A stop from the terminal reaches the command as well, and a stop of ours alone is handed on: either way its end is ours.
-    let ended = tokio::select! {
-        ended = command.wait() => ended,
-        () = stop.requested() => {
-            if let Some(pid) = command.id().and_then(|id| rustix::process::Pid::from_raw(id.try_into().ok()?)) {
-                rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+    let ended = accompany(command, &mut stop).await?;
+    Ok(ended.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// Waits for the end of a command, whatever we are told meanwhile: its end is ours.
+async fn accompany(mut command: Child, stop: &mut Stop) -> Result<ExitStatus> {
+    loop {
+        tokio::select! {
+            ended = command.wait() => return Ok(ended?),
+            // Both of us hear a Ctrl-C at the terminal; told twice, the platform would exit at once.
+            _ = stop.interrupt.recv() => {}
+            _ = stop.terminate.recv() => {
+                if let Some(pid) = command.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)) {
+                    kill_process(pid, Signal::TERM)?;
+                }
             }
-            command.wait().await
         }
-    };
-    Ok(ended?.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+    }
 }
 
 /// What the command line asks for.

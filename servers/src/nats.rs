@@ -21,7 +21,7 @@ pub struct Options {
     /// Whether JetStream flushes to disk before it acknowledges, as the server settings that we ship have it. Without it a power
     /// cut may take what was acknowledged within the last two minutes.
     pub sync_always: bool,
-    /// The largest message in bytes.
+    /// The largest message in bytes, headers included.
     pub max_payload: usize,
     /// More lines of the server's settings file.
     pub settings: String,
@@ -29,7 +29,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { sync_always: true, max_payload: 1 << 20, settings: String::new() }
+        Self { sync_always: true, max_payload: 2 << 20, settings: String::new() }
     }
 }
 
@@ -112,6 +112,14 @@ impl Nats {
     /// The server isn't ours.
     pub fn address(&self) -> Result<SocketAddr> {
         Ok(self.private()?.address)
+    }
+
+    /// Where the server's monitor listens.
+    ///
+    /// # Errors
+    /// The server isn't ours.
+    pub fn monitor_address(&self) -> Result<SocketAddr> {
+        Ok(self.private()?.monitor)
     }
 
     /// The folder in which JetStream keeps its streams.

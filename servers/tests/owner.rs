@@ -95,3 +95,23 @@ fn a_command_gets_the_addresses_and_its_end_is_the_end() {
         Command::new(env!("CARGO_BIN_EXE_ecs-servers")).args(["up", "--", "sh", "-c", script]).status();
     assert_eq!(ended.unwrap().code(), Some(7));
 }
+
+#[test]
+fn a_stop_is_handed_on_to_the_command() {
+    if let Some(reason) =
+        unavailable(Engine::Postgres).or(unavailable(Engine::Nats)).or(unavailable(Engine::Redis))
+    {
+        return did_not_run("a stop is handed on to the command", &reason);
+    }
+    let script = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.01; done";
+    let mut process = Command::new(env!("CARGO_BIN_EXE_ecs-servers"))
+        .args(["up", "--", "sh", "-c", script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    kill_process(Pid::from_raw(process.id().try_into().unwrap()).unwrap(), Signal::TERM).unwrap();
+    assert_eq!(process.wait().unwrap().code(), Some(9));
+}
