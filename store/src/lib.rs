@@ -18,6 +18,7 @@ mod idempotency;
 mod maintenance;
 mod notifications;
 mod outbox;
+mod replays;
 mod users;
 
 pub use books::{Books, CountedPage, EventKey, Fate, Ledger, LedgerTotals, OfferBooks, SummaryMismatch};
@@ -30,11 +31,22 @@ pub use idempotency::{Begun, Claim, Fingerprint, Idempotency, KeptAnswer, Stored
 pub use maintenance::{Maintenance, Retained, Retention};
 pub use notifications::{MarkedRead, NotificationPage, Notifications, StoredNotification};
 pub use outbox::{Outbox, OutboxMessage, OutboxRow};
+pub use replays::{Replay, ReplayPhase, ReplayPlan, Replays};
 pub use users::{Credentials, NewUser, Provision, Provisioned, Users};
 
 /// A store: everything the roles keep.
 pub trait Store:
-    Users + Consents + Folds + Credit + Idempotency + Outbox + Notifications + DeadLetters + Books + Maintenance
+    Users
+    + Consents
+    + Folds
+    + Credit
+    + Idempotency
+    + Outbox
+    + Notifications
+    + DeadLetters
+    + Books
+    + Maintenance
+    + Replays
 {
 }
 
@@ -49,5 +61,6 @@ impl<T> Store for T where
         + DeadLetters
         + Books
         + Maintenance
+        + Replays
 {
 }

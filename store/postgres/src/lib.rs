@@ -28,6 +28,7 @@ mod plan;
 #[cfg(test)]
 mod plans;
 pub mod raw;
+mod replays;
 mod replicas;
 mod users;
 

@@ -20,13 +20,14 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 2] = [
+const ALL: [Migration; 3] = [
     Migration {
         version: 1,
         name: "accounts_and_credit",
         sql: include_str!("../migrations/0001_accounts_and_credit.sql"),
     },
     Migration { version: 2, name: "events", sql: include_str!("../migrations/0002_events.sql") },
+    Migration { version: 3, name: "replays", sql: include_str!("../migrations/0003_replays.sql") },
 ];
 
 /// Held by whoever migrates: "ecs schema" in a number. It ends with the transaction.

@@ -19,6 +19,7 @@ mod outbox;
 #[cfg(test)]
 mod plans;
 pub mod raw;
+mod replays;
 #[cfg(test)]
 mod tests;
 mod users;

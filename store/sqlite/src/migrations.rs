@@ -17,7 +17,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 5] = [
+const ALL: [Migration; 6] = [
     Migration { version: 1, name: "first_tables", sql: include_str!("../migrations/0001_first_tables.sql") },
     Migration { version: 2, name: "raw_floor", sql: include_str!("../migrations/0002_raw_floor.sql") },
     Migration {
@@ -31,6 +31,7 @@ const ALL: [Migration; 5] = [
         sql: include_str!("../migrations/0004_dead_letter_states.sql"),
     },
     Migration { version: 5, name: "idempotency", sql: include_str!("../migrations/0005_idempotency.sql") },
+    Migration { version: 6, name: "replays", sql: include_str!("../migrations/0006_replays.sql") },
 ];
 
 /// Runs what is pending, all of it or nothing, while it holds the database's write lock: of two processes that start

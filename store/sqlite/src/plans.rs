@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::{
     books, consents, credit, dead_letters, folds, idempotency, maintenance, migrations, notifications,
-    outbox, users,
+    outbox, replays, users,
 };
 
 /// The statement's plan, line by line. Parameters are left unbound: plans don't look at them.
@@ -77,6 +77,7 @@ fn statements_of_work() -> Vec<&'static str> {
 /// What the books and the upkeep cause.
 fn statements_of_care() -> Vec<&'static str> {
     use books::{counted_statements as counted, fate_statements as fates, mismatch_statements as mismatches};
+    use replays::piece_statements as pieces;
     vec![
         fates::RAW,
         fates::INBOX,
@@ -91,6 +92,12 @@ fn statements_of_care() -> Vec<&'static str> {
         mismatches::RAW,
         mismatches::INBOX,
         mismatches::SUMMARY,
+        pieces::NEXT_RAW,
+        pieces::NEXT_LIVE,
+        pieces::RAW,
+        pieces::LIVE,
+        pieces::HAS_IDS,
+        replays::OLD_ROWS,
         dead_letters::FORGET,
         idempotency::RELEASE_ALL,
         idempotency::OLD,

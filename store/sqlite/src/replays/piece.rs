@@ -1,0 +1,179 @@
+//! A piece of a replay: some users of one day, rebuilt from their raw rows and held against the live rows.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, Row, params};
+use uuid::Uuid;
+
+use super::{BUILDING, BUILT, State};
+use crate::column::{Id, IdBytes, IdText, day_from_number, day_number};
+use crate::engine::Fault;
+use crate::folds::COUNTED;
+
+pub(crate) mod statements {
+    //! The SQL of the pieces, where the test of the query plans sees it.
+
+    pub(crate) const NEXT_RAW: &str = "SELECT min(day) FROM emotional_events WHERE day >= ?1";
+    pub(crate) const NEXT_LIVE: &str =
+        "SELECT min(summary_date) FROM emotional_events_summary WHERE summary_date >= ?1";
+    pub(crate) const RAW: &str =
+        "SELECT user_id, count(*), sum(stress >= ?4), sum(positivity), sum(intensity), sum(stress)
+         FROM emotional_events WHERE day = ?1 AND user_id >= ?2 GROUP BY user_id ORDER BY user_id LIMIT ?3";
+    pub(crate) const LIVE: &str =
+        "SELECT user_id, event_count, stress_event_count, positivity_sum, intensity_sum, stress_sum
+         FROM emotional_events_summary WHERE summary_date = ?1 AND user_id >= ?2 ORDER BY user_id LIMIT ?3";
+    pub(crate) const HAS_IDS: &str =
+        "SELECT 1 FROM emotion_inbox WHERE day = ?1 AND user_id = ?2 AND fate = ?3 LIMIT 1";
+}
+
+const DIFFERS: &str =
+    "INSERT INTO replay_shadow (user_id, summary_date, event_count, stress_event_count, positivity_sum,
+        intensity_sum, stress_sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const ADVANCE: &str =
+    "UPDATE replay SET phase = ?1, next_day = ?2, next_user = ?3, confirmed = confirmed + ?4,
+        healed = healed + ?5, kept = kept + ?6, carried_over = carried_over + ?7 WHERE one = 1";
+
+/// Rebuilds the next piece, and notes how far it came. Nobody else writes meanwhile, so everything is of one moment.
+pub(super) fn rebuild(connection: &Connection, state: &State, floor: i64, most: i64) -> Result<(), Fault> {
+    let from = state.next_day.max(floor);
+    let Some(day) = next_day(connection, from)? else {
+        return advance(connection, BUILT, (from, Uuid::nil()), &Verdicts::default());
+    };
+    let first = if day == state.next_day { state.next_user } else { Uuid::nil() };
+    let piece = read(connection, day, first, state.stress, most)?;
+    let mut verdicts = Verdicts::default();
+    for (user, row) in piece.iter().take(usize::try_from(most).unwrap_or(usize::MAX)) {
+        judge(connection, day, *user, row, &mut verdicts)?;
+    }
+    let next = next_place(day, &piece, most);
+    advance(connection, BUILDING, next, &verdicts)
+}
+
+/// What became of a piece's rows.
+#[derive(Default)]
+struct Verdicts {
+    confirmed: i64,
+    healed: i64,
+    kept: i64,
+    carried_over: i64,
+}
+
+/// A user's day, twice.
+#[derive(Default)]
+struct Twice {
+    raw: Sums,
+    live: Sums,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+struct Sums {
+    events: i64,
+    stress_events: i64,
+    positivity: i64,
+    intensity: i64,
+    stress: i64,
+}
+
+fn next_day(connection: &Connection, from: i64) -> Result<Option<i64>, Fault> {
+    let raw: Option<i64> =
+        connection.prepare_cached(statements::NEXT_RAW)?.query_row([from], |row| row.get(0))?;
+    let date = day_from_number(from)?.to_string();
+    let live: Option<String> =
+        connection.prepare_cached(statements::NEXT_LIVE)?.query_row([date], |row| row.get(0))?;
+    let live = live.and_then(|date| date.parse().ok()).map(day_number);
+    Ok([raw, live].into_iter().flatten().min())
+}
+
+/// Users from `first` on. Of each table the first `most`, so the first `most` of both together are whole.
+fn read(
+    connection: &Connection,
+    day: i64,
+    first: Uuid,
+    threshold: i64,
+    most: i64,
+) -> Result<BTreeMap<Uuid, Twice>, Fault> {
+    let mut piece: BTreeMap<Uuid, Twice> = BTreeMap::new();
+    let mut raw = connection.prepare_cached(statements::RAW)?;
+    let mut rows = raw.query(params![day, IdBytes(first), most, threshold])?;
+    while let Some(row) = rows.next()? {
+        piece.entry(row.get::<_, IdBytes>(0)?.0).or_default().raw = Sums::read(row)?;
+    }
+    let mut live = connection.prepare_cached(statements::LIVE)?;
+    let mut rows = live.query(params![day_from_number(day)?.to_string(), IdText::new(first), most])?;
+    while let Some(row) = rows.next()? {
+        piece.entry(row.get::<_, Id>(0)?.0).or_default().live = Sums::read(row)?;
+    }
+    Ok(piece)
+}
+
+fn judge(
+    connection: &Connection,
+    day: i64,
+    user: Uuid,
+    row: &Twice,
+    verdicts: &mut Verdicts,
+) -> Result<(), Fault> {
+    if row.raw == row.live {
+        verdicts.confirmed += 1;
+        return Ok(());
+    }
+    let mut has_ids = connection.prepare_cached(statements::HAS_IDS)?;
+    if has_ids.exists(params![day, IdBytes(user), COUNTED])? {
+        verdicts.carried_over += 1;
+    } else if row.raw.events < row.live.events {
+        verdicts.kept += 1;
+    } else {
+        verdicts.healed += 1;
+        let Twice { raw, live } = row;
+        connection.prepare_cached(DIFFERS)?.execute(params![
+            IdText::new(user),
+            day_from_number(day)?.to_string(),
+            raw.events - live.events,
+            raw.stress_events - live.stress_events,
+            raw.positivity - live.positivity,
+            raw.intensity - live.intensity,
+            raw.stress - live.stress,
+        ])?;
+    }
+    Ok(())
+}
+
+/// Behind the last user of a full piece, else the next day.
+fn next_place(day: i64, piece: &BTreeMap<Uuid, Twice>, most: i64) -> (i64, Uuid) {
+    let last = usize::try_from(most - 1).ok().and_then(|last| piece.keys().nth(last));
+    match last.and_then(|last| last.as_u128().checked_add(1)) {
+        Some(next) => (day, Uuid::from_u128(next)),
+        None => (day + 1, Uuid::nil()),
+    }
+}
+
+fn advance(
+    connection: &Connection,
+    phase: i64,
+    (day, user): (i64, Uuid),
+    verdicts: &Verdicts,
+) -> Result<(), Fault> {
+    let Verdicts { confirmed, healed, kept, carried_over } = verdicts;
+    connection.prepare_cached(ADVANCE)?.execute(params![
+        phase,
+        day,
+        IdBytes(user),
+        confirmed,
+        healed,
+        kept,
+        carried_over
+    ])?;
+    Ok(())
+}
+
+impl Sums {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            events: row.get(1)?,
+            stress_events: row.get(2)?,
+            positivity: row.get(3)?,
+            intensity: row.get(4)?,
+            stress: row.get(5)?,
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! Aggregates rebuilt from what is still kept of the events.
+
+use async_trait::async_trait;
+use ecs_domain::emotion::StressThreshold;
+use ecs_domain::{Day, Timestamp};
+
+use crate::StoreError;
+
+/// Rebuilds `emotional_events_summary` from the raw rows into a shadow generation, and switches to it.
+///
+/// Folds go on throughout, and readers always see one whole generation. The engine rebuilds piece by piece, one user's day
+/// after the other. In one snapshot it adds up the raw rows of the day and reads the live row: a fold writes both in one
+/// transaction, so what lies between them is the live row's error, whatever is folded later. The shadow generation is kept as
+/// what distinguishes it from the live one, and the switch, one transaction, makes the two one. What an engine MUST do:
+/// - **Never poorer.** A row that counts more events than its raw rows tell stays as it is.
+/// - **Carry over.** Days whose raw rows are gone, and rows that count events known by their ids alone, stay as they are.
+/// - **Resume.** A piece and how far it came are one transaction: no crash repeats a piece or leaves one out.
+#[async_trait]
+pub trait Replays: Send + Sync + 'static {
+    /// Begins a replay. One that is under way with the same threshold goes on; with another it is given up for the new one.
+    async fn begin_replay(&self, plan: ReplayPlan, now: Timestamp) -> Result<Replay, StoreError>;
+
+    /// Rebuilds the next piece, at most so many users' days, at least one. Does nothing unless a replay is
+    /// [`ReplayPhase::Building`].
+    async fn rebuild(&self, at_most: usize) -> Result<Option<Replay>, StoreError>;
+
+    /// Switches to a generation that is [`ReplayPhase::Built`], and else does nothing.
+    async fn switch_replay(&self, now: Timestamp) -> Result<Option<Replay>, StoreError>;
+
+    /// The last replay, or the one under way.
+    async fn last_replay(&self) -> Result<Option<Replay>, StoreError>;
+}
+
+/// What is to be rebuilt, and how.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ReplayPlan {
+    /// What counts as a stress event. It should be what the folds go by.
+    pub stress: StressThreshold,
+    /// Days before this one are carried over. The store knows a later one where raw rows were dropped.
+    pub raw_floor: Day,
+}
+
+/// Where a replay stands. A row of the summary, one user's day, is counted in one of the four.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replay {
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How far it is.
+    pub phase: ReplayPhase,
+    /// Rows that were rebuilt and found to be right.
+    pub confirmed: u64,
+    /// Rows that were rebuilt and differ.
+    pub healed: u64,
+    /// Rows that count more events than their raw rows tell, and were left alone.
+    pub kept: u64,
+    /// Rows whose events are not all kept: those of earlier days, and those that counted events by their ids alone.
+    pub carried_over: u64,
+    /// When the new generation took over.
+    pub switched_at: Option<Timestamp>,
+}
+
+/// How far a replay is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplayPhase {
+    /// The shadow generation is being rebuilt.
+    Building,
+    /// It is whole.
+    Built,
+    /// It is the live one.
+    Switched,
+}
