@@ -173,10 +173,11 @@ async fn an_away_redis_opens_the_breaker_and_costs_nothing_then() {
     let process = Process::starting(ecs_cache_redis::Options { breaker: long, ..options(server.url()) });
     process.connected().await;
     server.pause().await.unwrap();
-    let (is_open, begun) = ("ecs_breaker_state{breaker=\"cache-redis\"} 1", Instant::now());
+    let (is_open, begun) = ("ecs_breaker_state{breaker=\"cache-redis\"} 2", Instant::now());
     while !process.metrics.render().contains(is_open) {
         process.read(key(0), &truth).await;
         assert!(begun.elapsed() < crate::support::PATIENCE, "{}", process.metrics.render());
+        tokio::task::yield_now().await;
     }
     let begun = Instant::now();
     for _ in 0..1_000 {
