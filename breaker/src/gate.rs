@@ -27,7 +27,8 @@ impl Default for Options {
     }
 }
 
-/// What a breaker does with calls. The numbers are those of its metric.
+/// What a breaker does with calls. The numbers are those of its metric: the higher, the worse. The metric is written when
+/// the state changes, so one whose time is over shows as open until a probe has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum State {

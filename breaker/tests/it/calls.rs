@@ -130,13 +130,25 @@ fn many_threads_get_one_probe() {
     assert_eq!(most.load(Ordering::SeqCst), 1);
 }
 
-#[test]
-fn shows_its_state_in_the_metrics() {
+#[tokio::test(start_paused = true)]
+async fn shows_its_state_in_the_metrics() {
     let metrics = Metrics::new();
     let breaker = Breaker::new("shown", Options { failures: 1, ..Options::default() }, &metrics);
-    let closed = metrics.render();
+    let check = |state: u8, opened: u8| {
+        let text = metrics.render();
+        for line in [
+            format!("ecs_breaker_state{{breaker=\"shown\"}} {state}\n"),
+            format!("ecs_breaker_opened_total{{breaker=\"shown\"}} {opened}\n"),
+        ] {
+            assert!(text.contains(&line), "{line} in {text}");
+        }
+    };
+    check(0, 0);
     fail(&breaker, 1);
-    let open = metrics.render();
-    assert!(closed.contains("shown"), "{closed}");
-    assert_ne!(closed, open);
+    check(2, 1);
+    tokio::time::advance(seconds(30)).await;
+    let probe = breaker.admit().unwrap();
+    check(1, 1);
+    probe.succeeded();
+    check(0, 1);
 }
