@@ -9,6 +9,7 @@ mod idempotency;
 mod journey;
 mod kill;
 mod known_faults;
+mod metrics;
 mod openapi;
 mod routes;
 mod simulate;

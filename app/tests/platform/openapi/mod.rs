@@ -7,4 +7,4 @@ mod document;
 mod examples;
 
 /// What the gateway's table doesn't have, since each process answers it for itself.
-const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
+const HEALTH: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
