@@ -17,6 +17,7 @@ use ecs_store::{
 use ecs_store_conformance::fixtures::{after, at, day, emotion, now, register, rules, shuffle, user};
 use ecs_store_postgres::{Options, PostgresStore};
 use futures::future::join_all;
+use tokio::sync::watch;
 use tokio_postgres::Client;
 
 const DAYS: [&str; 5] = ["2026-11-17", "2026-11-18", "2026-11-19", "2026-11-20", "2026-11-21"];
@@ -79,35 +80,32 @@ where
     }
 }
 
-/// Four workers in two processes with clocks that disagree about the floor, and somebody who drops a day after the other.
-async fn storm(stores: &[Arc<PostgresStore>; 2], batches: &[Vec<EmotionEvent>], seed: u64) -> Vec<Folded> {
-    let workers = (0..4_usize).map(|worker| {
+/// Four workers in two processes, and somebody who drops a day after the other. The floor rises as the work goes on; every
+/// other worker's clock is behind, and hasn't heard of it.
+async fn storm(stores: &[Arc<PostgresStore>; 2], batches: &[Vec<EmotionEvent>]) -> Vec<Folded> {
+    let progress = watch::Sender::new(0);
+    let floor_at = |folded: usize| (folded * DAYS.len() / batches.len()).min(DAYS.len() - 1);
+    let worker = async |worker: usize| {
         let store = &stores[worker % 2];
-        let mine = batches.iter().enumerate().filter(move |(place, _)| place % 4 == worker);
-        async move {
-            let mut results = Vec::new();
-            for (place, batch) in mine {
-                // Floors go up and down by worker and batch, as they never would.
-                let floor = DAYS[(place + worker + usize::try_from(seed).unwrap()) % 3];
-                results.extend(
-                    fold(store, batch, day(floor), after(i64::try_from(place).unwrap() * 90_000)).await,
-                );
-            }
-            results
+        let mut results = Vec::new();
+        for (place, batch) in batches.iter().enumerate().filter(|(place, _)| place % 4 == worker) {
+            let floor = day(DAYS[floor_at(place).saturating_sub(worker % 2)]);
+            // Days pass, so that repeats renew what is noted of their first arrival.
+            results.extend(fold(store, batch, floor, after(i64::try_from(place).unwrap() * 90_000)).await);
+            progress.send_modify(|folded| *folded += 1);
         }
-    });
+        results
+    };
     let retention = async {
-        for floor in &DAYS[..4] {
-            let retention =
-                Retention { raw_floor: day(floor), ids_since: after(-900), answers_since: after(-900) };
+        for (place, floor) in DAYS.iter().enumerate() {
+            progress.subscribe().wait_for(|folded| floor_at(*folded) >= place).await.unwrap();
+            let (raw_floor, since) = (day(floor), after(-900));
+            let retention = Retention { raw_floor, ids_since: since, answers_since: since };
             until_taken(|| stores[1].retain(retention)).await;
         }
-        Vec::new()
     };
-    let workers = async { join_all(workers).await.concat() };
-    let (mut results, none) = tokio::join!(workers, retention);
-    results.extend::<Vec<Folded>>(none);
-    results
+    let (results, ()) = tokio::join!(join_all((0..4).map(worker)), retention);
+    results.concat()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -123,7 +121,7 @@ async fn a_storm_of_repeats_counts_every_event_once() {
         for number in 0..REFUSING {
             stores[0].set_consent(user(number), Purpose::EmotionAnalysis, false, now()).await.unwrap();
         }
-        let results = storm(&stores, &deliveries(&events, seed), seed).await;
+        let results = storm(&stores, &deliveries(&events, seed)).await;
         let tally = |wanted| results.iter().filter(|folded| **folded == wanted).count();
         let of = |users: std::ops::Range<u128>| {
             let users: HashSet<UserId> = users.map(user).collect();
@@ -220,6 +218,31 @@ async fn a_fold_that_waited_sees_what_moved_meanwhile() {
         .unwrap();
     assert_eq!(repeat.await.unwrap(), [Folded::Repeated]);
     assert_eq!(store.ledger_totals(Ledger::Emotions).await.unwrap().in_aggregates, 1);
+}
+
+/// Folds agree on where an id is noted because the floor stands still while any of them is under way.
+#[tokio::test]
+async fn the_floor_stands_still_while_a_fold_runs() {
+    if !can_run() {
+        return;
+    }
+    let database = support::database().await;
+    let store = open(database.url()).await;
+    register(&*store, [1]).await;
+    fold(&store, &[emotion(1, 1, "2026-11-20T08:00:00Z", [0.5; 3])], rules().raw_floor, now()).await;
+    let (folding, watcher) = (support::client(database.url()).await, support::client(database.url()).await);
+    // What every fold holds from before its snapshot until it ends.
+    folding.batch_execute("BEGIN; LOCK TABLE ONLY emotional_events IN ROW EXCLUSIVE MODE").await.unwrap();
+    let retention = {
+        let (store, since) = (Arc::clone(&store), after(-900));
+        let retention = Retention { raw_floor: day("2026-11-21"), ids_since: since, answers_since: since };
+        tokio::spawn(async move { until_taken(|| store.retain(retention)).await })
+    };
+    until_somebody_waits(&watcher).await;
+    let stands: Day = watcher.query_one("SELECT day FROM raw_floor", &[]).await.unwrap().get(0);
+    assert_eq!(stands, rules().raw_floor);
+    folding.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(retention.await.unwrap().raw_rows, 1);
 }
 
 /// Days get their partitions ahead and on demand; retention drops them as a whole, and none comes back.
