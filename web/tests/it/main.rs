@@ -8,6 +8,7 @@ mod guarded;
 mod health;
 mod layers;
 mod logs;
+mod metered;
 mod openapi;
 mod params;
 mod remote;
