@@ -6,7 +6,7 @@
 //! is drawn from a seed.
 //!
 //! A few faults in every run of the tests; `SOAK_FAULTS=3` goes three times through all of them, in an order drawn from
-//! `ECS_TEST_SEED`.
+//! `ECS_TEST_SEED`, and with `ECS_TEST_FAULT=Primary` through those whose names hold the word.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod cluster;
@@ -38,9 +38,11 @@ fn faults(rounds: usize, random: &mut rand::rngs::StdRng) -> Vec<Fault> {
         // One of each sort, another one with each seed; the failover is always among them.
         return Fault::sorts().iter().map(|sort| *sort.choose(random).unwrap()).collect();
     }
+    let only = std::env::var("ECS_TEST_FAULT").unwrap_or_default();
     let mut all = Vec::new();
     for _ in 0..rounds {
         let mut round = Fault::sorts().concat();
+        round.retain(|fault| fault.to_string().contains(&only));
         round.shuffle(random);
         all.extend(round);
     }
