@@ -99,13 +99,12 @@ impl Metrics {
             published: Published::ALL.map(|result| bus.published.of([subject, result.as_str()])),
             delivered: bus.delivered.of([subject]),
             redelivered: bus.redelivered.of([subject]),
-            batches: bus.batches.of([subject, "deliver"]),
+            batches: bus.batches.of([subject, "delivered"]),
         }
     }
 
-    /// Events went together. `stage` is `publish-batch` (one flush of the transport, one atomic batch) or `publish-single`
-    /// (a window of events that were published singly); what a worker gets at once is counted by
-    /// [`SubjectMetrics::delivered`].
+    /// Events went together. A transport counts what it flushes at once as the stage `published`; the stage `delivered` is
+    /// counted by [`SubjectMetrics::delivered`].
     pub fn bus_batch(&self, stage: &'static str, subject: &'static str, size: usize) {
         self.0.bus.batches.of([subject, stage]).observe(size as f64);
     }

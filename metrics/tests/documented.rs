@@ -17,7 +17,7 @@ fn everything() -> Metrics {
     let subject = metrics.subject("transactions.topic");
     subject.published(Published::WindowFull, 3);
     subject.delivered(7, 2);
-    metrics.bus_batch("publish-batch", "transactions.topic", 5);
+    metrics.bus_batch("published", "transactions.topic", 5);
     metrics.dead_lettered("transactions.topic", "gave-up", 1);
     metrics.bus_backlog("transactions.topic", 9, Duration::from_millis(1500));
     metrics.store_query("users.user", true, Duration::from_micros(30));
@@ -109,8 +109,8 @@ fn what_is_counted_is_read_back() {
     check("ecs_bus_published_total", &[("subject", "transactions.topic"), ("result", "ok")], 0.0);
     check("ecs_bus_delivered_total", &[], 7.0);
     check("ecs_bus_redelivered_total", &[], 2.0);
-    check("ecs_bus_batch_events_sum", &[("stage", "deliver")], 7.0);
-    check("ecs_bus_batch_events_sum", &[("stage", "publish-batch")], 5.0);
+    check("ecs_bus_batch_events_sum", &[("stage", "delivered")], 7.0);
+    check("ecs_bus_batch_events_sum", &[("stage", "published")], 5.0);
     check("ecs_bus_pending_events", &[], 9.0);
     check("ecs_bus_oldest_pending_age_seconds", &[], 1.5);
     check("ecs_store_query_duration_seconds_count", &[("query", "users.user"), ("outcome", "ok")], 1.0);

@@ -76,7 +76,7 @@ async fn deliveries_redeliveries_and_dead_letters_are_counted() {
     };
     check("ecs_bus_delivered_total", &[emotions], 6.0);
     check("ecs_bus_redelivered_total", &[emotions], 3.0);
-    check("ecs_bus_batch_events_sum", &[emotions, ("stage", "deliver")], 6.0);
+    check("ecs_bus_batch_events_sum", &[emotions, ("stage", "delivered")], 6.0);
     check("ecs_bus_dead_letters_total", &[emotions, ("kind", "refused")], 3.0);
     check("ecs_bus_dead_letters_total", &[], 3.0);
 }

@@ -73,7 +73,7 @@ async fn what_is_counted_is_what_was_done() {
         check("ecs_bus_published_total", &[subject], events);
         check("ecs_bus_delivered_total", &[subject], events);
         check("ecs_bus_redelivered_total", &[subject], 0.0);
-        for stage in ["publish-batch", "deliver"] {
+        for stage in ["published", "delivered"] {
             check("ecs_bus_batch_events_sum", &[subject, ("stage", stage)], events);
         }
     }

@@ -171,7 +171,7 @@ impl Writer {
     fn publish_blocks(&self, published_at: Timestamp, blocks: Blocks, firsts: [u64; 4]) {
         for ((subject, first), events) in Subject::ALL.into_iter().zip(firsts).zip(blocks) {
             if !events.is_empty() {
-                self.shared.options.metrics.bus_batch("publish-batch", subject.as_str(), events.len());
+                self.shared.options.metrics.bus_batch("published", subject.as_str(), events.len());
                 self.shared.topic(subject).advance(Block { first, published_at, events });
             }
         }
