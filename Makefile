@@ -13,6 +13,8 @@ test:
 check:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy -p ecs --no-default-features --features embedded,sqlite --locked -- -D warnings
+	cargo clippy -p ecs --no-default-features --features nats,postgres --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 
 # BENCH="--quick" and others: see docs/benchmarks.md.

@@ -7,11 +7,17 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use crate::support::DEADLINE;
+use ecs_servers::Program;
+
+use crate::support::deployment::{Servers, free_address};
 use crate::support::process::{Server, text};
+use crate::support::{DEADLINE, eventually};
 
 /// Lines of the docs that build, or that start what this test has started.
 const LEFT_OUT: [&str; 3] = ["make ", "cargo ", "target/release/ecs serve"];
+
+/// The page that starts processes of its own, over real servers; it has a test of its own.
+const DISTRIBUTED: &str = "distributed.md";
 
 /// A curl that fails where its server does, so that an answer of 400 and above ends the script.
 const PREAMBLE: &str = "set -euo pipefail\ncurl() { command curl --fail-with-body --max-time 30 \"$@\"; }\n";
@@ -79,7 +85,7 @@ async fn every_command_in_the_readme_and_the_docs_works_as_it_stands() {
     let mut typed = 0;
     for page in pages() {
         let more = if page.ends_with("README.md") { String::new() } else { script(&page) };
-        if more.trim().is_empty() && typed > 0 {
+        if page.ends_with(DISTRIBUTED) || more.trim().is_empty() && typed > 0 {
             continue;
         }
         let folder = tempfile::tempdir().unwrap();
@@ -99,4 +105,34 @@ async fn every_command_in_the_readme_and_the_docs_works_as_it_stands() {
         server.kill().await;
         typed += 1;
     }
+}
+
+/// The page about roles as processes, over private servers and with other ports than it names.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_about_processes_works_as_it_stands() {
+    let Some(servers) = Servers::start("docs/distributed.md").await else { return };
+    let page = std::fs::read_to_string(root().join("docs").join(DISTRIBUTED)).unwrap();
+    let typed = blocks(&page).into_iter().filter(|(kind, _)| kind == "sh").map(|(_, text)| text);
+    let mut script: String = typed.collect();
+    // In two steps: a free port may look like one that is still to be replaced.
+    for port in 9100..9110 {
+        script = script.replace(&port.to_string(), &format!("<{port}>"));
+    }
+    for port in 9100..9110 {
+        script = script.replace(&format!("<{port}>"), &free_address().port().to_string());
+    }
+    let built = format!("mkdir -p target/release; ln -s '{}' target/release/ecs", env!("CARGO_BIN_EXE_ecs"));
+    let line = [
+        "bash",
+        "-c",
+        &format!(
+            "set -eu\ntrap 'kill $(jobs -p)' EXIT\n{built}\n{script}\ntrap - EXIT\necho the page is done"
+        ),
+    ]
+    .map(str::to_owned);
+    let program = Program::start("docs", &line, &servers.addresses()).unwrap();
+    eventually("the page is done", async || (!program.is_alive()).then_some(())).await;
+    let printed = program.last_words();
+    assert!(printed.ends_with("the page is done"), "{printed}");
+    assert_eq!(printed.matches("the books balance").count(), 2, "running, and stopped: {printed}");
 }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::support::deployment::{Deployment, Process, Servers, Topology, free_address, owned};
 use crate::support::http::Answer;
-use crate::support::process::text;
+use crate::support::process::{command, run, text};
 use crate::support::{DEADLINE, PASSWORD, emotion, eventually};
 
 /// Stamps each of these tests over every topology.
@@ -253,6 +253,21 @@ async fn five_settings_start_a_platform_in_production() {
         (&json!(10), &json!(10))
     );
     assert_eq!(process.edge.analyse(&ana).await["emotion_data_used"], false);
+
+    // Commands with the same settings find the process where it listens, and the data without it.
+    let listen = address.to_string();
+    let says = async |arguments: &[&str], expect: &str| {
+        let mut command = command(arguments);
+        command.envs(servers.settings()).env("ECS_LISTEN", &listen);
+        let output = text(&run(command).await);
+        assert!(output.contains(expect), "{arguments:?}: {output}");
+    };
+    says(&["healthcheck"], "ready").await;
+    says(&["migrate"], "the tables are up to date").await;
+    process.kill().await;
+    says(&["healthcheck"], "not ready").await;
+    says(&["verify", "--wait", "30"], "10 accepted = 0 counted + 10 discarded").await;
+    says(&["dead-letters", "count"], "no dead letters").await;
 }
 
 /// Whatever starts a platform rarely starts its servers first.

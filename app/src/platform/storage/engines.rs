@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+#[cfg(any(feature = "sqlite", feature = "embedded", feature = "redis"))]
 use anyhow::Context as _;
 use ecs_bus::Bus;
 use ecs_cache::Cache;
@@ -41,7 +42,11 @@ impl Engines {
     #[must_use]
     #[cfg_attr(
         not(feature = "embedded"),
-        expect(unused_variables, reason = "only the embedded bus asks for them")
+        expect(
+            unused_variables,
+            clippy::needless_pass_by_value,
+            reason = "only the embedded bus asks for them"
+        )
     )]
     pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
         Self {

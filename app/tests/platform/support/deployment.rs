@@ -73,12 +73,16 @@ impl Servers {
 
     /// The settings that are enough to start a platform over these servers.
     pub(crate) fn settings(&self) -> Vec<(String, String)> {
+        [self.addresses(), owned(&[("SECRET_KEY", SECRET), ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY)])]
+            .concat()
+    }
+
+    /// The settings that lead to these servers.
+    pub(crate) fn addresses(&self) -> Vec<(String, String)> {
         owned(&[
             ("DATABASE_URL", self.database.url()),
             ("NATS_URL", self.nats.url()),
             ("REDIS_URL", self.redis.url()),
-            ("SECRET_KEY", SECRET),
-            ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY),
         ])
     }
 }
