@@ -154,9 +154,34 @@ fn postgres_options(settings: &Settings, metrics: &Metrics) -> anyhow::Result<ec
     Ok(ecs_store_postgres::Options {
         read_urls: replicas.iter().map(|replica| replica.expose().to_owned()).collect(),
         max_connections: *connections,
+        recent_writes: recent_writes(settings, metrics)?,
         metrics: metrics.clone(),
         ..ecs_store_postgres::Options::new(primary.expose())
     })
+}
+
+/// Shared notes of who wrote last, where there are replicas to be read and a Redis to share them in.
+#[cfg(all(feature = "postgres", feature = "redis"))]
+fn recent_writes(
+    settings: &Settings,
+    metrics: &Metrics,
+) -> anyhow::Result<Option<Arc<dyn ecs_store_postgres::RecentWrites>>> {
+    match (&settings.store, &settings.cache) {
+        (StoreAt::Postgres { replicas, .. }, CacheIn::Redis { server, .. }) if !replicas.is_empty() => {
+            let notes = super::recent_writes::InRedis::new(server.expose(), metrics)
+                .with_context(|| format!("Redis at {} (REDIS_URL)", server.hosts()))?;
+            Ok(Some(Arc::new(notes)))
+        }
+        _ => Ok(None),
+    }
+}
+
+#[cfg(all(feature = "postgres", not(feature = "redis")))]
+fn recent_writes(
+    _: &Settings,
+    _: &Metrics,
+) -> anyhow::Result<Option<Arc<dyn ecs_store_postgres::RecentWrites>>> {
+    Ok(None)
 }
 
 #[cfg(feature = "postgres")]

@@ -3,6 +3,8 @@
 mod engines;
 #[cfg(any(feature = "postgres", feature = "nats", test))]
 mod patience;
+#[cfg(all(feature = "postgres", feature = "redis"))]
+mod recent_writes;
 
 use std::sync::Arc;
 
