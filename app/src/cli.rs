@@ -62,12 +62,22 @@ pub enum Command {
     /// See what events were given up and why, and replay or drop them
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
+    /// Rebuild the aggregates from the raw events that are still kept, and switch to them; goes on where it was stopped
+    Replay(ReplayArgs),
     /// Ask a running platform whether it is ready; exits with 1 when it isn't
     Healthcheck,
     /// Show the settings in force, where each comes from, secrets hidden
     Config(ConfigArgs),
     /// Print the description of all HTTP calls, in OpenAPI 3.1
     Openapi,
+}
+
+/// `ecs replay`
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Print what was done as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `ecs serve`
@@ -223,6 +233,7 @@ impl Cli {
             | Command::Migrate
             | Command::Verify(_)
             | Command::DeadLetters(_)
+            | Command::Replay(_)
             | Command::Healthcheck
             | Command::Config(_)
             | Command::Openapi => {}

@@ -17,6 +17,7 @@ mod latency;
 mod ledger;
 pub mod operations;
 mod progress;
+pub mod replays;
 mod retries;
 pub mod simulate;
 #[cfg(test)]

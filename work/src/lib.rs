@@ -4,6 +4,7 @@
 //! - [`consume::run`] is the one loop over a subscription: next, handle, settle, reconnect.
 //! - [`relay::Relay`] publishes what the store's outbox holds; a [`Wake`] tells it that something is there.
 //! - [`dead_letters::Desk`] replays and drops what was given up.
+//! - [`replays::work_on`] rebuilds the aggregates, for a while at a time.
 //! - [`MeteredBus`] counts what is published and delivered over any transport, [`Gauges`] what waits.
 //! - [`books::balance`] compares what the bus accepted with what the store made of it.
 
@@ -19,6 +20,7 @@ pub mod metered;
 pub mod outbox;
 pub mod periodic;
 pub mod relay;
+pub mod replays;
 pub mod retention;
 pub mod sink;
 pub mod supervisor;

@@ -9,6 +9,7 @@ mod in_words;
 mod migrate;
 mod openapi;
 mod reach;
+mod replay;
 mod serve;
 mod simulate;
 mod stop;
@@ -70,6 +71,7 @@ fn dispatch(cli: &Cli, settings: &Settings, raw: &Raw) -> anyhow::Result<Outcome
         Command::Migrate => block_on(migrate::run(settings)),
         Command::Verify(args) => block_on(verify::run(args, settings)),
         Command::DeadLetters(command) => block_on(dead_letters::run(command, settings)),
+        Command::Replay(args) => block_on(replay::run(args, settings)),
         Command::Healthcheck => block_on(healthcheck::run(settings)),
     }
 }

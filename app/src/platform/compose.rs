@@ -188,6 +188,7 @@ impl Composer<'_> {
             store: Arc::clone(self.storage.store()?),
             clock: Arc::clone(self.clock),
             raw_retention_days: retention.raw_emotion_days,
+            stress: self.settings.stress,
             bus_retention: DAY * u32::from(retention.bus_days.max(retention.emotion_bus_days)),
             outbox: self.outbox.clone(),
         });

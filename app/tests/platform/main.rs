@@ -11,6 +11,7 @@ mod kill;
 mod known_faults;
 mod metrics;
 mod openapi;
+mod replay;
 mod routes;
 mod simulate;
 mod streams;

@@ -91,6 +91,7 @@ pub const ROUTES: &[Route] = &[
     row(POST, "/v1/operations/dead-letters/replay", Access::Token, Target::Operations),
     row(POST, "/v1/operations/dead-letters/drop", Access::Token, Target::Operations),
     row(GET, "/v1/operations/dead-letters/{letter_id}", Access::Token, Target::Operations),
+    row(&[Method::GET, Method::POST], "/v1/operations/replay", Access::Token, Target::Operations),
     row(GET, "/openapi.json", Access::Public, Target::Documentation),
     row(GET, "/docs", Access::Public, Target::Documentation),
     row(GET, "/docs/{file}", Access::Public, Target::Documentation),

@@ -10,6 +10,7 @@ mod fates;
 mod forget;
 mod letters;
 mod problem;
+mod replays;
 mod shapes;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use axum::Router;
 use axum::extract::FromRef;
 use ecs_bus::Bus;
 use ecs_domain::Clock;
+use ecs_domain::emotion::StressThreshold;
 use ecs_store::{Books, DeadLetters, Store};
 use ecs_web::Auth;
 use ecs_web::openapi::{OpenApiRouter, routes};
@@ -39,6 +41,8 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// How many days of raw emotion rows are kept: the same as emotion-processing was told.
     pub raw_retention_days: u16,
+    /// What a stress event is: the same as emotion-processing was told.
+    pub stress: StressThreshold,
     /// The longest time for which the bus keeps events of any subject. Letters that were replayed or dropped are kept a
     /// little longer, for as long as the books may ask for them.
     pub bus_retention: Duration,
@@ -82,7 +86,7 @@ impl Operations {
         Self { deps }
     }
 
-    /// `/v1/operations/books` and `/v1/operations/dead-letters`, with what is below them.
+    /// `/v1/operations/books`, `/v1/operations/dead-letters` and `/v1/operations/replay`, with what is below them.
     pub fn routes(&self) -> Router {
         let reading = Reading { deps: self.deps.clone(), turn: Arc::default() };
         Self::api().with_state(reading).into()
@@ -109,5 +113,6 @@ impl Operations {
             .routes(routes!(letters::show))
             .routes(routes!(letters::replay))
             .routes(routes!(letters::discard))
+            .routes(routes!(replays::replay, replays::show))
     }
 }

@@ -3,4 +3,5 @@
 
 mod books;
 mod letters;
+mod replays;
 mod support;

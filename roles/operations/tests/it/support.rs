@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use ecs_domain::emotion::{StressThreshold, Unit};
 use ecs_domain::permission::Permission;
 use ecs_domain::{Clock as _, UserId};
 use ecs_operations::{Deps, Operations};
@@ -39,6 +40,7 @@ impl Scene {
             store: platform.store.clone(),
             clock: platform.clock.clone(),
             raw_retention_days: retention::RAW_DAYS,
+            stress: StressThreshold(Unit::new(0.7).unwrap()),
             bus_retention: retention::OTHERS_ON_BUS,
             outbox: Wake::new(),
         });
