@@ -110,12 +110,12 @@ pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-/// Reads until it is answered from the cache.
+/// Reads until it is answered from the cache. No answer on the way may be stale.
 pub(crate) async fn cached(process: &Process, key: Key, truth: &Truth) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let before = truth.loads();
-        process.read(key, truth).await;
+        assert_eq!(process.read(key, truth).await, truth.value.load(Ordering::SeqCst), "a stale value");
         if truth.loads() == before {
             return;
         }
