@@ -109,9 +109,6 @@ mod tests {
             "stream not found (NATS error 10059)",
         );
         check(r#"{"error": {"code": 503}}"#, "no reason given (NATS error 503)");
-        check(
-            "{}",
-            "an answer of NATS can't be understood: invalid type: map, expected a sequence",
-        );
+        check("{}", "an answer of NATS can't be understood: invalid type: map, expected a sequence");
     }
 }

@@ -79,7 +79,11 @@ impl NatsBus {
     }
 
     /// Publishes what the window admits of events of one subject. The places are those in the caller's batch.
-    async fn publish_to(&self, subject: Subject, events: Vec<(usize, Event)>) -> Vec<(usize, Result<(), PublishError>)> {
+    async fn publish_to(
+        &self,
+        subject: Subject,
+        events: Vec<(usize, Event)>,
+    ) -> Vec<(usize, Result<(), PublishError>)> {
         let mut results = Vec::with_capacity(events.len());
         let mut admitted = Vec::with_capacity(events.len());
         let mut places = Vec::with_capacity(events.len());
@@ -152,7 +156,8 @@ impl Bus for NatsBus {
         let member = Arc::new(Member::new(options));
         let (link, ledger) = (self.link.clone(), Arc::clone(&self.ledger));
         let closing = self.closing.subscribe();
-        let puller = Puller::new(subject, group, link.clone(), Arc::clone(&ledger), Arc::clone(&member), closing);
+        let puller =
+            Puller::new(subject, group, link.clone(), Arc::clone(&ledger), Arc::clone(&member), closing);
         {
             let mut members = locked(&self.members);
             // Those that have ended take no more room.

@@ -35,7 +35,11 @@ impl Choice {
     /// The way for a group of so many messages.
     pub(crate) fn way(&self, messages: usize) -> Way {
         let count = messages as f64;
-        if messages > 1 && count * self.single > self.batch + count * MEMBER { Way::Batches } else { Way::Singles }
+        if messages > 1 && count * self.single > self.batch + count * MEMBER {
+            Way::Batches
+        } else {
+            Way::Singles
+        }
     }
 
     /// Learns what a group has cost.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ecs_bus::{BusError, Group, SubscribeOptions, Subject};
+use ecs_bus::{BusError, Group, Subject, SubscribeOptions};
 use ecs_domain::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -75,7 +75,13 @@ pub(crate) async fn open(
     Ok(())
 }
 
-async fn write(link: &Link, subject: Subject, group: Group, action: &str, config: &Value) -> Result<Info, ApiError> {
+async fn write(
+    link: &Link,
+    subject: Subject,
+    group: Group,
+    action: &str,
+    config: &Value,
+) -> Result<Info, ApiError> {
     let stream = streams::name(subject);
     let body = json!({ "stream_name": stream, "config": config, "action": action });
     api::ask(link, &format!("CONSUMER.CREATE.{stream}.{group}.{subject}"), &body).await
@@ -123,12 +129,18 @@ fn rules(subject: Subject, max_batch: usize) -> Vec<Rule> {
         Rule::must("backoff", "not set", "deliveries come again while somebody works on them", |config| {
             config.get("backoff").and_then(Value::as_array).is_none_or(Vec::is_empty)
         }),
-        Rule::must("max_ack_pending", format!("-1, or at least {several}"), "retries hold up what follows", {
-            move |config| !(1..several).contains(&number(config, "max_ack_pending"))
-        }),
-        Rule::must("filter_subject", subject.as_str(), "events pass the group by", move |config| {
-            matches!(text(config, "filter_subject"), filter if filter == subject.as_str() || filter.is_empty())
-        }),
+        Rule::must(
+            "max_ack_pending",
+            format!("-1, or at least {several}"),
+            "retries hold up what follows",
+            { move |config| !(1..several).contains(&number(config, "max_ack_pending")) },
+        ),
+        Rule::must(
+            "filter_subject",
+            subject.as_str(),
+            "events pass the group by",
+            move |config| matches!(text(config, "filter_subject"), filter if filter == subject.as_str() || filter.is_empty()),
+        ),
         Rule::must("deliver_policy", "all", "events that were there before pass the group by", |config| {
             text(config, "deliver_policy") == "all"
         }),
@@ -148,7 +160,9 @@ fn rules(subject: Subject, max_batch: usize) -> Vec<Rule> {
         Rule::should("inactive_threshold", "0", |config| number(config, "inactive_threshold") == 0),
     ];
     rules.extend(["max_batch", "max_expires", "max_bytes"].map(|limit| {
-        Rule::must(limit, "0", "the server refuses what a member asks for", move |config| number(config, limit) <= 0)
+        Rule::must(limit, "0", "the server refuses what a member asks for", move |config| {
+            number(config, limit) <= 0
+        })
     }));
     rules
 }
@@ -181,7 +195,8 @@ mod tests {
             let mut config = wanted(Subject::Emotions, GROUP, SLACK);
             config[field] = value;
             let verdict = drift::check("it", &config, &rules(Subject::Emotions, 5_000));
-            let named = verdict.as_ref().is_err_and(|error| error.to_string().contains(&format!("{field} is ")));
+            let named =
+                verdict.as_ref().is_err_and(|error| error.to_string().contains(&format!("{field} is ")));
             assert_eq!(named, refused, "{field}: {verdict:?}");
         };
         check("ack_policy", json!("none"), true);

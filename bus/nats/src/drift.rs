@@ -82,7 +82,9 @@ mod tests {
             Rule::must("max_age", "0", "events would go unseen", |config| number(config, "max_age") == 0),
             Rule::should("allow_atomic", "true", |config| is_on(config, "allow_atomic")),
         ];
-        let verdict = |config: Value| super::check("the stream s", &config, &rules).err().map(|error| error.to_string());
+        let verdict = |config: Value| {
+            super::check("the stream s", &config, &rules).err().map(|error| error.to_string())
+        };
         assert_eq!(verdict(json!({"storage": "file", "allow_atomic": true})), None);
         assert_eq!(verdict(json!({"storage": "file"})), None, "a difference that breaks nothing");
         assert_eq!(

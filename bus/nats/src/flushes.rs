@@ -16,7 +16,9 @@ const LONGEST: u64 = 1 << 20;
 /// the monitor of one of them says decides nothing.
 pub(crate) async fn check(monitor: Option<&str>, replicas: usize) -> Result<(), BusError> {
     let Some(monitor) = monitor else {
-        tracing::info!("whether NATS flushes before it acknowledges is not checked: its monitor is not named");
+        tracing::info!(
+            "whether NATS flushes before it acknowledges is not checked: its monitor is not named"
+        );
         return Ok(());
     };
     let answer = tokio::time::timeout(LIMIT, ask(monitor)).await;

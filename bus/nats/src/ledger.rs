@@ -106,10 +106,15 @@ impl Ledger {
     pub(crate) async fn keep(&self, records: &[(Key, Failures)]) -> Result<(), Failure> {
         let mut messages = Vec::with_capacity(records.len());
         for (key, failures) in records {
-            let history = failures.history.iter().map(|line| Line { at: line.at, reason: line.reason.clone() });
+            let history =
+                failures.history.iter().map(|line| Line { at: line.at, reason: line.reason.clone() });
             let record = Record { event: key.event, failures: failures.count, history: history.collect() };
             let payload = serde_json::to_vec(&record).map_err(|error| Failure::Refused(error.to_string()))?;
-            messages.push(Outgoing { subject: key.subject().into(), headers: HeaderMap::new(), payload: payload.into() });
+            messages.push(Outgoing {
+                subject: key.subject().into(),
+                headers: HeaderMap::new(),
+                payload: payload.into(),
+            });
         }
         let fates = self.sender.lock().await.send(&messages, Way::Singles, self.limit).await;
         fates.into_iter().collect()

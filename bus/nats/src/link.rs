@@ -47,7 +47,8 @@ impl Link {
             .subscription_capacity(UNREAD)
             .request_timeout(Some(options.publish_timeout))
             .reconnect_delay_callback(|attempts| {
-                LONGEST_PAUSE.min(Duration::from_millis(25) * u32::try_from(attempts).unwrap_or(u32::MAX).min(100))
+                LONGEST_PAUSE
+                    .min(Duration::from_millis(25) * u32::try_from(attempts).unwrap_or(u32::MAX).min(100))
             })
             .event_callback(move |event| {
                 note(&told, &event);

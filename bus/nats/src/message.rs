@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn a_foreign_message_is_an_event_with_an_id_of_its_own() {
-        let of = |sequence, headers: Option<&HeaderMap>| event(Subject::Emotions, sequence, headers, Bytes::new());
+        let of =
+            |sequence, headers: Option<&HeaderMap>| event(Subject::Emotions, sequence, headers, Bytes::new());
         assert_eq!(of(1, None), of(1, None));
         assert_ne!(of(1, None).id, of(2, None).id);
         let mut headers = HeaderMap::new();

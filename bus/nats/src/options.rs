@@ -30,7 +30,7 @@ pub struct Options {
     pub window_bytes: usize,
     /// The largest payload in bytes. The server's own limit holds where it is lower.
     pub max_payload: usize,
-    /// When an event that the server doesn't acknowledge is given up as `Unavailable`.
+    /// How long the server may say nothing while events await its acknowledgement; then they are given up as `Unavailable`.
     pub publish_timeout: Duration,
     /// How long events wait for a connection that was lost before they are given up as `Unavailable`. A server that restarts
     /// within this time costs its clients a delay, and no error but for what was in flight.

@@ -131,18 +131,17 @@ impl Publisher {
             if let Some(Err(reason)) = fates.iter().find(|fate| is_refused(fate)) {
                 tracing::warn!(subject = %self.subject, %reason, "a batch was refused, its events go one by one");
             }
-            let again: Vec<usize> = (0..fates.len()).filter(|at| fates.get(*at).is_some_and(is_refused)).collect();
+            let again: Vec<usize> =
+                (0..fates.len()).filter(|at| fates.get(*at).is_some_and(is_refused)).collect();
             let singles: Vec<Outgoing> = again.iter().filter_map(|at| messages.get(*at).cloned()).collect();
-            let limit = self.publish_timeout.saturating_sub(started.elapsed());
-            let second = self.sender.send(&singles, Way::Singles, limit).await;
+            let second = self.sender.send(&singles, Way::Singles, self.publish_timeout).await;
             for (at, fate) in again.into_iter().zip(second) {
                 if let Some(place) = fates.get_mut(at) {
                     *place = fate;
                 }
             }
         }
-        let stage = if way == Way::Batches { "publish-batch" } else { "publish-single" };
-        self.metrics.bus_batch(stage, self.subject.as_str(), messages.len());
+        self.metrics.bus_batch("published", self.subject.as_str(), messages.len());
         fates
     }
 

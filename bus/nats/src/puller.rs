@@ -281,7 +281,8 @@ impl Puller {
 
     /// Hands deliveries back, to be delivered again at once. That counts as nobody's failure: only the ledger counts.
     async fn hand_back(&self, replies: Vec<async_nats::Subject>) {
-        let words: Vec<(_, Bytes)> = replies.into_iter().map(|reply| (reply, message::nak(Duration::ZERO))).collect();
+        let words: Vec<(_, Bytes)> =
+            replies.into_iter().map(|reply| (reply, message::nak(Duration::ZERO))).collect();
         if let Err(error) = subscription::tell(&self.link, words).await {
             tracing::warn!(group = %self.group, %error, "deliveries come again only after their lease");
         }

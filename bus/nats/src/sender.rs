@@ -6,14 +6,12 @@
 use std::fmt;
 use std::ops::Range;
 
-use async_nats::header::{
-    NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE,
-};
+use async_nats::header::{NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE};
 use async_nats::{HeaderMap, Message, StatusCode, Subject, Subscriber};
 use bytes::Bytes;
 use ecs_bus::BusError;
 use futures::StreamExt;
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Duration, timeout};
 
 use crate::api::{self, ApiError};
 use crate::link::Link;
@@ -77,17 +75,12 @@ impl Sender {
         Ok(Self { link: link.clone(), inbox, answers, group: 0 })
     }
 
-    /// Publishes `messages` and returns what became of each. Ends at the deadline, and when the connection is lost:
-    /// answers don't come over another one.
-    pub(crate) async fn send(
-        &mut self,
-        messages: &[Outgoing],
-        way: Way,
-        limit: Duration,
-    ) -> Vec<Fate> {
+    /// Publishes `messages` and returns what became of each. Gives up when the server says nothing for `patience`, and when the
+    /// connection is lost: answers don't come over another one. On a slow disk many messages take their time, so each answer
+    /// begins it anew.
+    pub(crate) async fn send(&mut self, messages: &[Outgoing], way: Way, patience: Duration) -> Vec<Fate> {
         self.group += 1;
         let epoch = self.link.epoch();
-        let deadline = Instant::now() + limit;
         let parts = parts(messages.len(), way);
         let mut fates: Vec<Option<Fate>> = vec![None; parts.len()];
         let lost = {
@@ -95,13 +88,13 @@ impl Sender {
             async move { link.lost(epoch).await }
         };
         let exchange = async {
-            self.write(messages, &parts, way).await;
-            self.gather(&mut fates).await;
+            // The client takes nothing more while its connection stands still.
+            if timeout(patience, self.write(messages, &parts, way)).await.is_ok() {
+                self.gather(&mut fates, patience).await;
+            }
         };
         let unheard = tokio::select! {
-            ended = timeout_at(deadline, exchange) => {
-                if ended.is_err() { "NATS did not acknowledge in time" } else { "NATS is gone" }
-            }
+            () = exchange => "NATS did not acknowledge in time",
             () = lost => "the connection to NATS was lost",
         };
         let of_part = |(part, fate): (Range<usize>, Option<Fate>)| {
@@ -140,10 +133,10 @@ impl Sender {
         }
     }
 
-    async fn gather(&mut self, fates: &mut [Option<Fate>]) {
+    async fn gather(&mut self, fates: &mut [Option<Fate>], patience: Duration) {
         let mut open = fates.len();
         while open > 0 {
-            let Some(answer) = self.answers.next().await else { return };
+            let Ok(Some(answer)) = timeout(patience, self.answers.next()).await else { return };
             let place = self.part_of(&answer).and_then(|part| fates.get_mut(part));
             let Some(fate) = place.filter(|fate| fate.is_none()) else { continue };
             *fate = Some(read(&answer));
@@ -175,7 +168,9 @@ fn read(answer: &Message) -> Fate {
     match api::read::<serde_json::Value>(&answer.payload) {
         Ok(_) => Ok(()),
         Err(error @ ApiError::Refused { .. }) => Err(Failure::Refused(error.to_string())),
-        Err(ApiError::Away(_) | ApiError::Unclear(_)) => Err(Failure::Unheard("an answer of NATS can't be understood")),
+        Err(ApiError::Away(_) | ApiError::Unclear(_)) => {
+            Err(Failure::Unheard("an answer of NATS can't be understood"))
+        }
     }
 }
 

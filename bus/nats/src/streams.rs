@@ -79,7 +79,10 @@ pub(crate) async fn open(
     drift::check(&format!("the stream {stream}"), &found.config, &rules(subject, replicas, max_payload))?;
     let atomic = is_on(&found.config, "allow_atomic");
     if !atomic {
-        tracing::warn!(stream, "takes no atomic batches (server before 2.12?); events are published one by one");
+        tracing::warn!(
+            stream,
+            "takes no atomic batches (server before 2.12?); events are published one by one"
+        );
     }
     Ok(atomic)
 }
@@ -138,9 +141,13 @@ fn rules(subject: Subject, replicas: usize, max_payload: usize) -> Vec<Rule> {
             subjects(config).iter().any(|listed| listed == subject.as_str())
         }),
         Rule::should("subjects", format!("only [\"{subject}\"]"), move |config| subjects(config).len() == 1),
-        Rule::must("no_ack", "false", "nobody hears whether an event is durable", |config| !is_on(config, "no_ack")),
+        Rule::must("no_ack", "false", "nobody hears whether an event is durable", |config| {
+            !is_on(config, "no_ack")
+        }),
         Rule::must("sealed", "false", "it takes no events", |config| !is_on(config, "sealed")),
-        Rule::must("deny_purge", "false", "payloads are kept for ever", |config| !is_on(config, "deny_purge")),
+        Rule::must("deny_purge", "false", "payloads are kept for ever", |config| {
+            !is_on(config, "deny_purge")
+        }),
         Rule::must("allow_direct", "true", "the log can't be read", |config| is_on(config, "allow_direct")),
         Rule::must("persist_mode", "default", "what was acknowledged may not be on disk", |config| {
             text(config, "persist_mode") != "async"
@@ -194,7 +201,8 @@ mod tests {
             let mut config = wanted(Subject::Emotions, 1);
             config[field] = value;
             let verdict = drift::check("it", &config, &rules(Subject::Emotions, 1, 1_000));
-            let named = verdict.as_ref().is_err_and(|error| error.to_string().contains(&format!("{field} is ")));
+            let named =
+                verdict.as_ref().is_err_and(|error| error.to_string().contains(&format!("{field} is ")));
             assert_eq!(named, refused, "{field}: {verdict:?}");
         };
         check("storage", json!("memory"), true);

@@ -1,0 +1,90 @@
+//! Whether what was acknowledged was flushed, as the kernel saw it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Stdio;
+
+use ecs_bus_conformance::kit::{event, publish, within};
+use ecs_servers::{NatsOptions, did_not_run};
+use tokio::process::{Child, Command};
+
+use crate::support::{open, server};
+
+/// How many groups are published, one after the other, and how many events are in each.
+const GROUPS: u128 = 10;
+const EVENTS: u128 = 1_000;
+
+/// The server's flushes of the stream's files while events are published. Each acknowledged group has its own, and there are far
+/// fewer than events, because many go together.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_group_is_flushed_before_it_is_acknowledged_and_most_events_share_one() {
+    let Some(server) = server("counting flushes", NatsOptions::default()).await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    let bus = open(&server).await;
+    let watched = match watch(server.pid().unwrap(), &trace).await {
+        Ok(watched) => watched,
+        Err(reason) => return did_not_run("counting the server's flushes", &reason),
+    };
+    for round in 0..GROUPS {
+        let first = round * EVENTS;
+        publish(&bus, (first..first + EVENTS).map(event).collect()).await;
+        // The flush has returned by the time that the answer is here, so it is in the trace as soon as strace has written.
+        let goal = usize::try_from(round).unwrap() + 1;
+        within(async {
+            while flushes(&trace) < goal {
+                tokio::task::yield_now().await
+            }
+        })
+        .await;
+    }
+    stop(watched).await;
+    let flushed = flushes(&trace);
+    let events = usize::try_from(GROUPS * EVENTS).unwrap();
+    let groups = usize::try_from(GROUPS).unwrap();
+    assert!(flushed >= groups, "{flushed} flushes for {groups} groups");
+    assert!(flushed < events / 10, "{flushed} flushes for {events} events");
+}
+
+/// Starts to watch the flushes of a process. The reason when that is not possible here.
+async fn watch(pid: i32, trace: &Path) -> Result<Child, String> {
+    let child = Command::new("strace")
+        .args(["-f", "-y", "-e", "trace=fsync,fdatasync", "-o"])
+        .arg(trace)
+        .args(["-p", &pid.to_string()])
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn();
+    let mut child = child.map_err(|error| format!("there is no strace: {error}"))?;
+    let said = child.stderr.take().ok_or("strace says nothing")?;
+    let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(said));
+    let line = within(lines.next_line()).await.ok().flatten().unwrap_or_default();
+    // It speaks of each new thread, and would die of a pipe that nobody reads.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    if line.contains("attached") { Ok(child) } else { Err(format!("strace says: {line}")) }
+}
+
+async fn stop(mut watched: Child) {
+    let _ = watched.start_kill();
+    let _ = within(watched.wait()).await;
+}
+
+/// How many flushes of the stream's own files have ended well. Those of the folder in which a batch is staged don't count.
+fn flushes(trace: &Path) -> usize {
+    let text = std::fs::read_to_string(trace).unwrap_or_default();
+    // A call that another thread interrupted stands in two lines: its file in the first, its end in the second.
+    let mut under_way: BTreeSet<&str> = BTreeSet::new();
+    let mut ended = 0;
+    for line in text.lines() {
+        let Some((thread, call)) = line.trim_start().split_once(' ') else { continue };
+        let ours = call.contains("/streams/emotions/msgs/");
+        if ours && call.contains("<unfinished") {
+            under_way.insert(thread);
+        } else if call.trim_end().ends_with("= 0")
+            && (ours || (call.contains("resumed>") && under_way.remove(thread)))
+        {
+            ended += 1;
+        }
+    }
+    ended
+}
