@@ -133,7 +133,7 @@ fn rules(subject: Subject, max_batch: usize) -> Vec<Rule> {
             "max_ack_pending",
             format!("-1, or at least {several}"),
             "retries hold up what follows",
-            { move |config| !(1..several).contains(&number(config, "max_ack_pending")) },
+            move |config| !(1..several).contains(&number(config, "max_ack_pending")),
         ),
         Rule::must(
             "filter_subject",

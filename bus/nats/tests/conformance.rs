@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use ecs_bus::Bus;
 use ecs_bus_conformance::{Harness, Settings};
 use ecs_bus_nats::{NatsBus, Options};
-use ecs_servers::{Nats, NatsOptions};
+use ecs_servers::{Engine, Nats, NatsOptions, unavailable};
 
 struct OverNats {
     server: Nats,
@@ -29,6 +29,10 @@ impl OverNats {
 
 #[async_trait]
 impl Harness for OverNats {
+    fn unavailable() -> Option<String> {
+        unavailable(Engine::Nats)
+    }
+
     async fn start(settings: Settings) -> Self {
         Self::open(Nats::start(NatsOptions::default()).await.unwrap(), settings).await
     }
