@@ -79,8 +79,10 @@ async fn a_failing_task_does_not_fail_its_group() {
     last.unwrap();
     assert!(matches!(taken, Err(StoreError::Taken("email"))));
     assert!(matches!(panics, Err(StoreError::Corrupt(_))));
-    let users: i64 =
-        store.read("test", |c| Ok(c.query_row("SELECT count(*) FROM users", [], |row| row.get(0))?)).await.unwrap();
+    let users: i64 = store
+        .read("test", |c| Ok(c.query_row("SELECT count(*) FROM users", [], |row| row.get(0))?))
+        .await
+        .unwrap();
     assert_eq!(users, 2, "what the panicking task wrote is gone");
 }
 
