@@ -36,6 +36,8 @@ pub struct NatsBus {
     publishers: Mutex<JoinSet<()>>,
     members: Mutex<JoinSet<()>>,
     closing: watch::Sender<bool>,
+    /// Whether a first close has begun; a second one waits for it.
+    closed: tokio::sync::Mutex<bool>,
     ledger: Arc<Ledger>,
     breaker: Breaker,
     patience: Duration,
@@ -68,6 +70,7 @@ impl NatsBus {
             publishers: Mutex::new(publishers),
             members: Mutex::default(),
             closing: watch::Sender::new(false),
+            closed: tokio::sync::Mutex::default(),
             ledger,
             breaker,
             patience: options.publish_timeout,
@@ -222,6 +225,10 @@ impl Bus for NatsBus {
 
     async fn close(&self) -> Result<(), BusError> {
         self.closing.send_replace(true);
+        let mut closed = self.closed.lock().await;
+        if std::mem::replace(&mut *closed, true) {
+            return Ok(());
+        }
         self.queues.values().for_each(|queue| queue.drain());
         let mut publishers = std::mem::take(&mut *locked(&self.publishers));
         let mut members = std::mem::take(&mut *locked(&self.members));
@@ -231,7 +238,7 @@ impl Bus for NatsBus {
             let unflushed = |error: async_nats::client::FlushError| BusError::Unavailable(error.to_string());
             self.link.client.flush().await.map_err(unflushed)?;
         }
-        // Ends the connection; a second close finds it gone.
+        // Ends the connection, if it is still there.
         let _ = self.link.client.drain().await;
         Ok(())
     }

@@ -32,6 +32,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 const LARGEST_PULL: usize = 32 << 20;
 /// How long a leaving member waits for events that are on their way to it.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How many messages besides events may be on their way at once: heartbeats, and the ends of requests.
+const STATUSES: u64 = 8;
 
 pub(crate) struct Puller {
     subject: Subject,
@@ -51,6 +53,8 @@ struct Inbox {
     messages: Subscriber,
     /// How many events are asked for and not delivered yet.
     asked: usize,
+    /// How many messages have arrived, of any kind.
+    received: u64,
     /// On which connection they were.
     epoch: u64,
     /// When the server said something last.
@@ -62,7 +66,8 @@ enum Arrival {
     Event(Message),
     /// So many events that were asked for won't come.
     Unanswered(usize),
-    Heartbeat,
+    /// Nothing that concerns the member: the server says that it is there, or we hear ourselves.
+    Sound,
     /// The server refuses: the consumer or JetStream is not there.
     Refused,
 }
@@ -177,6 +182,7 @@ impl Puller {
             messages.push(message);
         }
         inbox.heard = Instant::now();
+        inbox.received += messages.len() as u64;
         let mut events = VecDeque::new();
         for message in messages {
             match arrival(message) {
@@ -185,7 +191,7 @@ impl Puller {
                     events.push_back(message);
                 }
                 Arrival::Unanswered(count) => inbox.asked = inbox.asked.saturating_sub(count),
-                Arrival::Heartbeat => {}
+                Arrival::Sound => {}
                 Arrival::Refused => {
                     inbox.asked = 0;
                     self.rest_until = Some(Instant::now() + PAUSE);
@@ -251,24 +257,18 @@ impl Puller {
     async fn close_inbox(&mut self) {
         let Some(mut inbox) = self.inbox.take() else { return };
         let mut late = VecDeque::new();
-        if inbox.epoch == self.link.epoch() && inbox.messages.drain().await.is_ok() {
-            let rest = async {
-                while let Some(message) = inbox.messages.next().await {
-                    if let Arrival::Event(message) = arrival(message) {
-                        late.push_back(message);
-                    }
-                }
-            };
-            // With the connection gone nothing ends the subscription; what was delivered comes again after its lease.
-            let _ = tokio::time::timeout(FAREWELL, rest).await;
-        } else {
-            while let Some(Some(message)) = inbox.messages.next().now_or_never() {
-                if let Arrival::Event(message) = arrival(message) {
-                    late.push_back(message);
-                }
-            }
+        if inbox.epoch == self.link.epoch() {
+            // With the connection gone nothing ends it; what was delivered comes again after its lease.
+            let _ = tokio::time::timeout(FAREWELL, inbox.run_dry(&self.link, &mut late)).await;
         }
-        let fetched = self.with_failures(late).await;
+        while let Some(Some(message)) = inbox.messages.next().now_or_never() {
+            late.push_back(message);
+        }
+        let events = late.into_iter().filter_map(|message| match arrival(message) {
+            Arrival::Event(message) => Some(message),
+            Arrival::Unanswered(_) | Arrival::Sound | Arrival::Refused => None,
+        });
+        let fetched = self.with_failures(events.collect()).await;
         if !fetched.is_empty() {
             self.member.add(fetched);
         }
@@ -294,7 +294,29 @@ impl Inbox {
         let subject = link.client.new_inbox();
         let messages = link.client.subscribe(subject.clone()).await;
         let messages = messages.map_err(|error| BusError::Unavailable(error.to_string()))?;
-        Ok(Self { subject, messages, asked: 0, epoch, heard: Instant::now() })
+        Ok(Self { subject, messages, asked: 0, received: 0, epoch, heard: Instant::now() })
+    }
+
+    /// Ends the subscription at a place in its own row of messages that server and client know alike, and takes everything up
+    /// to there.
+    ///
+    /// An `UNSUB` that counts at once would do for the server, but the client library forgets the subscription with it, and
+    /// whatever is on its way by then would be lost until its lease is over. So both are told to end after as many more messages
+    /// as can be on their way at most, and we send that many ourselves. What the server would deliver after that it knows
+    /// to be undelivered, and delivers elsewhere.
+    async fn run_dry(&mut self, link: &Link, late: &mut VecDeque<Message>) {
+        let more = self.asked as u64 + STATUSES;
+        if self.messages.unsubscribe_after(self.received + more).await.is_err() {
+            return;
+        }
+        for _ in 0..more {
+            if link.client.publish(self.subject.clone(), Bytes::new()).await.is_err() {
+                return;
+            }
+        }
+        while let Some(message) = self.messages.next().await {
+            late.push_back(message);
+        }
     }
 
     fn is_silent(&self) -> bool {
@@ -304,8 +326,9 @@ impl Inbox {
 
 fn arrival(message: Message) -> Arrival {
     match message.status {
+        None | Some(StatusCode::OK) if message.reply.is_none() => Arrival::Sound,
         None | Some(StatusCode::OK) => Arrival::Event(message),
-        Some(StatusCode::IDLE_HEARTBEAT) => Arrival::Heartbeat,
+        Some(StatusCode::IDLE_HEARTBEAT) => Arrival::Sound,
         Some(StatusCode::NO_RESPONDERS) => Arrival::Refused,
         Some(status) => {
             let headers = message.headers.as_ref();
