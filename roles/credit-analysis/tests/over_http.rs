@@ -171,6 +171,24 @@ async fn a_role_that_hangs_is_not_waited_for_beyond_the_requests_own_time() {
 }
 
 #[tokio::test]
+async fn a_role_whose_work_hangs_is_ill_even_if_it_says_so_itself() {
+    let hangs = async || std::future::pending::<()>().await;
+    let handle = handle(serve(Router::new().route("/v1/predict", post(hangs))).await);
+    let context = RequestContext::make().within(Duration::from_millis(1_100));
+    let ask = || error(&handle, &context);
+    let late = tokio::join!(ask(), ask(), ask(), ask(), ask());
+    assert!(
+        [late.0, late.1, late.2, late.3, late.4]
+            .iter()
+            .all(|late| *late == HandleError::Timeout { role: ROLE })
+    );
+    let HandleError::Unavailable { retry_after, .. } = error(&handle, &RequestContext::make()).await else {
+        panic!("the breaker is open")
+    };
+    assert!(retry_after > Duration::from_secs(25), "{retry_after:?}");
+}
+
+#[tokio::test]
 async fn an_answer_that_makes_no_sense_is_a_fault() {
     for nonsense in [
         r#"{"risk_score": "high"}"#,

@@ -1,5 +1,6 @@
 //! The model in other processes: `POST /v1/predict` with the service key.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,16 +9,17 @@ use bytes::Bytes;
 use ecs_domain::features::Features;
 use ecs_domain::scorecard::Assessment;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::response::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde::Deserialize;
 
 use super::wire::{Answer, Question};
 use super::{CreditAnalysis, HandleError, ROLE, RequestContext, time};
-use crate::Secret;
 use crate::auth::InternalKey;
-use crate::body;
 use crate::handles::remote::{Call, Lost, Payload, Remote, Verdict};
+use crate::problem::Code;
+use crate::{Secret, body};
 
 /// An answer has nine terms of some fifty bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -76,13 +78,14 @@ impl CreditAnalysis for HttpCreditAnalysis {
     async fn assess(&self, features: &Features, context: &RequestContext) -> Result<Assessment, HandleError> {
         let call = self.call(features, context)?;
         let response = self.remote.send(&call).await.map_err(lost)?;
-        if response.status() != StatusCode::OK {
-            return Err(refused(&response));
-        }
-        let body = Body::new(response.into_body());
-        let bytes = tokio::time::timeout(time(context), body::collect(body, MAX_ANSWER_BYTES)).await;
+        let (head, body) = response.into_parts();
+        let bytes =
+            tokio::time::timeout(time(context), body::collect(Body::new(body), MAX_ANSWER_BYTES)).await;
         let bytes = bytes.map_err(|_| HandleError::Timeout { role: ROLE })?;
         let bytes = bytes.map_err(|_| HandleError::Unavailable { role: ROLE, retry_after: RETRY })?;
+        if head.status != StatusCode::OK {
+            return Err(refused(&head, &bytes));
+        }
         let answer: Answer =
             serde_json::from_slice(&bytes).map_err(|_| failed("its answer has another form"))?;
         answer.try_into().map_err(failed)
@@ -99,17 +102,28 @@ fn lost(lost: Lost) -> HandleError {
     }
 }
 
-/// What an answer without an assessment means.
-fn refused(response: &Response<Incoming>) -> HandleError {
-    let status = response.status();
+/// What an answer without an assessment means. Caller and role watch the same deadline, and either may be first to see it pass.
+fn refused(head: &Parts, body: &[u8]) -> HandleError {
+    let status = head.status;
     if status != StatusCode::SERVICE_UNAVAILABLE
         && status != StatusCode::BAD_GATEWAY
         && status != StatusCode::GATEWAY_TIMEOUT
     {
         return failed(format!("it answered with status {}", status.as_u16()));
     }
-    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let problem: Option<Refusal> = serde_json::from_slice(body).ok();
+    if problem.is_some_and(|problem| problem.kind == Code::Timeout.name().0) {
+        return HandleError::Timeout { role: ROLE };
+    }
+    let seconds = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     HandleError::Unavailable { role: ROLE, retry_after: seconds.map_or(RETRY, Duration::from_secs) }
+}
+
+/// What matters of a problem body.
+#[derive(Deserialize)]
+struct Refusal<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
 }
 
 fn failed(reason: impl Into<String>) -> HandleError {

@@ -17,6 +17,8 @@ use crate::{RequestContext, deadline};
 /// A replica that is given less than this and doesn't make it isn't held to be ill: the time was used up elsewhere,
 /// or the client asked for an answer in no time.
 const FAIR: Duration = Duration::from_secs(1);
+/// A replica that says so close to the deadline that it can't serve now is one that hangs: it watches the same deadline.
+const CLOSE: Duration = Duration::from_millis(20);
 /// A call that has more time than this is one whose answer takes long by its nature.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -93,11 +95,14 @@ impl Remote {
         let Chosen { replica, permit, .. } = chosen;
         let request = call.request(replica, time).ok_or(Lost::Broken)?;
         let waiting = Waiting::new(permit, (time <= LONG).then_some(self.0.patience));
+        let started = Instant::now();
         let answer = tokio::time::timeout(time, self.0.client.request(request)).await;
         let permit = waiting.over();
         match answer {
             Ok(Ok(response)) => {
-                settle(permit, (call.verdict)(response.status()));
+                let verdict = (call.verdict)(response.status());
+                let late = time >= FAIR && started.elapsed() + CLOSE >= time;
+                settle(permit, if late && verdict == Verdict::Busy { Verdict::Ill } else { verdict });
                 Ok(response)
             }
             Ok(Err(_)) if call.payload.broke_off() => Err(Lost::Sender),
