@@ -10,14 +10,16 @@ mod consumer;
 mod error;
 mod event;
 pub mod payload;
+mod position;
 mod subject;
 mod transport;
 
 pub use consumer::{Consumer, DEFAULT_DELIVERY_LIMIT, DeadLetter, DeadLetterSink, Outcome, SinkError};
 pub use error::{BusError, PublishError};
 pub use event::{Event, Headers, unnamed_id};
+pub use position::{Frontier, Position};
 pub use subject::{Group, Subject};
 pub use transport::{
-    Backlog, Bus, Capabilities, Delivery, FailedAttempt, LogPage, LogRecord, Needs, Position, Settlement,
+    Backlog, Bus, Capabilities, Delivery, FailedAttempt, LogPage, LogRecord, Needs, Settlement,
     SubscribeOptions, Subscription, Tag, Verdict,
 };

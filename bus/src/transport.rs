@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ecs_domain::Timestamp;
 
-use crate::{BusError, Event, Group, PublishError, Subject};
+use crate::{BusError, Event, Frontier, Group, Position, PublishError, Subject};
 
 /// A bus.
 ///
@@ -36,11 +36,9 @@ pub trait Bus: Send + Sync + 'static {
     /// How far a group has come.
     async fn backlog(&self, subject: Subject, group: Group) -> Result<Backlog, BusError>;
 
-    /// A page of the log, oldest first, after `after` (from the start when `None`). Fewer than `limit` records mean that
-    /// the log ended there when it was read.
-    /// [`BusError::Unsupported`] where the transport keeps no log.
-    async fn log(&self, subject: Subject, after: Option<Position>, limit: usize)
-    -> Result<LogPage, BusError>;
+    /// A page of the log from where the reader has come to; who has read it advances by its records. Fewer than `limit` records
+    /// mean that the log ended there when it was read. [`BusError::Unsupported`] where the transport keeps no log.
+    async fn log(&self, subject: Subject, after: &Frontier, limit: usize) -> Result<LogPage, BusError>;
 
     /// Forgets events of `subject` that were published before `before`, consumed or not: payloads are kept for a
     /// bounded time. Returns how many were forgotten; does a bounded piece of work and may be called again.
@@ -181,15 +179,11 @@ impl Capabilities {
     }
 }
 
-/// Where an event stands in a subject's log. Positions rise in the order in which events became durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position(pub u64);
-
 /// How far a group has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backlog {
-    /// Every event at or before this position is settled for good.
-    pub settled_through: Position,
+    /// Every event that this covers is settled for good.
+    pub settled_through: Frontier,
     /// How many events are not settled: waiting, in flight, or due for a retry.
     pub pending: u64,
     /// When the oldest of them became durable.
@@ -199,7 +193,7 @@ pub struct Backlog {
 /// A page of a subject's log.
 #[derive(Debug, Clone)]
 pub struct LogPage {
-    /// Oldest first; fewer than asked for, or none, at the end of the log.
+    /// Oldest first within each shard; fewer than asked for, or none, at the end of the log.
     pub records: Vec<LogRecord>,
     /// Until when events were forgotten by [`Bus::prune`]; `None` when the log is complete.
     pub pruned_at: Option<Timestamp>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ecs_bus::{
-    Backlog, Bus, BusError, Capabilities, Delivery, Event, Group, LogPage, Position, PublishError,
+    Backlog, Bus, BusError, Capabilities, Delivery, Event, Frontier, Group, LogPage, PublishError,
     Settlement, Subject, SubscribeOptions, Subscription,
 };
 use ecs_domain::Timestamp;
@@ -90,12 +90,7 @@ impl Bus for MeteredBus {
         self.inner.backlog(subject, group).await
     }
 
-    async fn log(
-        &self,
-        subject: Subject,
-        after: Option<Position>,
-        limit: usize,
-    ) -> Result<LogPage, BusError> {
+    async fn log(&self, subject: Subject, after: &Frontier, limit: usize) -> Result<LogPage, BusError> {
         self.inner.log(subject, after, limit).await
     }
 

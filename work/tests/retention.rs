@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ecs_bus::{Bus as _, Settlement, Subject, SubscribeOptions, Verdict};
+use ecs_bus::{Bus as _, Frontier, Settlement, Subject, SubscribeOptions, Verdict};
 use ecs_domain::Clock as _;
 use ecs_work::retention::{self, EMOTIONS_ON_BUS, Sweeps, Unsettled};
 use ecs_work_testkit::platform::{Platform, emotion};
@@ -16,7 +16,7 @@ async fn only_the_first_sweep_spares_what_is_not_settled() -> Result<(), ecs_bus
     platform.publish(vec![emotion(user, "1", platform.clock.now())]).await;
     platform.clock.advance(8 * DAY);
     platform.publish(vec![emotion(user, "2", platform.clock.now())]).await;
-    let log = platform.bus.log(subject, None, 10).await?;
+    let log = platform.bus.log(subject, &Frontier::default(), 10).await?;
     let published: Vec<_> = log.records.iter().map(|record| record.published_at).collect();
 
     let now = platform.clock.now();

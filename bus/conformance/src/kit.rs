@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use ecs_bus::{
-    Bus, DeadLetter, DeadLetterSink, Delivery, Event, Group, Headers, LogRecord, Settlement, SinkError,
-    Subject, SubscribeOptions, Subscription, Verdict,
+    Bus, DeadLetter, DeadLetterSink, Delivery, Event, Frontier, Group, Headers, LogRecord, Settlement,
+    SinkError, Subject, SubscribeOptions, Subscription, Verdict,
 };
 use ecs_domain::{Clock, EventId, Timestamp, UserId};
 use uuid::Uuid;
@@ -133,9 +133,10 @@ pub fn ids_of(deliveries: &[Delivery]) -> BTreeSet<EventId> {
 /// The whole log of the subject, read in pages.
 pub async fn whole_log(bus: &dyn Bus) -> Vec<LogRecord> {
     let mut records: Vec<LogRecord> = Vec::new();
+    let mut after = Frontier::default();
     loop {
-        let after = records.last().map(|record| record.position);
-        let page = within(bus.log(SUBJECT, after, 1_000)).await.unwrap();
+        let page = within(bus.log(SUBJECT, &after, 1_000)).await.unwrap();
+        after.extend(page.records.iter().map(|record| record.position));
         if page.records.is_empty() {
             return records;
         }

@@ -62,7 +62,7 @@ pub async fn a_need_that_is_not_met_is_refused_by_name<H: Harness>() {
     check(Needs { shared: true, ..Needs::default() }, capabilities.shared);
     if !capabilities.keeps_log {
         assert!(matches!(
-            within(harness.bus().log(SUBJECT, None, 1)).await,
+            within(harness.bus().log(SUBJECT, &ecs_bus::Frontier::default(), 1)).await,
             Err(BusError::Unsupported { .. })
         ));
     }

@@ -120,7 +120,7 @@ fn raw_read(folder: &Path) -> anyhow::Result<()> {
     loop {
         let page = log.read(Subject::Emotions, next, 5_000)?;
         let Some(last) = page.last() else { break };
-        next = last.position.0 + 1;
+        next = last.position.offset + 1;
     }
     report("raw read, pages of 5000", usize::try_from(next - 1)?, started.elapsed());
     Ok(())

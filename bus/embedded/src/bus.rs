@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use ecs_bus::{
-    Backlog, Bus, BusError, Capabilities, Event, Group, LogPage, Position, PublishError, Subject,
+    Backlog, Bus, BusError, Capabilities, Event, Frontier, Group, LogPage, Position, PublishError, Subject,
     SubscribeOptions, Subscription,
 };
 use ecs_domain::Timestamp;
@@ -106,20 +106,15 @@ impl Bus for EmbeddedBus {
             None => None,
         };
         Ok(Backlog {
-            settled_through: Position(settled_through),
+            settled_through: Position::single(settled_through).into(),
             pending,
             oldest: oldest.map(|record| record.published_at),
         })
     }
 
-    async fn log(
-        &self,
-        subject: Subject,
-        after: Option<Position>,
-        limit: usize,
-    ) -> Result<LogPage, BusError> {
+    async fn log(&self, subject: Subject, after: &Frontier, limit: usize) -> Result<LogPage, BusError> {
         self.check_open()?;
-        let first = after.map_or(0, |position| position.0.saturating_add(1)).min(i64::MAX as u64);
+        let first = after.next(0).min(i64::MAX as u64);
         self.shared
             .read(move |connection| {
                 // Read in this order: events that are forgotten in between are missing from the page and named by

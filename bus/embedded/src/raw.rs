@@ -95,7 +95,7 @@ pub(crate) fn read_one(
     position: u64,
 ) -> Result<Option<LogRecord>, BusError> {
     let records = read_from(connection, subject, position, 1)?;
-    Ok(records.into_iter().find(|record| record.position.0 == position))
+    Ok(records.into_iter().find(|record| record.position.offset == position))
 }
 
 fn collect(
@@ -124,7 +124,7 @@ fn record(row: &Row<'_>, subject: Subject) -> rusqlite::Result<LogRecord> {
     let published_at = Timestamp::from_microsecond(row.get(1)?).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Integer, error.into())
     })?;
-    Ok(LogRecord { position: Position(row.get(0)?), published_at, event })
+    Ok(LogRecord { position: Position::single(row.get(0)?), published_at, event })
 }
 
 macro_rules! per_subject {

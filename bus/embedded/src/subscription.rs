@@ -150,7 +150,7 @@ impl EmbeddedSubscription {
                 let mut fresh_records = Vec::new();
                 if count > 0 {
                     fresh_records = raw::read_from(connection, subject, fresh.start, count)?;
-                    fresh_records.retain(|record| fresh.contains(&record.position.0));
+                    fresh_records.retain(|record| fresh.contains(&record.position.offset));
                 }
                 Ok(Records { again, fresh: fresh_records })
             })
@@ -278,7 +278,7 @@ fn deliveries(reserved: Reserved, records: Records) -> Vec<Delivery> {
         });
     }
     for LogRecord { position, published_at, event } in records.fresh {
-        let tag = tag(position.0, 1);
+        let tag = tag(position.offset, 1);
         deliveries.push(Delivery { tag, event, attempt: 1, history: Vec::new(), published_at });
     }
     deliveries

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ecs_breaker::Breaker;
 use ecs_bus::{
-    Backlog, Bus, BusError, Capabilities, Event, Group, LogPage, Position, PublishError, Subject,
+    Backlog, Bus, BusError, Capabilities, Event, Frontier, Group, LogPage, Position, PublishError, Subject,
     SubscribeOptions, Subscription,
 };
 use ecs_domain::Timestamp;
@@ -192,17 +192,12 @@ impl Bus for NatsBus {
             Some(oldest) => Some(oldest),
             None => log::published_at(&self.link, subject, settled_through + 1).await?,
         };
-        Ok(Backlog { settled_through: Position(settled_through), pending, oldest })
+        Ok(Backlog { settled_through: Position::single(settled_through).into(), pending, oldest })
     }
 
-    async fn log(
-        &self,
-        subject: Subject,
-        after: Option<Position>,
-        limit: usize,
-    ) -> Result<LogPage, BusError> {
+    async fn log(&self, subject: Subject, after: &Frontier, limit: usize) -> Result<LogPage, BusError> {
         self.check_open()?;
-        let first = after.map_or(0, |position| position.0.saturating_add(1));
+        let first = after.next(0);
         // In this order: events that are forgotten in between are missing from the page and named by pruned_at, never
         // missing without a word.
         let records = log::read(&self.link, subject, first, limit, self.patience).await?;

@@ -34,7 +34,7 @@ pub(crate) async fn read(
         let page = tokio::time::timeout(patience, page(link, subject, next, count)).await;
         let page = page.map_err(|_| BusError::Unavailable("NATS does not send the log".to_owned()))??;
         let Some(last) = page.last() else { break };
-        next = last.position.0 + 1;
+        next = last.position.offset + 1;
         records.extend(page);
     }
     Ok(records)
@@ -79,7 +79,7 @@ fn record(subject: Subject, answer: Message) -> Result<LogRecord, BusError> {
     let (sequence, published_at) =
         place.ok_or_else(|| BusError::Corrupt("NATS does not say where an event stands".to_owned()))?;
     let event = message::event(subject, sequence, headers.as_ref(), payload);
-    Ok(LogRecord { position: Position(sequence), published_at, event })
+    Ok(LogRecord { position: Position::single(sequence), published_at, event })
 }
 
 fn place(headers: &HeaderMap) -> Option<(u64, Timestamp)> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ecs_bus::{
-    Backlog, Bus, BusError, Capabilities, Event, Group, LogPage, Position, PublishError, Subject,
+    Backlog, Bus, BusError, Capabilities, Event, Frontier, Group, LogPage, PublishError, Subject,
     SubscribeOptions, Subscription,
 };
 use ecs_checks::outbox::{Action, JUMP, LEASE, RELAYS, ROWS, Row, World};
@@ -267,12 +267,7 @@ impl Bus for GateBus {
         self.rest.backlog(subject, group).await
     }
 
-    async fn log(
-        &self,
-        subject: Subject,
-        after: Option<Position>,
-        limit: usize,
-    ) -> Result<LogPage, BusError> {
+    async fn log(&self, subject: Subject, after: &Frontier, limit: usize) -> Result<LogPage, BusError> {
         self.rest.log(subject, after, limit).await
     }
 

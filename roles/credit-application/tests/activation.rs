@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_bus::payload::NotificationPayload;
-use ecs_bus::{Bus, Event, Subject};
+use ecs_bus::{Bus, Event, Frontier, Subject};
 use ecs_cache::Cache;
 use ecs_credit_application::{CreditApplication, Deps};
 use ecs_domain::notification::Notification;
@@ -40,7 +40,7 @@ async fn status(platform: &Platform, user: UserId, offer: OfferId) -> OfferStatu
 }
 
 async fn published(platform: &Platform) -> Vec<Event> {
-    let page = platform.bus.log(Subject::Notifications, None, 1_000).await.unwrap();
+    let page = platform.bus.log(Subject::Notifications, &Frontier::default(), 1_000).await.unwrap();
     page.records.into_iter().map(|record| record.event).collect()
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use ecs_bus::{Bus as _, Delivery, Event, Outcome, Subject, Tag};
+use ecs_bus::{Bus as _, Delivery, Event, Frontier, Outcome, Subject, Tag};
 use ecs_cache::{Cache, Key, Options, Scope};
 use ecs_domain::consent::{ConsentRule, Purpose};
 use ecs_domain::dead_letter::DeadLetterKind;
@@ -142,7 +142,7 @@ async fn what_is_past_its_retention_is_forgotten_and_the_aggregates_stay() {
     let supervisor = Supervisor::new();
     role(&platform, Cache::none()).start(&supervisor);
     until("raw rows and ids are gone", || async { totals(&platform).await.named == 0 }).await;
-    let log = platform.bus.log(Subject::Emotions, None, 10).await.unwrap();
+    let log = platform.bus.log(Subject::Emotions, &Frontier::default(), 10).await.unwrap();
     assert!(log.records.is_empty() && log.pruned_at.is_some());
     assert_eq!(totals(&platform).await.in_aggregates, 5);
     assert!(supervisor.drain(DEADLINE).await.is_clean());
@@ -198,7 +198,8 @@ async fn the_books_balance_after_a_weekend_without_the_platform() {
     platform.clock.advance(5 * DAY);
     let supervisor = Supervisor::new();
     role(&platform, Cache::none()).start(&supervisor);
-    let log = async || platform.bus.log(Subject::Emotions, None, 10).await.unwrap().records.len();
+    let log =
+        async || platform.bus.log(Subject::Emotions, &Frontier::default(), 10).await.unwrap().records.len();
     until("the bus has forgotten the first two", || async { log().await == 1 }).await;
     let now = platform.clock.now();
     let floor = retention::raw_floor(now, retention::RAW_DAYS);

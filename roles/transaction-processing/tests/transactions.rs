@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ecs_bus::{Bus as _, Event, Subject};
+use ecs_bus::{Bus as _, Event, Frontier, Subject};
 use ecs_cache::Cache;
 use ecs_domain::{Clock as _, UserId};
 use ecs_store::{Books as _, Folds as _, Ledger};
@@ -74,8 +74,9 @@ async fn the_bus_forgets_old_transactions_and_the_store_keeps_them() {
     platform.settled(Subject::Transactions).await;
     platform.clock.advance(2 * retention::OTHERS_ON_BUS);
     start(&platform);
-    let forgotten =
-        || async { platform.bus.log(Subject::Transactions, None, 1).await.unwrap().records.is_empty() };
+    let forgotten = || async {
+        platform.bus.log(Subject::Transactions, &Frontier::default(), 1).await.unwrap().records.is_empty()
+    };
     until("the bus forgot", forgotten).await;
     assert_eq!(platform.store.ledger_totals(Ledger::Transactions).await.unwrap().in_aggregates, 1);
     platform.drain().await;
@@ -90,7 +91,9 @@ async fn what_waited_is_kept_as_of_its_acceptance() {
     platform.clock.advance(Duration::from_secs(3 * 24 * 3600));
     start(&platform);
     platform.settled(Subject::Transactions).await;
-    let accepted = platform.bus.log(Subject::Transactions, None, 10).await.unwrap().records[0].published_at;
+    let accepted = platform.bus.log(Subject::Transactions, &Frontier::default(), 10).await.unwrap().records
+        [0]
+    .published_at;
     let counted = platform.store.counted(Ledger::Transactions, None, 10).await.unwrap();
     assert_eq!(counted.events[0].1, accepted);
     platform.drain().await;

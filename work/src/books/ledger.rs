@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use ecs_bus::Bus;
+use ecs_bus::{Bus, Frontier};
 use ecs_domain::{Day, Timestamp};
 use ecs_store::{Books, EventKey, Fate, Ledger};
 use jiff::SignedDuration;
@@ -32,13 +32,13 @@ pub(super) async fn balance(
     let mut report = LedgerReport::default();
     let mut replays = Replays::default();
     let mut accepted = HashSet::new();
-    let mut log = LogReader::new(bus, subject, None);
+    let mut log = LogReader::new(bus, subject, Frontier::default());
     while let Some(records) = log.next().await? {
         let mut keys = Vec::with_capacity(records.len());
         let mut positions = Vec::with_capacity(records.len());
         let mut unsettled = Vec::new();
         for record in records {
-            if record.position > settled_through {
+            if !settled_through.covers(record.position) {
                 unsettled.push(record.event.id);
             }
             let key = key(ledger, &record.event, record.published_at);
@@ -52,13 +52,13 @@ pub(super) async fn balance(
         for ((key, position), fate) in keys.into_iter().zip(positions).zip(fates) {
             match fate {
                 Fate::Replayed { .. } => replays.add(key),
-                fate => enter(&mut report, key, position <= settled_through, fate),
+                fate => enter(&mut report, key, settled_through.covers(position), fate),
             }
         }
         report.pending += unsettled.into_iter().map(|id| replays.found(id)).sum::<u64>();
     }
     report.accepted = accepted.len() as u64;
-    replays.settle(bus, store, ledger, log.end(), &mut report).await?;
+    replays.settle(bus, store, ledger, log.end().clone(), &mut report).await?;
     never_accepted(store, ledger, now, log.pruned_at(), &accepted, &mut report).await?;
     totals(store, ledger, floor, &mut report).await?;
     Ok(report)

@@ -1,23 +1,23 @@
 //! Reading a subject's log page by page.
 
-use ecs_bus::{Bus, BusError, LogRecord, Position, Subject};
+use ecs_bus::{Bus, BusError, Frontier, LogRecord, Subject};
 use ecs_domain::Timestamp;
 
 /// Enough to make the calls cheap, few enough to hold their payloads in memory.
 const PAGE: usize = 5_000;
 
-/// Walks a log from a position to where it ended when the last page was read. The end moves while events come in: were
+/// Walks a log from a frontier to where it ended when the last page was read. The end moves while events come in: were
 /// it chased until nothing new is there, a trickle of events would keep the walk going for ever.
 pub(super) struct LogReader<'a> {
     bus: &'a dyn Bus,
     subject: Subject,
-    after: Option<Position>,
+    after: Frontier,
     at_end: bool,
     pruned_at: Option<Timestamp>,
 }
 
 impl<'a> LogReader<'a> {
-    pub(super) fn new(bus: &'a dyn Bus, subject: Subject, after: Option<Position>) -> Self {
+    pub(super) fn new(bus: &'a dyn Bus, subject: Subject, after: Frontier) -> Self {
         Self { bus, subject, after, at_end: false, pruned_at: None }
     }
 
@@ -26,16 +26,16 @@ impl<'a> LogReader<'a> {
         if self.at_end {
             return Ok(None);
         }
-        let page = self.bus.log(self.subject, self.after, PAGE).await?;
+        let page = self.bus.log(self.subject, &self.after, PAGE).await?;
         self.pruned_at = self.pruned_at.max(page.pruned_at);
-        self.after = page.records.last().map(|record| record.position).or(self.after);
+        self.after.extend(page.records.iter().map(|record| record.position));
         self.at_end = page.records.len() < PAGE;
         Ok(Some(page.records))
     }
 
-    /// The last position that was read, or the one it began behind.
-    pub(super) fn end(&self) -> Option<Position> {
-        self.after
+    /// How far it has read.
+    pub(super) fn end(&self) -> &Frontier {
+        &self.after
     }
 
     /// Until when events were forgotten, as far as the pages read so far tell.

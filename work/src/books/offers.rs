@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ecs_bus::{Bus, Position, Subject};
+use ecs_bus::{Bus, Frontier, Position, Subject};
 use ecs_domain::{EventId, NotificationId, OfferId};
 use ecs_store::{Books, Fate, OfferBooks};
 
@@ -23,7 +23,7 @@ pub(super) async fn balance(bus: &dyn Bus, store: &dyn Books) -> Result<OffersRe
     // A pending offer's acceptance is in the outbox, or on the bus behind what was settled at the first look.
     let stuck =
         books.pending.saturating_sub(on_bus.saturating_add(books.outbox).saturating_add(books.given_up));
-    let lost = told.lost(&published, notifications, books.outbox);
+    let lost = told.lost(&published, &notifications, books.outbox);
     let OfferBooks { accepted, pending, given_up, active, notified, outbox, .. } = books;
     Ok(OffersReport {
         accepted,
@@ -37,13 +37,13 @@ pub(super) async fn balance(bus: &dyn Bus, store: &dyn Books) -> Result<OffersRe
     })
 }
 
-async fn settled_through(bus: &dyn Bus, subject: Subject) -> Result<Position, BooksError> {
+async fn settled_through(bus: &dyn Bus, subject: Subject) -> Result<Frontier, BooksError> {
     Ok(bus.backlog(subject, subject.group()).await?.settled_through)
 }
 
-/// How many distinct events of a subject stand in the log after `position`.
-async fn unsettled(bus: &dyn Bus, subject: Subject, position: Position) -> Result<u64, BooksError> {
-    let mut log = LogReader::new(bus, subject, Some(position));
+/// How many distinct events of a subject stand in the log ahead of `settled`.
+async fn unsettled(bus: &dyn Bus, subject: Subject, settled: Frontier) -> Result<u64, BooksError> {
+    let mut log = LogReader::new(bus, subject, settled);
     let mut ids = HashSet::new();
     while let Some(records) = log.next().await? {
         ids.extend(records.into_iter().map(|record| record.event.id));
@@ -53,7 +53,7 @@ async fn unsettled(bus: &dyn Bus, subject: Subject, position: Position) -> Resul
 
 /// Where each notification stands last in the log: one that was replayed stands there again.
 async fn published_notifications(bus: &dyn Bus) -> Result<HashMap<EventId, Position>, BooksError> {
-    let mut log = LogReader::new(bus, Subject::Notifications, None);
+    let mut log = LogReader::new(bus, Subject::Notifications, Frontier::default());
     let mut last = HashMap::new();
     while let Some(records) = log.next().await? {
         last.extend(records.into_iter().map(|record| (record.event.id, record.position)));
@@ -92,14 +92,14 @@ impl Told {
     fn lost(
         self,
         published: &HashMap<EventId, Position>,
-        settled_through: Position,
+        settled_through: &Frontier,
         outbox: u64,
     ) -> Vec<OfferId> {
         let mut lost = Vec::new();
         let mut nowhere = Vec::new();
         for (offer, event) in self.unnotified {
             match published.get(&event) {
-                Some(position) if *position <= settled_through => lost.push(offer),
+                Some(position) if settled_through.covers(*position) => lost.push(offer),
                 Some(_) => {}
                 None => nowhere.push(offer),
             }

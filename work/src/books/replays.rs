@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use ecs_bus::{Bus, Position};
+use ecs_bus::{Bus, Frontier};
 use ecs_domain::EventId;
 use ecs_store::{Books, EventKey, Fate, Ledger};
 
@@ -33,14 +33,14 @@ impl Replays {
         self.open.remove(&id).map_or(0, |keys| keys.len() as u64)
     }
 
-    /// Looks a second time for what is still open, and enters what comes of it. `end` is the last position of the log
-    /// that was read.
+    /// Looks a second time for what is still open, and enters what comes of it. `end` is how far the log
+    /// was read.
     pub(super) async fn settle(
         mut self,
         bus: &dyn Bus,
         store: &dyn Books,
         which: Ledger,
-        end: Option<Position>,
+        end: Frontier,
         report: &mut LedgerReport,
     ) -> Result<(), BooksError> {
         let keys: Vec<EventKey> = self.open.drain().flat_map(|(_, keys)| keys).collect();

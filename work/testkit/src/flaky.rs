@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use ecs_bus::{
-    Backlog, Bus, BusError, Capabilities, Event, Group, LogPage, Position, PublishError, Subject,
+    Backlog, Bus, BusError, Capabilities, Event, Frontier, Group, LogPage, PublishError, Subject,
     SubscribeOptions, Subscription,
 };
 use ecs_domain::Timestamp;
@@ -64,12 +64,7 @@ impl Bus for FlakyBus {
         self.inner.backlog(subject, group).await
     }
 
-    async fn log(
-        &self,
-        subject: Subject,
-        after: Option<Position>,
-        limit: usize,
-    ) -> Result<LogPage, BusError> {
+    async fn log(&self, subject: Subject, after: &Frontier, limit: usize) -> Result<LogPage, BusError> {
         self.inner.log(subject, after, limit).await
     }
 

@@ -259,8 +259,11 @@ impl Scene {
             let unsettled = group.unsettled(self.head());
             assert_eq!(backlog.pending, unsettled.len() as u64, "{group:?}");
             if let Some(oldest) = unsettled.first() {
-                let through = backlog.settled_through.0;
-                assert!(through < *oldest, "progress is at {through}, {oldest} isn't settled: {group:?}");
+                let through = backlog.settled_through.through(0);
+                assert!(
+                    through < Some(*oldest),
+                    "progress is at {through:?}, {oldest} isn't settled: {group:?}"
+                );
             }
         }
     }

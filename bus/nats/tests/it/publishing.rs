@@ -100,6 +100,6 @@ async fn a_foreign_message_is_delivered_as_it_is() {
     within(client.request("user.emotions.topic", "hello".into())).await.unwrap();
     let deliveries = work_off(&bus, "worker").await;
     assert_eq!(deliveries[0].event.payload, "hello");
-    let log = within(bus.log(ecs_bus::Subject::Emotions, None, 10)).await.unwrap();
+    let log = within(bus.log(ecs_bus::Subject::Emotions, &ecs_bus::Frontier::default(), 10)).await.unwrap();
     assert_eq!(log.records[0].event, deliveries[0].event);
 }

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use ecs_bus::{Bus as _, Subject};
+use ecs_bus::{Bus as _, Frontier, Subject};
 use ecs_domain::dead_letter::DeadLetterKind;
 use ecs_domain::permission::Permission;
 use ecs_domain::{Clock as _, UserId};
@@ -159,7 +159,7 @@ async fn replays_go_out_through_the_outbox_and_are_answered_by_number() {
     let (bus, store, clock) = (platform.bus.clone(), platform.store.clone(), platform.clock.clone());
     Relay::create(RelayDeps { bus, store, clock, wake: Wake::new() }).start(&platform.supervisor);
     until("they are published", || async { platform.store.outbox_depth().await.unwrap() == 0 }).await;
-    let log = platform.bus.log(Subject::Emotions, None, 10).await.unwrap();
+    let log = platform.bus.log(Subject::Emotions, &Frontier::default(), 10).await.unwrap();
     assert_eq!(log.records.len(), 2);
     platform.drain().await;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::body::Body;
 use ecs_bus::{
-    Backlog, Bus, BusError, Capabilities, Event, Group, LogPage, Position, PublishError, Subject,
+    Backlog, Bus, BusError, Capabilities, Event, Frontier, Group, LogPage, PublishError, Subject,
     SubscribeOptions, Subscription,
 };
 use ecs_domain::permission::Permission;
@@ -72,7 +72,7 @@ impl Bus for FakeBus {
         Err(BusError::Closed)
     }
 
-    async fn log(&self, _: Subject, _: Option<Position>, _: usize) -> Result<LogPage, BusError> {
+    async fn log(&self, _: Subject, _: &Frontier, _: usize) -> Result<LogPage, BusError> {
         Err(BusError::Closed)
     }
 

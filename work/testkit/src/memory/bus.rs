@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ecs_bus::{
-    Backlog, Bus, BusError, Capabilities, Delivery, Event, FailedAttempt, Group, LogPage, Position,
+    Backlog, Bus, BusError, Capabilities, Delivery, Event, FailedAttempt, Frontier, Group, LogPage,
     PublishError, Settlement, Subject, SubscribeOptions, Subscription, Tag, Verdict,
 };
 use ecs_domain::Timestamp;
@@ -104,7 +104,7 @@ impl Bus for MemoryBus {
         Err(BusError::Unsupported { transport: "memory", capability: "a backlog" })
     }
 
-    async fn log(&self, _: Subject, _: Option<Position>, _: usize) -> Result<LogPage, BusError> {
+    async fn log(&self, _: Subject, _: &Frontier, _: usize) -> Result<LogPage, BusError> {
         Err(BusError::Unsupported { transport: "memory", capability: "a log" })
     }
 
