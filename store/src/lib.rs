@@ -12,6 +12,7 @@ mod books;
 mod consents;
 mod credit;
 mod dead_letters;
+pub mod decision_text;
 mod error;
 mod folds;
 mod idempotency;

@@ -3,12 +3,11 @@
 use ecs_domain::decision::{Decision, Outcome};
 use ecs_domain::scorecard::Assessment;
 use ecs_domain::{DecisionId, Timestamp, UserId};
-use ecs_store::{KeptAnswer, NewDecision, Recorded, StoreError};
+use ecs_store::{KeptAnswer, NewDecision, Recorded, StoreError, decision_text};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::offers::{self, OfferColumns};
-use super::record::{FeaturesRecord, contributions_text, parse_contributions};
 use crate::column::{get, micros};
 use crate::engine::{Fault, Flight, Param, Session};
 use crate::idempotency::{self, Held};
@@ -116,8 +115,8 @@ impl<'a> DecisionColumns<'a> {
             reason,
             offer_id: decision.offer().map(|offer| offer.id.uuid()),
             offer: decision.offer().map(OfferColumns::new),
-            features: serde_json::to_string(&FeaturesRecord::from(&decision.features))?,
-            contributions: contributions_text(&decision.assessment.contributions)?,
+            features: decision_text::features_text(&decision.features)?,
+            contributions: decision_text::contributions_text(&decision.assessment.contributions)?,
         })
     }
 
@@ -155,11 +154,11 @@ fn read(row: &Row, user: UserId) -> Result<Decision, Fault> {
         id: DecisionId::new(get(row, "id")?),
         user,
         decided_at: get(row, "decided_at")?,
-        features: serde_json::from_str::<FeaturesRecord>(get(row, "features")?)?.into(),
+        features: decision_text::parse_features(get(row, "features")?)?,
         assessment: Assessment {
             risk_score: get(row, "risk_score")?,
             model_version: get(row, "model_version")?,
-            contributions: parse_contributions(get(row, "contributions")?)?,
+            contributions: decision_text::parse_contributions(get(row, "contributions")?)?,
         },
         policy_version: get(row, "policy_version")?,
         outcome,

@@ -3,11 +3,10 @@
 use ecs_domain::decision::{Decision, Outcome};
 use ecs_domain::scorecard::Assessment;
 use ecs_domain::{DecisionId, OfferId, Timestamp, UserId};
-use ecs_store::{NewDecision, Recorded, StoreError};
+use ecs_store::{NewDecision, Recorded, StoreError, decision_text};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::offers;
-use super::record::{FeaturesRecord, contributions_text, parse_contributions};
 use crate::column::{At, Id, IdText};
 use crate::engine::Fault;
 
@@ -72,8 +71,8 @@ fn insert(connection: &Connection, decision: &Decision) -> Result<(), Fault> {
         decision.assessment.risk_score,
         decision.assessment.model_version,
         decision.policy_version,
-        serde_json::to_string(&FeaturesRecord::from(&decision.features))?,
-        contributions_text(&decision.assessment.contributions)?,
+        decision_text::features_text(&decision.features)?,
+        decision_text::contributions_text(&decision.assessment.contributions)?,
     ])?;
     Ok(())
 }
@@ -120,11 +119,11 @@ impl DecisionRow {
             id: self.id,
             user,
             decided_at: self.decided_at,
-            features: serde_json::from_str::<FeaturesRecord>(&self.features)?.into(),
+            features: decision_text::parse_features(&self.features)?,
             assessment: Assessment {
                 risk_score: self.risk_score,
                 model_version: self.model_version,
-                contributions: parse_contributions(&self.contributions)?,
+                contributions: decision_text::parse_contributions(&self.contributions)?,
             },
             policy_version: self.policy_version,
             outcome,

@@ -2,7 +2,6 @@
 
 mod decisions;
 mod offers;
-mod record;
 
 use async_trait::async_trait;
 use ecs_domain::decision::Decision;

@@ -1,20 +1,19 @@
-//! Features and contributions as the JSON columns of `decisions` keep them.
+//! Features and contributions as the JSON columns of `decisions` keep them, in every engine alike.
 //!
 //! Floats are written with as many digits as they need and read back by the standard library, so a decision that is
 //! read is the decision that was made, to the last bit.
 
 use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features};
 use ecs_domain::scorecard::{Contribution, Input};
-use ecs_store::StoreError;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::engine::Fault;
+use crate::StoreError;
 
 /// The column `features`.
 #[derive(Serialize, Deserialize)]
-pub(super) struct FeaturesRecord {
+struct FeaturesRecord {
     transaction_count_30d: u64,
     avg_transaction_value_30d: Exact,
     days_since_last_transaction: Option<Exact>,
@@ -38,7 +37,7 @@ struct MeansRecord {
 
 /// One item of the column `contributions`.
 #[derive(Serialize, Deserialize)]
-pub(super) struct ContributionRecord {
+struct ContributionRecord {
     feature: String,
     log_odds: Exact,
 }
@@ -100,21 +99,41 @@ impl From<FeaturesRecord> for Features {
     }
 }
 
+/// The text of the column `features`.
+///
+/// # Errors
+/// A float that JSON can't hold.
+pub fn features_text(features: &Features) -> Result<String, StoreError> {
+    serde_json::to_string(&FeaturesRecord::from(features)).map_err(|error| unreadable(&error))
+}
+
+/// Reads the column `features`.
+///
+/// # Errors
+/// The text has another form.
+pub fn parse_features(text: &str) -> Result<Features, StoreError> {
+    serde_json::from_str::<FeaturesRecord>(text).map(Into::into).map_err(|error| unreadable(&error))
+}
+
 /// The text of the column `contributions`.
-pub(super) fn contributions_text(contributions: &[Contribution]) -> Result<String, Fault> {
-    let records: Vec<_> = contributions
-        .iter()
-        .map(|term| ContributionRecord {
-            feature: term.input.as_str().to_owned(),
-            log_odds: Exact(term.log_odds),
-        })
-        .collect();
-    Ok(serde_json::to_string(&records)?)
+///
+/// # Errors
+/// A float that JSON can't hold.
+pub fn contributions_text(contributions: &[Contribution]) -> Result<String, StoreError> {
+    let record = |term: &Contribution| ContributionRecord {
+        feature: term.input.as_str().to_owned(),
+        log_odds: Exact(term.log_odds),
+    };
+    let records: Vec<_> = contributions.iter().map(record).collect();
+    serde_json::to_string(&records).map_err(|error| unreadable(&error))
 }
 
 /// Reads the column `contributions`.
-pub(super) fn parse_contributions(text: &str) -> Result<Vec<Contribution>, Fault> {
-    let records: Vec<ContributionRecord> = serde_json::from_str(text)?;
+///
+/// # Errors
+/// The text has another form, or names a feature that there is none of.
+pub fn parse_contributions(text: &str) -> Result<Vec<Contribution>, StoreError> {
+    let records: Vec<ContributionRecord> = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
     let contribution = |record: ContributionRecord| {
         let input = Input::ALL.into_iter().find(|input| input.as_str() == record.feature);
         let input =
@@ -122,4 +141,13 @@ pub(super) fn parse_contributions(text: &str) -> Result<Vec<Contribution>, Fault
         Ok(Contribution { input, log_odds: record.log_odds.0 })
     };
     records.into_iter().map(contribution).collect()
+}
+
+/// Says where, never what: the text holds what somebody was scored by.
+fn unreadable(error: &serde_json::Error) -> StoreError {
+    StoreError::Corrupt(format!(
+        "a decision's JSON is off at line {}, column {}",
+        error.line(),
+        error.column()
+    ))
 }
