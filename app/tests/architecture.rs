@@ -25,10 +25,11 @@ fn layer(folder: &str) -> (&'static str, &'static [&'static str]) {
         }
         "app" => ("app", &["role", "engine", "shared", "contract", "client", "domain", "leaf"]),
         role if role.starts_with("roles/") => ("role", &["shared", "contract", "domain", "leaf"]),
-        kit if kit.ends_with("/conformance") => ("kit", &["contract", "domain"]),
+        "cache/conformance" => ("kit", &["shared", "domain", "kit"]),
+        kit if kit.ends_with("/conformance") => ("kit", &["contract", "domain", "kit"]),
         "checks" => ("checks", &["domain"]),
         "work/testkit" => ("kit", &["engine", "contract", "shared", "domain"]),
-        "powerloss" | "servers" => ("kit", &[]),
+        "conformance" | "powerloss" | "servers" => ("kit", &[]),
         "cache/redis" => ("engine", &["shared", "domain", "leaf"]),
         engine if engine.starts_with("bus/") || engine.starts_with("store/") => {
             ("engine", &["contract", "domain", "leaf"])

@@ -17,8 +17,6 @@
 mod away;
 mod backend;
 mod cache;
-#[cfg(any(test, feature = "conformance"))]
-pub mod conformance;
 mod flight;
 mod in_process;
 mod key;

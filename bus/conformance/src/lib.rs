@@ -12,15 +12,19 @@ pub mod kit;
 pub mod log;
 pub mod pressure;
 
-use std::io::Write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use ecs_bus::Bus;
+#[doc(hidden)]
+pub use ecs_conformance;
 
 /// A transport under test.
 #[async_trait]
 pub trait Harness: Send + Sized {
+    /// What the report calls it.
+    const NAME: &'static str;
+
     /// Why this transport can't be had on this machine, for example because its server isn't installed. Every behaviour then says
     /// aloud that it did not run.
     fn unavailable() -> Option<String> {
@@ -55,78 +59,47 @@ impl Default for Settings {
     }
 }
 
-/// Says so on the standard error itself, which the harness of tests doesn't capture.
-#[doc(hidden)]
-pub fn did_not_run(behaviour: &str, reason: &str) {
-    // There is nobody to tell if even this fails.
-    let _ = writeln!(std::io::stderr(), "DID NOT RUN: {behaviour} because {reason}");
-}
-
 /// Stamps every behaviour as a test of its own over the harness.
 #[macro_export]
 macro_rules! conformance {
     ($harness:ty) => {
-        $crate::stamp! { $harness, durability:
-            what_was_published_survives_an_orderly_end,
-            what_was_published_survives_an_abrupt_end,
-            what_was_settled_stays_settled_over_an_orderly_end,
-            what_was_not_settled_is_delivered_again_after_an_abrupt_end,
-            attempts_and_history_survive_an_abrupt_end,
-            closing_finishes_what_was_taken,
-            a_closed_bus_says_so,
-        }
-        $crate::stamp! { $harness, delivery:
-            a_retry_comes_after_its_delay_and_is_counted,
-            a_waiting_member_gets_what_a_late_one_gets,
-            a_waiting_retry_does_not_hold_up_what_follows,
-            a_lease_that_ran_out_goes_to_the_group_again,
-            a_dropped_subscription_hands_back_at_once,
-            a_dropped_next_loses_nothing,
-            a_batch_is_never_larger_than_asked_for,
-            a_delivery_is_settled_once,
-            duplicates_have_one_effect,
-        }
-        $crate::stamp! { $harness, groups:
-            members_of_a_group_compete,
-            groups_are_independent,
-            a_new_group_starts_at_the_oldest_event,
-            subjects_are_independent,
-        }
-        $crate::stamp! { $harness, dead_letters:
-            poison_is_kept_with_its_history_and_harms_nobody,
-            the_delivery_limit_ends_in_a_dead_letter,
-            a_sink_that_fails_keeps_the_event_on_the_bus,
-        }
-        $crate::stamp! { $harness, pressure:
-            a_full_window_refuses_and_writes_nothing,
-            an_event_that_is_too_large_fails_alone,
-            a_need_that_is_not_met_is_refused_by_name,
-        }
-        $crate::stamp! { $harness, log:
-            the_log_is_read_in_pages,
-            forgetting_takes_the_oldest_and_says_until_when,
-            positions_rise_even_when_everything_was_forgotten,
-            the_backlog_counts_what_is_not_settled,
-        }
-    };
-}
-
-/// One test per name. Used by [`conformance!`].
-#[doc(hidden)]
-#[macro_export]
-macro_rules! stamp {
-    ($harness:ty, $module:ident: $($behaviour:ident),+ $(,)?) => {
-        mod $module {
-            use super::*;
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $behaviour() {
-                    if let Some(reason) = <$harness as $crate::Harness>::unavailable() {
-                        return $crate::did_not_run(concat!(module_path!(), "::", stringify!($behaviour)), &reason);
-                    }
-                    $crate::$module::$behaviour::<$harness>().await;
-                }
-            )+
+        $crate::ecs_conformance::stamp! { $crate, "bus", $harness;
+            durability:
+                what_was_published_survives_an_orderly_end,
+                what_was_published_survives_an_abrupt_end,
+                what_was_settled_stays_settled_over_an_orderly_end,
+                what_was_not_settled_is_delivered_again_after_an_abrupt_end,
+                attempts_and_history_survive_an_abrupt_end,
+                closing_finishes_what_was_taken,
+                a_closed_bus_says_so;
+            delivery:
+                a_retry_comes_after_its_delay_and_is_counted,
+                a_waiting_member_gets_what_a_late_one_gets,
+                a_waiting_retry_does_not_hold_up_what_follows,
+                a_lease_that_ran_out_goes_to_the_group_again,
+                a_dropped_subscription_hands_back_at_once,
+                a_dropped_next_loses_nothing,
+                a_batch_is_never_larger_than_asked_for,
+                a_delivery_is_settled_once,
+                duplicates_have_one_effect;
+            groups:
+                members_of_a_group_compete,
+                groups_are_independent,
+                a_new_group_starts_at_the_oldest_event,
+                subjects_are_independent;
+            dead_letters:
+                poison_is_kept_with_its_history_and_harms_nobody,
+                the_delivery_limit_ends_in_a_dead_letter,
+                a_sink_that_fails_keeps_the_event_on_the_bus;
+            pressure:
+                a_full_window_refuses_and_writes_nothing,
+                an_event_that_is_too_large_fails_alone,
+                a_need_that_is_not_met_is_refused_by_name;
+            log:
+                the_log_is_read_in_pages,
+                forgetting_takes_the_oldest_and_says_until_when,
+                positions_rise_even_when_everything_was_forgotten,
+                the_backlog_counts_what_is_not_settled;
         }
     };
 }

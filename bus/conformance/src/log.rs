@@ -1,6 +1,7 @@
 //! The log, forgetting, and the backlog. Where a transport keeps no log, the parts that read it prove nothing.
 
 use ecs_bus::{Bus, Frontier, LogRecord};
+use ecs_conformance::NotClaimed;
 use ecs_domain::Timestamp;
 
 use crate::kit::{
@@ -8,12 +9,15 @@ use crate::kit::{
 };
 use crate::{Harness, Settings};
 
+/// What a transport may not offer.
+const LOG: &str = "a log that can be read";
+
 /// Pages follow each other without a gap or an overlap, in rising positions within each shard, and only the end of the log makes one short.
-pub async fn the_log_is_read_in_pages<H: Harness>() {
+pub async fn the_log_is_read_in_pages<H: Harness>() -> Result<(), NotClaimed> {
     let harness = H::start(Settings::default()).await;
     let bus = harness.bus();
     if !bus.capabilities().keeps_log {
-        return;
+        return Err(NotClaimed(LOG));
     }
     let before = Timestamp::now();
     publish(&*bus, events(0..25)).await;
@@ -27,6 +31,7 @@ pub async fn the_log_is_read_in_pages<H: Harness>() {
     // The transport may keep fewer digits of the time than the clock gives.
     let earliest = before.as_millisecond();
     assert!(seen.iter().all(|record| record.published_at.as_millisecond() >= earliest));
+    Ok(())
 }
 
 /// The sizes of the log's pages up to the empty one, and all records.
@@ -49,7 +54,7 @@ async fn pages(bus: &dyn Bus, limit: usize) -> (Vec<usize>, Vec<LogRecord>) {
 }
 
 /// Old events go, newer ones stay, the work is bounded and may be called again, and the log says until when.
-pub async fn forgetting_takes_the_oldest_and_says_until_when<H: Harness>() {
+pub async fn forgetting_takes_the_oldest_and_says_until_when<H: Harness>() -> Result<(), NotClaimed> {
     let harness = H::start(Settings::default()).await;
     let bus = harness.bus();
     publish(&*bus, events(0..5_000)).await;
@@ -62,13 +67,15 @@ pub async fn forgetting_takes_the_oldest_and_says_until_when<H: Harness>() {
     assert_eq!(ids_of(&rest), ids(5_000..5_010));
     ack(&mut member, &rest).await;
     settled(&*bus, GROUP).await;
-    if bus.capabilities().keeps_log {
-        assert_eq!(pages(&*bus, 4).await.0, [4, 4, 2, 0], "what was forgotten shortens no page");
-        let page = within(bus.log(SUBJECT, &Frontier::default(), 1)).await.unwrap();
-        let until = page.pruned_at.unwrap();
-        assert!(until <= page.records[0].published_at, "what was published since is all there");
-        assert!(until.as_millisecond() >= between.as_millisecond() - 1);
+    if !bus.capabilities().keeps_log {
+        return Err(NotClaimed(LOG));
     }
+    assert_eq!(pages(&*bus, 4).await.0, [4, 4, 2, 0], "what was forgotten shortens no page");
+    let page = within(bus.log(SUBJECT, &Frontier::default(), 1)).await.unwrap();
+    let until = page.pruned_at.unwrap();
+    assert!(until <= page.records[0].published_at, "what was published since is all there");
+    assert!(until.as_millisecond() >= between.as_millisecond() - 1);
+    Ok(())
 }
 
 /// Forgetting everything, retries included, leaves nothing pending, and positions are never used twice.

@@ -30,6 +30,8 @@ impl Embedded {
 
 #[async_trait]
 impl Harness for Embedded {
+    const NAME: &'static str = "embedded";
+
     async fn start(settings: Settings) -> Self {
         Self::open(tempfile::tempdir().unwrap(), settings)
     }

@@ -29,6 +29,8 @@ impl OverNats {
 
 #[async_trait]
 impl Harness for OverNats {
+    const NAME: &'static str = "nats";
+
     fn unavailable() -> Option<String> {
         unavailable(Engine::Nats)
     }

@@ -1,6 +1,5 @@
 //! What an engine brings to its tests.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,6 +9,9 @@ use ecs_store::Store;
 /// An engine under test, with a store of its own that starts empty.
 #[async_trait]
 pub trait Harness: Send + Sync + Sized + 'static {
+    /// What the report calls it.
+    const NAME: &'static str;
+
     /// Why this engine can't be had on this machine, for example because its server isn't installed. Every behaviour then says
     /// aloud that it did not run.
     fn unavailable() -> Option<String> {
@@ -39,13 +41,6 @@ pub trait Harness: Send + Sync + Sized + 'static {
 
     /// Adds to the row's sum of positivity, behind the store's back.
     async fn tamper_with_sum(&self, user: UserId, day: Day, more: i64);
-}
-
-/// Says so on the standard error itself, which the harness of tests doesn't capture.
-#[doc(hidden)]
-pub fn did_not_run(behaviour: &str, reason: &str) {
-    // There is nobody to tell if even this fails.
-    let _ = writeln!(std::io::stderr(), "DID NOT RUN: {behaviour} because {reason}");
 }
 
 /// A row of `emotional_events_summary`.

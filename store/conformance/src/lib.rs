@@ -21,14 +21,16 @@ pub mod replays;
 pub mod retention;
 pub mod transactions;
 
-pub use harness::{Harness, SummaryRow, did_not_run};
+#[doc(hidden)]
+pub use ecs_conformance;
+pub use harness::{Harness, SummaryRow};
 
 /// Stamps every behaviour as a test of the harness `$harness`. The calling crate needs tokio with `macros` and
 /// `rt-multi-thread`.
 #[macro_export]
 macro_rules! conformance {
     ($harness:ty) => {
-        $crate::stamp! { $harness;
+        $crate::ecs_conformance::stamp! { $crate, "store", $harness;
             accounts: registering_makes_an_account, an_address_is_taken_once_whatever_its_case,
                 credentials_are_for_those_with_a_password, provisioning_is_idempotent_by_external_id,
                 provisioning_does_not_take_an_address_over, of_many_registrations_at_once_one_wins;
@@ -75,25 +77,5 @@ macro_rules! conformance {
                 pieces_at_the_same_time_are_each_rebuilt_once;
             life: reopening_keeps_everything, a_closed_store_is_unavailable;
         }
-    };
-}
-
-/// The part of [`conformance!`] that repeats.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! stamp {
-    ($harness:ty; $($module:ident: $($name:ident),+;)+) => {
-        $(mod $module {
-            use super::*;
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    if let Some(reason) = <$harness as $crate::Harness>::unavailable() {
-                        return $crate::did_not_run(concat!(module_path!(), "::", stringify!($name)), &reason);
-                    }
-                    $crate::$module::$name::<$harness>().await;
-                }
-            )+
-        })+
     };
 }

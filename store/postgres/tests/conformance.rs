@@ -29,6 +29,8 @@ impl Postgres {
 
 #[async_trait]
 impl Harness for Postgres {
+    const NAME: &'static str = "postgres";
+
     fn unavailable() -> Option<String> {
         ecs_servers::unavailable(Engine::Postgres)
     }

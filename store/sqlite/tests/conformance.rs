@@ -34,6 +34,8 @@ impl Sqlite {
 
 #[async_trait]
 impl Harness for Sqlite {
+    const NAME: &'static str = "sqlite";
+
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(folder.path().join("store.db"), Options::default()).unwrap();
