@@ -13,6 +13,7 @@ use http::response::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::wire::{Answer, Question};
 use super::{CreditAnalysis, HandleError, ROLE, RequestContext, time};
@@ -77,10 +78,12 @@ fn verdict(status: StatusCode) -> Verdict {
 impl CreditAnalysis for HttpCreditAnalysis {
     async fn assess(&self, features: &Features, context: &RequestContext) -> Result<Assessment, HandleError> {
         let call = self.call(features, context)?;
+        let begun = Instant::now();
         let response = self.remote.send(&call).await.map_err(lost)?;
         let (head, body) = response.into_parts();
-        let bytes =
-            tokio::time::timeout(time(context), body::collect(Body::new(body), MAX_ANSWER_BYTES)).await;
+        // Head and body together have the time of the call.
+        let left = call.time.saturating_sub(begun.elapsed());
+        let bytes = tokio::time::timeout(left, body::collect(Body::new(body), MAX_ANSWER_BYTES)).await;
         let bytes = bytes.map_err(|_| HandleError::Timeout { role: ROLE })?;
         let bytes = bytes.map_err(|_| HandleError::Unavailable { role: ROLE, retry_after: RETRY })?;
         if head.status != StatusCode::OK {

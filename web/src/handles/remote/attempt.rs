@@ -1,5 +1,6 @@
 //! One attempt of one call, and what its end says about the replica.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -7,6 +8,7 @@ use ecs_breaker::Permit;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper_util::client::legacy::Error;
 use tokio::time::Instant;
 
 use super::payload::Payload;
@@ -94,14 +96,16 @@ impl Remote {
     ) -> Result<Response<Incoming>, Lost> {
         let Chosen { replica, permit, .. } = chosen;
         let request = call.request(replica, time).ok_or(Lost::Broken)?;
-        let waiting = Waiting::new(permit, (time <= LONG).then_some(self.0.patience));
-        let started = Instant::now();
-        let answer = tokio::time::timeout(time, self.0.client.request(request)).await;
-        let permit = waiting.over();
+        let mut waiting =
+            Waiting { permit: Some(permit), since: Instant::now(), call, time, patience: self.0.patience };
+        let answer = self.0.client.request(request);
+        let answer = tokio::time::timeout(time, waiting.answer(answer)).await;
+        let (permit, since) = (waiting.permit.take(), waiting.since);
+        let is_fair = time >= FAIR && !call.payload.awaits_sender();
         match answer {
             Ok(Ok(response)) => {
                 let verdict = (call.verdict)(response.status());
-                let late = time >= FAIR && started.elapsed() + CLOSE >= time;
+                let late = is_fair && since.elapsed() + CLOSE >= time;
                 settle(permit, if late && verdict == Verdict::Busy { Verdict::Ill } else { verdict });
                 Ok(response)
             }
@@ -113,7 +117,7 @@ impl Remote {
                 Err(if error.is_connect() { Lost::Unreachable } else { Lost::Broken })
             }
             Err(_) => {
-                settle(permit, if time >= FAIR { Verdict::Ill } else { Verdict::Busy });
+                settle(permit, if is_fair { Verdict::Ill } else { Verdict::Busy });
                 tracing::warn!(role = self.role(), "a call to another role took too long");
                 Err(Lost::Late)
             }
@@ -122,27 +126,43 @@ impl Remote {
 }
 
 /// A call that waits for its answer. When it is dropped, its client has given up.
-struct Waiting {
+struct Waiting<'a> {
     permit: Option<Permit>,
     since: Instant,
-    patience: Option<Duration>,
+    call: &'a Call,
+    time: Duration,
+    patience: Duration,
 }
 
-impl Waiting {
-    fn new(permit: Permit, patience: Option<Duration>) -> Self {
-        Self { permit: Some(permit), since: Instant::now(), patience }
+impl Waiting<'_> {
+    /// The answer. A probe that takes long, and not for the replica's sake, is none any more: until it had its answer,
+    /// which may be minutes, nobody else could find out whether the replica is well.
+    async fn answer(
+        &mut self,
+        answer: impl Future<Output = Result<Response<Incoming>, Error>>,
+    ) -> Result<Response<Incoming>, Error> {
+        let mut answer = pin!(answer);
+        if self.permit.as_ref().is_some_and(Permit::is_probe) {
+            if let Ok(answer) = tokio::time::timeout(self.patience, answer.as_mut()).await {
+                return answer;
+            }
+            if !self.is_telling() {
+                self.permit = None;
+            }
+        }
+        answer.await
     }
 
-    /// There is an answer, or there will be none.
-    fn over(mut self) -> Option<Permit> {
-        self.permit.take()
+    /// Whether the time that this takes says something about the replica.
+    fn is_telling(&self) -> bool {
+        self.time <= LONG && !self.call.payload.awaits_sender()
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let Some(permit) = self.permit.take() else { return };
-        if self.patience.is_some_and(|patience| self.since.elapsed() >= patience) {
+        let is_telling = self.is_telling() && self.since.elapsed() >= self.patience;
+        if let Some(permit) = self.permit.take().filter(|_| is_telling) {
             permit.failed();
         }
     }

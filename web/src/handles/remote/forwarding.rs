@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use super::attempt::{Call, Lost, Verdict};
 use super::ending::Ending;
 use super::payload::Payload;
+use super::silence::Heard;
 use super::{Remote, headers};
 use crate::{Problem, RequestContext, body};
 
@@ -84,7 +85,7 @@ impl Remote {
         }
     }
 
-    /// The answer with its body as it comes. When that breaks off, so does the connection to the client: what was only
+    /// The answer with its body as it comes. When that breaks off or falls silent, so does the connection to the client: what was only
     /// a part of an answer never looks like the whole.
     fn pass_on(&self, response: http::Response<Incoming>) -> Response {
         let (mut head, content) = response.into_parts();
@@ -92,6 +93,7 @@ impl Remote {
         // What our client noted about the connection is no part of the answer.
         head.extensions.clear();
         let events = body::has_media_type(&head.headers, body::EVENTS);
+        let content = Heard::new(content, self.role(), self.0.silence);
         let body =
             if events { Body::new(Ending::new(content, &self.0.stopping)) } else { Body::new(content) };
         Response::from_parts(head, body)

@@ -1,8 +1,8 @@
 //! Which headers go on to the next process, and which end here.
 
 use http::header::{
-    CONNECTION, EXPECT, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue};
 
@@ -31,6 +31,10 @@ pub(super) fn strip(headers: &mut HeaderMap) {
         for name in names {
             headers.remove(name.trim());
         }
+    }
+    if headers.contains_key(TRANSFER_ENCODING) {
+        // Beside chunks a length counts for nothing. Without them the next process would believe it.
+        headers.remove(CONTENT_LENGTH);
     }
     for name in &HOP_BY_HOP {
         headers.remove(name);
@@ -64,6 +68,7 @@ mod tests {
             ("x-mine", "1"),
             ("x-too", "1"),
             ("keep-alive", "timeout=5"),
+            ("content-length", "3"),
             ("transfer-encoding", "chunked"),
             ("te", "trailers"),
             ("upgrade", "websocket"),

@@ -17,6 +17,7 @@ mod headers;
 mod payload;
 mod replicas;
 mod send;
+mod silence;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +55,9 @@ pub struct RemoteOptions {
     /// How many calls may wait for answers at once. It is less than what the listener takes, so that a role that hangs
     /// leaves room for the others.
     pub max_in_flight: usize,
+    /// After how long without a piece an answer that has begun is broken off: longer than the pause between two heartbeats
+    /// of a stream. A role that hangs would otherwise hold its clients' connections for as long as they like.
+    pub silence: Duration,
     /// Shows the breakers.
     pub metrics: Metrics,
     /// Is cancelled when this process ends its streams: those that come from the role are ended with a last event.
@@ -70,6 +74,7 @@ impl RemoteOptions {
             idle: Duration::from_secs(4),
             patience: Duration::from_secs(5),
             max_in_flight: 1_024,
+            silence: Duration::from_secs(60),
             metrics,
             stopping,
         }
@@ -87,6 +92,7 @@ struct Shared {
     budget: RetryBudget,
     places: Places,
     patience: Duration,
+    silence: Duration,
     stopping: CancellationToken,
 }
 
@@ -115,6 +121,7 @@ impl Remote {
             budget: RetryBudget::default(),
             places: Places::new(options.max_in_flight),
             patience: options.patience,
+            silence: options.silence,
             stopping: options.stopping,
         })))
     }

@@ -22,11 +22,14 @@ pub(in crate::handles) enum Payload {
 pub(in crate::handles) struct Source {
     untouched: Mutex<Option<Body>>,
     broke: AtomicBool,
+    /// Whether the last piece that was asked for has not come yet.
+    awaited: AtomicBool,
 }
 
 impl Payload {
     pub(super) fn stream(body: Body) -> Self {
-        Self::Stream(Arc::new(Source { untouched: Mutex::new(Some(body)), broke: AtomicBool::new(false) }))
+        let [broke, awaited] = [const { AtomicBool::new(false) }; 2];
+        Self::Stream(Arc::new(Source { untouched: Mutex::new(Some(body)), broke, awaited }))
     }
 
     /// The body for an attempt; `None` when a part of it was sent with an earlier one.
@@ -45,6 +48,15 @@ impl Payload {
         match self {
             Self::Bytes(_) => false,
             Self::Stream(source) => source.broke.load(Ordering::Acquire),
+        }
+    }
+
+    /// Whether the next piece has to come from the client. While it does, nobody else is to blame for how long a call
+    /// takes.
+    pub(super) fn awaits_sender(&self) -> bool {
+        match self {
+            Self::Bytes(_) => false,
+            Self::Stream(source) => source.awaited.load(Ordering::Acquire),
         }
     }
 }
@@ -77,6 +89,7 @@ impl HttpBody for OnDemand {
         }
         let Some(body) = &mut self.taken else { return Poll::Ready(None) };
         let polled = Pin::new(body).poll_frame(cx);
+        self.source.awaited.store(polled.is_pending(), Ordering::Release);
         if let Poll::Ready(Some(Err(_))) = &polled {
             self.source.broke.store(true, Ordering::Release);
         }

@@ -9,10 +9,12 @@ use axum::routing::any;
 use ecs_metrics::Metrics;
 use ecs_web::Limits;
 use ecs_web::handles::{BadAddress, Remote, RemoteOptions, Upstream};
+use futures::FutureExt as _;
 use http::{Method, StatusCode};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
-use super::support::{edge, edge_with, nobody, remote, role, rude, send, text};
+use super::support::{edge, edge_with, nobody, remote, role, role_at, rude, send, text};
 
 const HANGS_UP: Option<&str> = Some("");
 
@@ -50,6 +52,78 @@ async fn an_open_breaker_makes_no_call() {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.headers().contains_key("retry-after"));
     assert_eq!(role.connections(), before);
+}
+
+/// A request that is refused at once is ready when it is first asked for: no timer, no connection and no lock was waited for.
+fn now(edge: &Router, method: Method) -> axum::response::Response {
+    let refused = edge.clone().oneshot(request(method)).now_or_never();
+    refused.expect("an answer without any wait").unwrap()
+}
+
+#[tokio::test]
+async fn an_open_breaker_answers_without_waiting_for_anything() {
+    let edge = edge(Upstream::over_http(remote(&[nobody().await, nobody().await])));
+    // Each call fails at one replica, and then at the other.
+    for _ in 0..5 {
+        assert_eq!(send(&edge, request(Method::POST)).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+    for method in [Method::POST, Method::GET, Method::DELETE] {
+        let response = now(&edge, method);
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let retry_after: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((25..=30).contains(&retry_after), "the time that is left, {retry_after}");
+    }
+}
+
+/// So many requests whose bodies never end.
+async fn slow_bodies(edge: &Router, count: usize) {
+    let slow = (0..count).map(|_| {
+        let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+        send(edge, Request::post("/").body(body).unwrap())
+    });
+    for response in futures::future::join_all(slow).await {
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+}
+
+#[tokio::test]
+async fn clients_that_are_slow_to_send_are_no_fault_of_the_role() {
+    let role = role(answering()).await;
+    let limits = Limits { request_timeout: Duration::from_millis(1_200), ..Limits::default() };
+    let edge = edge_with(Upstream::over_http(remote(&[role.url()])), limits);
+    slow_bodies(&edge, 8).await;
+    assert_eq!(send(&edge, request(Method::POST)).await.status(), StatusCode::OK, "the breaker is closed");
+}
+
+#[tokio::test]
+async fn clients_that_give_up_sending_are_no_fault_of_the_role() {
+    let role = role(answering()).await;
+    let mut options = RemoteOptions::new(Metrics::new(), CancellationToken::new());
+    options.patience = Duration::from_millis(20);
+    let edge = edge(Upstream::over_http(Remote::new("role", &[role.url()], options).unwrap()));
+    for _ in 0..8 {
+        assert!(tokio::time::timeout(Duration::from_millis(40), slow_bodies(&edge, 1)).await.is_err());
+    }
+    assert_eq!(send(&edge, request(Method::POST)).await.status(), StatusCode::OK, "the breaker is closed");
+}
+
+#[tokio::test]
+async fn a_probe_that_takes_long_for_its_clients_sake_lets_others_find_out() {
+    let address = nobody().await;
+    let mut options = RemoteOptions::new(Metrics::new(), CancellationToken::new());
+    options.patience = Duration::from_millis(20);
+    options.breaker = ecs_breaker::Options { failures: 1, open_for: Duration::ZERO, probes: 1 };
+    let edge = edge(Upstream::over_http(Remote::new("role", &[&address], options).unwrap()));
+    assert_eq!(send(&edge, request(Method::POST)).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let _role = role_at(address.trim_start_matches("http://").parse().unwrap(), answering()).await;
+    let slow = slow_bodies(&edge, 1);
+    let others = async {
+        while send(&edge, request(Method::POST)).await.status() != StatusCode::OK {
+            tokio::task::yield_now().await;
+        }
+    };
+    // The slow one is polled first, and so it is the probe.
+    tokio::select! { biased; () = slow => panic!("it has no end"), () = others => {} }
 }
 
 #[tokio::test]

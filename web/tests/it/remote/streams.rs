@@ -8,8 +8,9 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::routing::{get, post};
+use ecs_metrics::Metrics;
 use ecs_web::Limits;
-use ecs_web::handles::Upstream;
+use ecs_web::handles::{Remote, RemoteOptions, Upstream};
 use futures::StreamExt as _;
 use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -101,6 +102,35 @@ async fn events_end_when_the_process_between_stops() {
     assert_eq!(piece(&mut body).await, None);
     drop(body);
     timeout(DEADLINE, pieces.closed()).await.expect("the role's end of the stream is given up, too");
+}
+
+#[tokio::test]
+async fn a_role_that_falls_silent_in_the_middle_holds_no_client() {
+    let (role, pieces) = events().await;
+    let mut options = RemoteOptions::new(Metrics::new(), CancellationToken::new());
+    options.silence = Duration::from_millis(50);
+    let edge = edge(Upstream::over_http(Remote::new("role", &[role.url()], options).unwrap()));
+    let mut body = send(&edge, get_events()).await.into_body();
+    pieces.send("id: 1\n\n".into()).unwrap();
+    assert!(piece(&mut body).await.is_some());
+    let end = timeout(DEADLINE, body.frame()).await.expect("an end");
+    assert!(end.unwrap().is_err(), "what broke is not made to look whole");
+    drop(body);
+    timeout(DEADLINE, pieces.closed()).await.expect("the connection to the role is given up, too");
+}
+
+#[tokio::test]
+async fn a_length_beside_chunks_is_not_believed_by_anybody() {
+    let behind = role(Router::new().route("/upload", post(async |body: Bytes| body))).await;
+    let front = role(edge(Upstream::over_http(remote(&[behind.url()])))).await;
+    let mut client = tokio::net::TcpStream::connect(front.address).await.unwrap();
+    let head = b"POST /upload HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n";
+    client.write_all(head).await.unwrap();
+    client.write_all(b"9\r\nall of it\r\n0\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    timeout(DEADLINE, client.read_to_end(&mut answer)).await.expect("the connection ends").unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("all of it"), "{answer}");
 }
 
 #[tokio::test]

@@ -39,7 +39,12 @@ impl Listening {
 
 /// A role with the standard layers, as a process of its own would serve it.
 pub(crate) async fn role(routes: Router) -> Listening {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    role_at(([127, 0, 0, 1], 0).into(), routes).await
+}
+
+/// The same at this address.
+pub(crate) async fn role_at(address: SocketAddr, routes: Router) -> Listening {
+    let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     let limits = Limits::default();
     let router = layers::standard(routes, "role", limits);
