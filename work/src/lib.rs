@@ -1,6 +1,7 @@
 //! What worker roles share: supervised tasks, the consumer loop, the outbox relay, housekeeping and the books.
 //!
 //! - [`Supervisor`] owns every long-running task of the process and drains them in order.
+//! - [`Finisher`] sees through what must not be left half done by a client that hangs up.
 //! - [`consume::run`] is the one loop over a subscription: next, handle, settle, reconnect.
 //! - [`relay::Relay`] publishes what the store's outbox holds; a [`Wake`] tells it that something is there.
 //! - [`dead_letters::Desk`] replays and drops what was given up.
@@ -14,6 +15,7 @@ pub mod books;
 pub mod consume;
 pub mod dead_letters;
 pub mod decoded;
+pub mod finisher;
 pub mod gauges;
 mod isolate;
 pub mod metered;
@@ -29,6 +31,7 @@ pub mod wake;
 pub use back_off::BackOff;
 pub use consume::{ConsumeDeps, Failure, Handler};
 pub use decoded::Decoded;
+pub use finisher::Finisher;
 pub use gauges::Gauges;
 pub use metered::MeteredBus;
 pub use outbox::outbox_message;

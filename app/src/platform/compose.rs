@@ -8,10 +8,11 @@ use axum::Router;
 use ecs_domain::Clock;
 use ecs_metrics::Metrics;
 use ecs_web::Auth;
-use ecs_web::handles::{CreditAnalysis, HttpCreditAnalysis, Remote, RemoteOptions, Upstream};
-use ecs_work::{Relay, RelayDeps, Supervisor, Wake};
+use ecs_web::handles::{CreditAnalysis, HttpCreditAnalysis, RemoteOptions, Upstream};
+use ecs_work::{Finisher, Relay, RelayDeps, Supervisor, Wake};
 use tokio_util::sync::CancellationToken;
 
+use super::remotes::Remotes;
 use super::{Storage, counting};
 use crate::role::Role;
 use crate::settings::Settings;
@@ -34,7 +35,13 @@ pub(super) struct Process<'a> {
 
 /// Starts the chosen roles and returns what they serve: the gateway's routes where it runs, else those of the roles.
 pub(super) fn roles(process: Process<'_>) -> anyhow::Result<Router> {
-    let composer = Composer { process, outbox: Wake::new() };
+    let options = RemoteOptions {
+        // A role that hangs leaves the other half to the others.
+        max_in_flight: (process.settings.http.max_in_flight / 2).max(1),
+        ..RemoteOptions::new(process.metrics.clone(), process.stopping.clone())
+    };
+    let remotes = Remotes::new(&process.settings.services, options);
+    let composer = Composer { process, remotes, outbox: Wake::new() };
     let served = composer.http_roles()?;
     composer.workers()?;
     counting::watch(&composer)?;
@@ -51,6 +58,7 @@ pub(super) fn max_streams(settings: &Settings) -> usize {
 
 struct Composer<'a> {
     process: Process<'a>,
+    remotes: Remotes<'a>,
     outbox: Wake,
 }
 
@@ -126,6 +134,7 @@ impl Composer<'_> {
             bcrypt_cost: self.settings.bcrypt_cost,
             token_lifetime: TOKEN_LIFETIME,
             outbox: self.outbox.clone(),
+            finisher: Finisher::start(self.supervisor),
             metrics: self.metrics.clone(),
         });
         Ok(role.routes())
@@ -143,20 +152,8 @@ impl Composer<'_> {
         if self.has(Role::CreditAnalysis) {
             return Ok(self.credit_analysis()?.handle(self.metrics));
         }
-        let remote = self.remote(Role::CreditAnalysis)?;
+        let remote = self.remotes.of(Role::CreditAnalysis)?;
         Ok(Arc::new(HttpCreditAnalysis::new(remote, self.auth.internal_key.clone())))
-    }
-
-    /// A role of other processes. The settings have refused a split that doesn't say where the role is.
-    fn remote(&self, role: Role) -> anyhow::Result<Remote> {
-        let options = RemoteOptions {
-            // A role that hangs leaves the other half to the others.
-            max_in_flight: (self.settings.http.max_in_flight / 2).max(1),
-            ..RemoteOptions::new(self.metrics.clone(), self.stopping.clone())
-        };
-        Remote::new(role.as_str(), self.settings.services.of(role), options).with_context(|| {
-            format!("{role} can't be called at {}", role.service_setting().unwrap_or_default())
-        })
     }
 
     /// Serves what its worker keeps, so the role has both.
@@ -200,7 +197,7 @@ impl Composer<'_> {
         let upstream = |role: Role| -> anyhow::Result<Upstream> {
             match served.iter().find(|(served, _)| *served == role) {
                 Some((_, routes)) => Ok(Upstream::in_process(role.as_str(), routes.clone())),
-                None => Ok(Upstream::over_http(self.remote(role)?)),
+                None => Ok(Upstream::over_http(self.remotes.of(role)?)),
             }
         };
         let gateway = ecs_api_gateway::ApiGateway::create(ecs_api_gateway::Deps {

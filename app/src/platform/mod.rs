@@ -4,6 +4,7 @@ pub(crate) mod built;
 mod compose;
 mod counting;
 mod needs;
+mod remotes;
 mod storage;
 
 use std::net::SocketAddr;

@@ -17,6 +17,12 @@ impl Services {
         self.0.get(&role).map_or(&[], Vec::as_slice)
     }
 
+    /// One role at one address.
+    #[cfg(test)]
+    pub(crate) fn naming(role: Role, url: &str) -> Self {
+        Self(BTreeMap::from([(role, vec![url.to_owned()])]))
+    }
+
     /// Whether any process beside this one is spoken of; names the setting that does.
     fn first_named(&self) -> Option<&'static str> {
         self.0.keys().find_map(|role| role.service_setting())
@@ -90,12 +96,12 @@ fn missing(caller: Role, called: Role, of_one_process: Option<&str>) -> String {
 }
 
 /// Without the slash at the end, which the paths bring along.
-fn base(url: &str) -> String {
+pub(super) fn base(url: &str) -> String {
     url.trim_end_matches('/').to_owned()
 }
 
 /// `http://host` with or without a port, and nothing behind it. A user or password has no place in it.
-fn is_base(url: &str) -> bool {
+pub(super) fn is_base(url: &str) -> bool {
     let Ok(parsed) = url.parse::<axum::http::Uri>() else { return false };
     let plain = parsed.authority().is_some_and(|authority| !authority.as_str().contains('@'));
     plain && parsed.scheme_str() == Some("http") && parsed.path() == "/" && parsed.query().is_none()

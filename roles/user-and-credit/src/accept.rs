@@ -81,28 +81,22 @@ async fn accept_once(
 ) -> Result<Ended, Problem> {
     let accepted = Accepted { status: "offer acceptance is being processed" };
     let answer = Answer::json(StatusCode::ACCEPTED, &accepted)?;
-    let result = accept_and_announce(state, turn.keeping(&answer), user, offer, context).await?;
-    // Whoever lost a race for this offer may still have it cached as open.
-    state.forget_cached(user).await;
-    match result {
-        AcceptResult::Accepted(_) => {
-            state.outbox.wake();
-            tracing::info!(user_id = %user, offer_id = %offer, "offer accepted");
-            Ok(Ended::Changed(answer))
-        }
+    let accepting = accept_and_announce(state.clone(), turn.keeping(&answer), user, offer, context.clone());
+    match state.finisher.finish(accepting).await? {
+        AcceptResult::Accepted(_) => Ok(Ended::Changed(answer)),
         AcceptResult::AlreadyAccepted => Err(Problem::conflict("the offer was accepted before")),
         AcceptResult::Expired => Err(Problem::gone("the offer has expired")),
         AcceptResult::Unknown => Err(unknown_offer()),
     }
 }
 
-/// Accepts in the store, with the event for the worker in the same transaction.
+/// Accepts in the store, with the event for the worker in the same transaction, and does what follows from that.
 async fn accept_and_announce(
-    state: &State,
+    state: State,
     answer: Option<KeptAnswer>,
     user: UserId,
     offer_id: OfferId,
-    context: &RequestContext,
+    context: RequestContext,
 ) -> Result<AcceptResult, Problem> {
     let offer = state.store.offer(user, offer_id).await.map_err(problems::of_store)?;
     let offer = offer.ok_or_else(unknown_offer)?;
@@ -110,7 +104,15 @@ async fn accept_and_announce(
     let approved = ApprovedOffer { offer: offer_id, user, terms: offer.terms, accepted_at: now };
     let headers = Headers::of_request(context.request_id(), context.traceparent());
     let message = ecs_work::outbox_message(&OfferPayload::event(&approved, headers));
-    state.store.accept_offer(user, offer_id, now, message, answer).await.map_err(problems::of_store)
+    let result = state.store.accept_offer(user, offer_id, now, message, answer).await;
+    let result = result.map_err(problems::of_store)?;
+    // Whoever lost a race for this offer may still have it cached as open.
+    state.forget_cached(user).await;
+    if let AcceptResult::Accepted(_) = result {
+        state.outbox.wake();
+        tracing::info!(user_id = %user, offer_id = %offer_id, "offer accepted");
+    }
+    Ok(result)
 }
 
 /// The same for an offer that isn't there and for one of somebody else.

@@ -119,11 +119,15 @@ async fn say(
     }
     let purpose = purpose(path)?;
     users::find(state, user).await?;
-    let said = state.store.set_consent(user, purpose, granted, state.now()).await;
-    let consent = said.map_err(problems::of_store)?;
-    state.forget_cached(user).await;
-    tracing::info!(user_id = %user, %purpose, granted, "consent changed");
-    Ok((purpose, consent))
+    let saying = State::clone(state);
+    let consent = state.finisher.finish(async move {
+        let said = saying.store.set_consent(user, purpose, granted, saying.now()).await;
+        let consent = said.map_err(problems::of_store)?;
+        saying.forget_cached(user).await;
+        tracing::info!(user_id = %user, %purpose, granted, "consent changed");
+        Ok::<Consent, Problem>(consent)
+    });
+    Ok((purpose, consent.await?))
 }
 
 fn purpose(path: &PathParams) -> Result<Purpose, Problem> {

@@ -19,7 +19,7 @@ use ecs_web::Auth;
 use ecs_web::handles::CreditAnalysis;
 use ecs_web::idempotency::describe_replays;
 use ecs_web::openapi::{OpenApiRouter, routes};
-use ecs_work::Wake;
+use ecs_work::{Finisher, Wake};
 use utoipa::openapi::OpenApi;
 
 mod accept;
@@ -65,6 +65,8 @@ pub struct Deps {
     pub token_lifetime: Duration,
     /// Wakes the relay of the outbox after an acceptance.
     pub outbox: Wake,
+    /// Sees writes through, with what must follow them.
+    pub finisher: Finisher,
     /// Where decisions and repeated requests are counted.
     pub metrics: Metrics,
 }

@@ -7,7 +7,7 @@ use ecs_domain::features::Features;
 use ecs_domain::offer::{Offer, OfferStatus, Terms};
 use ecs_domain::scorecard::Assessment;
 use ecs_domain::{DecisionId, OfferId, Timestamp, UserId};
-use ecs_store::{NewDecision, Recorded};
+use ecs_store::{KeptAnswer, NewDecision, Recorded};
 use ecs_web::handles::HandleError;
 use ecs_web::idempotency::Answer;
 use ecs_web::{Problem, RequestContext};
@@ -47,13 +47,24 @@ pub(super) async fn decide(
     let decision = make(state, user, context, now).await?;
     let answer = answer::to_new(user, decision.clone().into())?;
     let new = NewDecision { decision, stands_for: STANDS_FOR };
-    let recorded = state.store.record_decision(new, turn.keeping(&answer)).await;
-    let Recorded { decision, repeated } = recorded.map_err(problems::of_store)?;
-    if !repeated {
-        tracing::info!(user_id = %user, decision_id = %decision.id, "credit decision made");
-        state.metrics.decided(decision.outcome.as_str());
-    }
+    let recording = record(state.clone(), user, new, turn.keeping(&answer));
+    let Recorded { decision, repeated } = state.finisher.finish(recording).await?;
     Ok(Decided { view: decision.into(), made: Some(answer).filter(|_| !repeated) })
+}
+
+/// Keeps the decision, and counts it when it is new.
+async fn record(
+    state: State,
+    user: UserId,
+    new: NewDecision,
+    answer: Option<KeptAnswer>,
+) -> Result<Recorded, Problem> {
+    let recorded = state.store.record_decision(new, answer).await.map_err(problems::of_store)?;
+    if !recorded.repeated {
+        tracing::info!(user_id = %user, decision_id = %recorded.decision.id, "credit decision made");
+        state.metrics.decided(recorded.decision.outcome.as_str());
+    }
+    Ok(recorded)
 }
 
 async fn make(

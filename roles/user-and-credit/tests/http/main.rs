@@ -7,6 +7,7 @@ mod acceptance;
 mod access;
 mod accounts;
 mod analysis;
+mod cancelled;
 mod consents;
 mod idempotency;
 mod offers;

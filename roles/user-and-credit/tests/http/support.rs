@@ -17,7 +17,7 @@ use ecs_store_sqlite::{Options as StoreOptions, SqliteStore};
 use ecs_user_and_credit::{Deps, UserAndCredit, built_in};
 use ecs_web::auth::{SecretKey, Tokens};
 use ecs_web::{Auth, Identity, Secret, handles};
-use ecs_work::Wake;
+use ecs_work::{Finisher, Wake};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -128,6 +128,7 @@ impl App {
             bcrypt_cost: 4,
             token_lifetime: Duration::from_secs(3600),
             outbox: wake.clone(),
+            finisher: Finisher::default(),
             metrics: ecs_metrics::Metrics::new(),
         });
         Self { store, wake, cache: setup.cache, clock, auth, routes: role.routes(), _folder: folder }
