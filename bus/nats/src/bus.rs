@@ -26,6 +26,8 @@ use crate::{Options, consumers, flushes, log, streams};
 
 /// How long a ping waits for its answer.
 const PING: Duration = Duration::from_secs(1);
+/// How long a close waits for its members to hand back what they have. Each of their steps ends sooner by itself.
+const FAREWELL: Duration = Duration::from_secs(15);
 
 /// A bus over a NATS server or cluster with JetStream, shared by all processes that name the same address. [`Bus::close`] ends
 /// it in good order. Dropping it finishes what was published in the background.
@@ -190,7 +192,7 @@ impl Bus for NatsBus {
         let oldest = match consumers::oldest_known(settled_through, &stream) {
             _ if pending == 0 => None,
             Some(oldest) => Some(oldest),
-            None => log::published_at(&self.link, subject, settled_through + 1).await?,
+            None => log::first_from(&self.link, subject, settled_through + 1).await?.map(|(_, at)| at),
         };
         Ok(Backlog { settled_through: Position::single(settled_through).into(), pending, oldest })
     }
@@ -228,14 +230,23 @@ impl Bus for NatsBus {
         let mut publishers = std::mem::take(&mut *locked(&self.publishers));
         let mut members = std::mem::take(&mut *locked(&self.members));
         while publishers.join_next().await.is_some() {}
-        while members.join_next().await.is_some() {}
-        if self.link.is_connected() {
-            let unflushed = |error: async_nats::client::FlushError| BusError::Unavailable(error.to_string());
-            self.link.client.flush().await.map_err(unflushed)?;
+        let left = async { while members.join_next().await.is_some() {} };
+        if tokio::time::timeout(FAREWELL, left).await.is_err() {
+            tracing::warn!("members don't leave in time; what they have comes again after its lease");
+            members.abort_all();
         }
-        // Ends the connection, if it is still there.
-        let _ = self.link.client.drain().await;
-        Ok(())
+        // Whatever they had to say waits for the connection now, if there is one.
+        let flushed = match self.link.is_connected() {
+            true => tokio::time::timeout(PING, self.link.client.flush()).await,
+            false => Ok(Ok(())),
+        };
+        // Ends the connection, if it is still there and takes the word.
+        let _ = tokio::time::timeout(PING, self.link.client.drain()).await;
+        match flushed {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(BusError::Unavailable(error.to_string())),
+            Err(_) => Err(BusError::Unavailable("NATS does not hear the last words".to_owned())),
+        }
     }
 }
 

@@ -64,7 +64,10 @@ pub(crate) async fn open(
             Err(error) if error.is(code::CONSUMER_EXISTS) => info(link, subject, group)
                 .await?
                 .ok_or_else(|| BusError::Unavailable(format!("the consumer {group} comes and goes")))?,
-            made => made?,
+            made => {
+                tracing::info!(%group, %subject, "made the consumer: the group begins with the oldest event");
+                made?
+            }
         },
     };
     let what = format!("the consumer {group} of the stream {}", streams::name(subject));
@@ -157,6 +160,10 @@ fn rules(subject: Subject, max_batch: usize) -> Vec<Rule> {
             let most = number(config, "max_ack_pending");
             most <= 0 || most >= MAX_ACK_PENDING
         }),
+        Rule::must("priority_policy", "none", "the server refuses what a member asks for", |config| {
+            matches!(text(config, "priority_policy"), "" | "none")
+        }),
+        Rule::should("pause_until", "not set", |config| text(config, "pause_until").is_empty()),
         Rule::should("inactive_threshold", "0", |config| number(config, "inactive_threshold") == 0),
     ];
     rules.extend(["max_batch", "max_expires", "max_bytes"].map(|limit| {
@@ -213,6 +220,8 @@ mod tests {
         check("deliver_subject", json!("push.here"), true);
         check("max_batch", json!(10), true);
         check("inactive_threshold", json!(1), false);
+        check("priority_policy", json!("pinned_client"), true);
+        check("pause_until", json!("2999-01-01T00:00:00Z"), false);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The connection: how it is made, and how everybody hears that it was lost.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
@@ -46,10 +47,7 @@ impl Link {
             .client_capacity(COMMANDS)
             .subscription_capacity(UNREAD)
             .request_timeout(Some(options.publish_timeout))
-            .reconnect_delay_callback(|attempts| {
-                LONGEST_PAUSE
-                    .min(Duration::from_millis(25) * u32::try_from(attempts).unwrap_or(u32::MAX).min(100))
-            })
+            .reconnect_delay_callback(pause)
             .event_callback(move |event| {
                 note(&told, &event);
                 std::future::ready(())
@@ -79,6 +77,14 @@ impl Link {
     pub(crate) async fn connected(&self) -> bool {
         self.state.clone().wait_for(|state| state.connected).await.is_ok()
     }
+}
+
+/// How long to wait before another try: longer each time, and not as long as anybody else who lost the same server.
+fn pause(attempts: usize) -> Duration {
+    let tries = u32::try_from(attempts).unwrap_or(u32::MAX).min(100);
+    // The standard library seeds its hash maps from the system, which is all the randomness that is needed here.
+    let chance = RandomState::new().hash_one(attempts) as f64 / u64::MAX as f64;
+    LONGEST_PAUSE.min(Duration::from_millis(25) * tries).mul_f64(0.5 + 0.5 * chance)
 }
 
 fn note(told: &watch::Sender<State>, event: &Event) {
@@ -158,6 +164,8 @@ fn refused(kind: &ConnectErrorKind) -> BusError {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -168,6 +176,17 @@ mod tests {
         check("100%", "100%");
         check("%zz%4", "%zz%4");
         check("%C3%BC", "ü");
+    }
+
+    #[test]
+    fn processes_that_lost_the_same_server_come_back_one_by_one() {
+        let pauses = |attempts| -> BTreeSet<Duration> { (0..100).map(|_| pause(attempts)).collect() };
+        assert_eq!(pauses(0), BTreeSet::from([Duration::ZERO]));
+        for (attempts, longest) in [(1, 25), (4, 100), (40, 1_000), (usize::MAX, 1_000)] {
+            let (pauses, longest) = (pauses(attempts), Duration::from_millis(longest));
+            assert!(pauses.len() > 50, "{pauses:?}");
+            assert!(pauses.iter().all(|pause| (longest / 2..=longest).contains(pause)), "{pauses:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::header::{NATS_SEQUENCE, NATS_TIME_STAMP};
+use async_nats::header::{NATS_LAST_SEQUENCE, NATS_SEQUENCE, NATS_TIME_STAMP};
 use async_nats::{HeaderMap, Message, Request, StatusCode};
 use ecs_bus::{BusError, LogRecord, Position, Subject};
 use ecs_domain::Timestamp;
@@ -65,6 +65,11 @@ async fn page(link: &Link, subject: Subject, first: u64, count: usize) -> Result
         }
         // Servers before 2.11 know no batches, say nothing of what is left, and send one event.
         let single = answer.headers.as_ref().is_none_or(|headers| headers.get("Nats-Num-Pending").is_none());
+        let before = records.last().map_or(0, |record: &LogRecord| record.position.offset);
+        if !single && !follows(answer.headers.as_ref(), before) {
+            // The connection was lost and came back while the server was sending.
+            return Err(lost(&"a part of the log was lost on its way"));
+        }
         records.push(record(subject, answer)?);
         if single {
             break;
@@ -88,17 +93,30 @@ fn place(headers: &HeaderMap) -> Option<(u64, Timestamp)> {
     Some((sequence, published_at))
 }
 
-/// When the event at a place was published; `None` when there is none.
-pub(crate) async fn published_at(
+/// Whether an event of a page comes right behind the one before it; 0 stands for none.
+fn follows(headers: Option<&HeaderMap>, before: u64) -> bool {
+    let told = headers.and_then(|headers| headers.get_last(NATS_LAST_SEQUENCE));
+    told.is_some_and(|told| told.as_str().parse() == Ok(before))
+}
+
+/// Place and time of the first event at or behind a place; `None` when there is none, or none that the server that answers has
+/// seen yet: one of several may be some milliseconds behind.
+pub(crate) async fn first_from(
     link: &Link,
     subject: Subject,
     sequence: u64,
-) -> Result<Option<Timestamp>, BusError> {
+) -> Result<Option<(u64, Timestamp)>, BusError> {
     let to = format!("$JS.API.DIRECT.GET.{}", streams::name(subject));
-    let request = Request::new().payload(json!({ "seq": sequence }).to_string().into());
-    let answer = link.client.send_request(to, request).await;
+    let wanted = json!({ "seq": sequence, "next_by_subj": subject.as_str() });
+    let answer = link.client.send_request(to, Request::new().payload(wanted.to_string().into())).await;
     let answer = answer.map_err(|error| BusError::Unavailable(error.to_string()))?;
-    Ok(answer.headers.as_ref().and_then(place).map(|(_, at)| at))
+    match answer.status {
+        None | Some(StatusCode::OK) => {}
+        Some(StatusCode::NOT_FOUND) => return Ok(None),
+        Some(status) => return Err(BusError::Unavailable(format!("NATS does not show an event: {status}"))),
+    }
+    let place = answer.headers.as_ref().and_then(place);
+    place.map(Some).ok_or_else(|| BusError::Corrupt("NATS does not say where an event stands".to_owned()))
 }
 
 /// Forgets what was published before `before`. Whole files go at once on the server, so there is no need for small steps.
@@ -107,13 +125,14 @@ pub(crate) async fn forget(link: &Link, subject: Subject, before: Timestamp) -> 
     if state.oldest().is_none_or(|oldest| oldest >= before) {
         return Ok(0);
     }
-    // Places rise with time: the first place that stays is found by halving. What is gone already counts as old.
+    // Places rise with time: the first place that stays is found by halving. A place may be empty, and says nothing of its
+    // neighbours; then the next event speaks for it. Where nobody has seen any, everything stays.
     let (mut gone, mut stays) = (state.first_seq, state.last_seq + 1);
     while gone + 1 < stays {
         let middle = gone + (stays - gone) / 2;
-        match published_at(link, subject, middle).await? {
-            Some(at) if at >= before => stays = middle,
-            Some(_) | None => gone = middle,
+        match first_from(link, subject, middle).await? {
+            Some((place, at)) if at < before => gone = place.min(stays - 1),
+            Some(_) | None => stays = middle,
         }
     }
     let purge = format!("STREAM.PURGE.{}", streams::name(subject));
@@ -130,4 +149,25 @@ struct Purged {
 pub(crate) async fn ping(link: &Link, subject: Subject, limit: Duration) -> Result<(), ApiError> {
     let what = format!("STREAM.INFO.{}", streams::name(subject));
     api::ask_within::<streams::Info>(link, &what, &Value::Null, Some(limit)).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_with_a_hole_is_noticed() {
+        let check = |told: Option<&str>, before: u64, expect: bool| {
+            let mut headers = HeaderMap::new();
+            if let Some(told) = told {
+                headers.insert(NATS_LAST_SEQUENCE, told);
+            }
+            assert_eq!(follows(Some(&headers), before), expect, "{told:?} behind {before}");
+        };
+        check(Some("0"), 0, true);
+        check(Some("7"), 7, true);
+        check(Some("8"), 7, false);
+        check(Some("4"), 0, false);
+        check(None, 0, false);
+    }
 }

@@ -22,6 +22,8 @@ const FOREIGN_ID: HeaderName = async_nats::header::NATS_MESSAGE_ID;
 
 /// How many bytes headers take at most besides the payload, in round numbers.
 pub(crate) const HEADER_ROOM: usize = 2_048;
+/// The longest text that somebody else chose, in bytes: two of them leave enough of the room for the rest.
+const LONGEST_HEADER: usize = 512;
 
 /// The headers that an event travels with.
 pub(crate) fn headers(event: &Event) -> HeaderMap {
@@ -30,17 +32,18 @@ pub(crate) fn headers(event: &Event) -> HeaderMap {
     headers.insert(KEY, event.key.to_string());
     headers.insert(SCHEMA_VERSION, event.headers.schema_version.to_string());
     // A line break in a header would end it; requests with such an id are refused long before.
-    if let Some(request_id) = event.headers.request_id.as_ref().filter(|id| is_printable(id)) {
+    if let Some(request_id) = event.headers.request_id.as_ref().filter(|id| travels(id)) {
         headers.insert(REQUEST_ID, request_id.as_str());
     }
-    if let Some(traceparent) = event.headers.traceparent.as_ref().filter(|text| is_printable(text)) {
+    if let Some(traceparent) = event.headers.traceparent.as_ref().filter(|text| travels(text)) {
         headers.insert(TRACEPARENT, traceparent.as_str());
     }
     headers
 }
 
-fn is_printable(text: &str) -> bool {
-    !text.chars().any(char::is_control)
+/// Whether a text can be a header. A long one would take the room that is kept for headers beside the largest payload.
+fn travels(text: &str) -> bool {
+    text.len() <= LONGEST_HEADER && !text.chars().any(char::is_control)
 }
 
 /// The event of a message. A message that somebody else published without our headers is an event, too: its id comes from
@@ -152,6 +155,24 @@ mod tests {
         sent.headers.request_id = Some("a\r\nNats-Rollup: all".into());
         let headers = headers(&sent);
         assert_eq!(event(Subject::Emotions, 1, Some(&headers), Bytes::new()).headers.request_id, None);
+    }
+
+    #[test]
+    fn headers_stay_within_their_room() {
+        let length = |request_id: usize, traceparent: usize| {
+            let mut sent = an_event();
+            sent.headers.request_id = Some("r".repeat(request_id));
+            sent.headers.traceparent = Some("t".repeat(traceparent));
+            let headers = headers(&sent);
+            let line = |(name, values): (&HeaderName, &Vec<_>)| {
+                let (name, values): (&str, &[async_nats::HeaderValue]) = (name.as_ref(), values);
+                values.iter().map(|value| name.len() + value.as_str().len() + 4).sum::<usize>()
+            };
+            headers.iter().map(line).sum::<usize>()
+        };
+        assert!(length(LONGEST_HEADER, LONGEST_HEADER) > 2 * LONGEST_HEADER);
+        assert!(length(LONGEST_HEADER, LONGEST_HEADER) + 300 < HEADER_ROOM);
+        assert!(length(LONGEST_HEADER + 1, 5_000) < 500);
     }
 
     #[test]

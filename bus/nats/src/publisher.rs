@@ -5,12 +5,14 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_breaker::{Breaker, State};
 use ecs_bus::{BusError, Event, PublishError, Subject};
 use ecs_metrics::Metrics;
+use futures::FutureExt;
 use tokio::time::Instant;
 
 use crate::Options;
@@ -19,6 +21,7 @@ use crate::link::Link;
 use crate::message;
 use crate::queue::{Queue, Request, Results};
 use crate::sender::{Failure, Fate, Outgoing, Sender, Way};
+use crate::streams;
 
 /// How long a group waits at most for publishers that were answered together to come back together.
 const LONGEST_GATHER: Duration = Duration::from_millis(2);
@@ -55,7 +58,7 @@ impl Publisher {
         Ok(Self {
             subject,
             queue,
-            sender: Sender::open(link).await?,
+            sender: Sender::open(link, streams::name(subject)).await?,
             link: link.clone(),
             breaker: breaker.clone(),
             metrics: options.metrics.clone(),
@@ -73,7 +76,13 @@ impl Publisher {
             self.gather().await;
             let requests = self.queue.take();
             let started = Instant::now();
-            let results = self.publish(&requests).await;
+            // What goes wrong with one group must not end the publisher: nobody would answer those that come after it.
+            let results =
+                AssertUnwindSafe(self.publish(&requests)).catch_unwind().await.unwrap_or_else(|_| {
+                    tracing::error!(subject = %self.subject, "publishing a group has failed");
+                    let events = requests.iter().map(|request| request.events.len()).sum();
+                    vec![Err(PublishError::Unavailable("publishing has failed".to_owned())); events]
+                });
             self.last = (requests.len(), started.elapsed());
             self.answer(requests, results);
         }

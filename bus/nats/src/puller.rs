@@ -28,6 +28,8 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 const SILENCE: Duration = Duration::from_secs(5);
 /// How long to wait after the server has refused a request.
 const PAUSE: Duration = Duration::from_millis(250);
+/// When an event comes again whose failures can't be looked up.
+const LATER: Duration = Duration::from_millis(500);
 /// How many bytes one request asks for at most.
 const LARGEST_PULL: usize = 32 << 20;
 /// How long a leaving member waits for events that are on their way to it.
@@ -225,12 +227,25 @@ impl Puller {
             fetched.push(Fetched { event, sequence, published_at, reply, failures: Default::default(), at });
         }
         let (places, keys): (Vec<usize>, Vec<Key>) = again.into_iter().unzip();
-        for (place, failures) in places.into_iter().zip(self.ledger.find(&keys).await) {
-            if let Some(fetched) = fetched.get_mut(place) {
-                fetched.failures = failures;
+        match self.ledger.find(&keys).await {
+            Ok(found) => {
+                for (place, failures) in places.into_iter().zip(found) {
+                    if let Some(fetched) = fetched.get_mut(place) {
+                        fetched.failures = failures;
+                    }
+                }
+                fetched
+            }
+            Err(error) => {
+                tracing::warn!(group = %self.group, %error, "what comes again waits until its failures are known");
+                let is_again = |place: &usize| places.binary_search(place).is_ok();
+                let (again, first): (Vec<_>, Vec<_>) =
+                    fetched.into_iter().enumerate().partition(|(place, _)| is_again(place));
+                let again = again.into_iter().map(|(_, fetched)| fetched.reply).collect();
+                self.hand_back(again, LATER).await;
+                first.into_iter().map(|(_, fetched)| fetched).collect()
             }
         }
-        fetched
     }
 
     /// Lets go of what the member doesn't settle or doesn't come for, and asks for nothing more until it comes again: the
@@ -250,7 +265,7 @@ impl Puller {
                 tracing::warn!(group = %self.group, %failure, "failures of events are not counted");
             }
         }
-        self.hand_back(replies).await;
+        self.hand_back(replies, Duration::ZERO).await;
     }
 
     /// Ends the requests. What is on its way already is waited for and kept: the server holds it for delivered.
@@ -274,18 +289,26 @@ impl Puller {
         }
     }
 
+    /// Gives everything back before the task ends.
     async fn leave(&mut self) {
         self.close_inbox().await;
-        self.hand_back(self.member.give_up()).await;
+        self.hand_back(self.member.give_up(), Duration::ZERO).await;
     }
 
-    /// Hands deliveries back, to be delivered again at once. That counts as nobody's failure: only the ledger counts.
-    async fn hand_back(&self, replies: Vec<async_nats::Subject>) {
-        let words: Vec<(_, Bytes)> =
-            replies.into_iter().map(|reply| (reply, message::nak(Duration::ZERO))).collect();
+    /// Hands deliveries back, to be delivered again. That counts as nobody's failure: only the ledger counts.
+    async fn hand_back(&self, replies: Vec<async_nats::Subject>, after: Duration) {
+        let word = message::nak(after);
+        let words: Vec<(_, Bytes)> = replies.into_iter().map(|reply| (reply, word.clone())).collect();
         if let Err(error) = subscription::tell(&self.link, words).await {
             tracing::warn!(group = %self.group, %error, "deliveries come again only after their lease");
         }
+    }
+}
+
+/// However the task ends, its member must not wait for it.
+impl Drop for Puller {
+    fn drop(&mut self) {
+        self.member.end(Phase::Closed);
     }
 }
 

@@ -6,11 +6,13 @@
 use std::fmt;
 use std::ops::Range;
 
+use async_nats::client::{PublishError, PublishErrorKind};
 use async_nats::header::{NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE};
 use async_nats::{HeaderMap, Message, StatusCode, Subject, Subscriber};
 use bytes::Bytes;
 use ecs_bus::BusError;
 use futures::StreamExt;
+use serde::Deserialize;
 use tokio::time::{Duration, timeout};
 
 use crate::api::{self, ApiError};
@@ -18,6 +20,9 @@ use crate::link::Link;
 
 /// The most messages that the server takes as one batch.
 pub(crate) const LARGEST_BATCH: usize = 1_000;
+
+/// Nobody listens where messages of the stream are sent to.
+pub(crate) const NO_STREAM: &str = "no stream takes the event, or JetStream is away";
 
 /// A message on its way out.
 #[derive(Debug, Clone)]
@@ -60,6 +65,8 @@ pub(crate) enum Way {
 /// Publishes for one stream, one group of messages after the other.
 pub(crate) struct Sender {
     link: Link,
+    /// The stream whose acknowledgement counts. Anybody may listen to its subjects, and answer.
+    stream: &'static str,
     /// Answers come to subjects below this one.
     inbox: String,
     answers: Subscriber,
@@ -68,11 +75,11 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    pub(crate) async fn open(link: &Link) -> Result<Self, BusError> {
+    pub(crate) async fn open(link: &Link, stream: &'static str) -> Result<Self, BusError> {
         let inbox = link.client.new_inbox();
         let answers = link.client.subscribe(format!("{inbox}.*")).await;
         let answers = answers.map_err(|error| BusError::Unavailable(error.to_string()))?;
-        Ok(Self { link: link.clone(), inbox, answers, group: 0 })
+        Ok(Self { link: link.clone(), stream, inbox, answers, group: 0 })
     }
 
     /// Publishes `messages` and returns what became of each. Gives up when the server says nothing for `patience`, and when the
@@ -89,8 +96,8 @@ impl Sender {
         };
         let exchange = async {
             // The client takes nothing more while its connection stands still.
-            if timeout(patience, self.write(messages, &parts, way)).await.is_ok() {
-                self.gather(&mut fates, patience).await;
+            if timeout(patience, self.write(messages, &parts, way, &mut fates)).await.is_ok() {
+                self.gather(&parts, way, &mut fates, patience).await;
             }
         };
         let unheard = tokio::select! {
@@ -104,43 +111,74 @@ impl Sender {
         parts.into_iter().zip(fates).flat_map(of_part).collect()
     }
 
-    async fn write(&self, messages: &[Outgoing], parts: &[Range<usize>], way: Way) {
-        let client = &self.link.client;
-        for (number, part) in parts.iter().enumerate() {
-            let batch = (way == Way::Batches).then(|| format!("{}-{}-{number}", self.inbox, self.group));
-            let last = part.end.saturating_sub(1);
-            for (index, message) in part.clone().zip(messages.get(part.clone()).unwrap_or_default()) {
-                let Outgoing { subject, mut headers, payload } = message.clone();
-                if let Some(batch) = &batch {
-                    // The id may have 64 characters; the inbox's random part tells our batches from all others.
-                    headers.insert(NATS_BATCH_ID, batch.strip_prefix("_INBOX.").unwrap_or(batch));
-                    headers.insert(NATS_BATCH_SEQUENCE, (index - part.start + 1).to_string());
-                    if index == last {
-                        headers.insert(NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL);
-                    }
-                }
-                let sent = if index == last {
-                    let reply = format!("{}.{}-{number}", self.inbox, self.group);
-                    client.publish_with_reply_and_headers(subject, reply, headers, payload).await
-                } else {
-                    client.publish_with_headers(subject, headers, payload).await
-                };
-                if let Err(error) = sent {
-                    // What isn't sent is never acknowledged; the rest may be.
-                    tracing::warn!(%error, "the NATS client takes no message");
-                }
+    /// Sends all parts. One that the client doesn't take has its fate at once, so that nobody waits for the server's word on it.
+    async fn write(
+        &self,
+        messages: &[Outgoing],
+        parts: &[Range<usize>],
+        way: Way,
+        fates: &mut [Option<Fate>],
+    ) {
+        for ((number, part), fate) in parts.iter().enumerate().zip(fates) {
+            if let Err(failure) = self.write_part(messages, number, part, way).await {
+                *fate = Some(Err(failure));
             }
         }
     }
 
-    async fn gather(&mut self, fates: &mut [Option<Fate>], patience: Duration) {
-        let mut open = fates.len();
+    async fn write_part(
+        &self,
+        messages: &[Outgoing],
+        number: usize,
+        part: &Range<usize>,
+        way: Way,
+    ) -> Result<(), Failure> {
+        let client = &self.link.client;
+        let batch = self.batch(number, way);
+        let last = part.end.saturating_sub(1);
+        for (index, message) in part.clone().zip(messages.get(part.clone()).unwrap_or_default()) {
+            let Outgoing { subject, mut headers, payload } = message.clone();
+            if let Some(batch) = &batch {
+                headers.insert(NATS_BATCH_ID, batch.as_str());
+                headers.insert(NATS_BATCH_SEQUENCE, (index - part.start + 1).to_string());
+                if index == last {
+                    headers.insert(NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL);
+                }
+            }
+            let sent = if index == last {
+                let reply = format!("{}.{}-{number}", self.inbox, self.group);
+                client.publish_with_reply_and_headers(subject, reply, headers, payload).await
+            } else {
+                client.publish_with_headers(subject, headers, payload).await
+            };
+            sent.map_err(|error| unsent(&error))?;
+        }
+        Ok(())
+    }
+
+    /// The id of a part that goes as a batch. It may have 64 characters; the inbox's random part tells our batches from all others.
+    fn batch(&self, number: usize, way: Way) -> Option<String> {
+        let inbox = self.inbox.strip_prefix("_INBOX.").unwrap_or(&self.inbox);
+        (way == Way::Batches).then(|| format!("{inbox}-{}-{number}", self.group))
+    }
+
+    async fn gather(
+        &mut self,
+        parts: &[Range<usize>],
+        way: Way,
+        fates: &mut [Option<Fate>],
+        patience: Duration,
+    ) {
+        let mut open = fates.iter().filter(|fate| fate.is_none()).count();
         while open > 0 {
             let Ok(Some(answer)) = timeout(patience, self.answers.next()).await else { return };
-            let place = self.part_of(&answer).and_then(|part| fates.get_mut(part));
-            let Some(fate) = place.filter(|fate| fate.is_none()) else { continue };
-            *fate = Some(read(&answer));
-            open -= 1;
+            let Some(number) = self.part_of(&answer) else { continue };
+            let (Some(part), Some(fate)) = (parts.get(number), fates.get_mut(number)) else { continue };
+            let batch = self.batch(number, way).map(|batch| (batch, part.len()));
+            if let (None, Some(word)) = (&fate, read(&answer, self.stream, batch)) {
+                *fate = Some(word);
+                open -= 1;
+            }
         }
     }
 
@@ -161,15 +199,46 @@ fn parts(count: usize, way: Way) -> Vec<Range<usize>> {
     (0..count).step_by(size).map(|start| start..count.min(start + size)).collect()
 }
 
-fn read(answer: &Message) -> Fate {
-    if answer.status == Some(StatusCode::NO_RESPONDERS) {
-        return Err(Failure::Unheard("no stream takes the event, or JetStream is away"));
+/// What the client itself doesn't take. The server may have come back with a lower limit than it had.
+fn unsent(error: &PublishError) -> Failure {
+    match error.kind() {
+        PublishErrorKind::MaxPayloadExceeded => Failure::Refused("it is larger than NATS takes".to_owned()),
+        PublishErrorKind::InvalidSubject | PublishErrorKind::Send => {
+            Failure::Unheard("the NATS client takes no message")
+        }
     }
-    match api::read::<serde_json::Value>(&answer.payload) {
-        Ok(_) => Ok(()),
-        Err(error @ ApiError::Refused { .. }) => Err(Failure::Refused(error.to_string())),
-        Err(ApiError::Away(_) | ApiError::Unclear(_)) => {
-            Err(Failure::Unheard("an answer of NATS can't be understood"))
+}
+
+/// A stream's word that it has kept a message, or a whole batch.
+#[derive(Deserialize)]
+struct Acknowledgement {
+    stream: String,
+    seq: u64,
+    batch: Option<String>,
+    count: Option<usize>,
+}
+
+impl Acknowledgement {
+    /// Whether it speaks of this stream, and of the whole batch if there is one. A server that knows no batches would take their
+    /// messages one by one, and acknowledge the last.
+    fn is_for(&self, stream: &str, batch: Option<(String, usize)>) -> bool {
+        self.stream == stream
+            && self.seq > 0
+            && batch.is_none_or(|(batch, count)| self.batch == Some(batch) && self.count == Some(count))
+    }
+}
+
+/// What an answer says; `None` when it is not the stream's word.
+fn read(answer: &Message, stream: &str, batch: Option<(String, usize)>) -> Option<Fate> {
+    if answer.status == Some(StatusCode::NO_RESPONDERS) {
+        return Some(Err(Failure::Unheard(NO_STREAM)));
+    }
+    match api::read::<Acknowledgement>(&answer.payload) {
+        Ok(acknowledgement) if acknowledgement.is_for(stream, batch) => Some(Ok(())),
+        Err(error @ ApiError::Refused { .. }) => Some(Err(Failure::Refused(error.to_string()))),
+        Ok(_) | Err(ApiError::Away(_) | ApiError::Unclear(_)) => {
+            tracing::warn!(stream, "somebody answers what is published, and it is no acknowledgement");
+            None
         }
     }
 }
@@ -185,5 +254,33 @@ mod tests {
         assert_eq!(parts(1_001, Way::Batches), [0..1_000, 1_000..1_001]);
         assert_eq!(parts(1_000, Way::Batches).len(), 1);
         assert!(parts(0, Way::Batches).is_empty());
+    }
+
+    #[test]
+    fn only_a_word_on_all_of_it_is_an_acknowledgement() {
+        let check = |payload: &str, batch: Option<usize>, expect: Option<Fate>| {
+            let answer = Message {
+                subject: "inbox".into(),
+                reply: None,
+                payload: payload.to_owned().into(),
+                headers: None,
+                status: None,
+                description: None,
+                length: 0,
+            };
+            let batch = batch.map(|count| ("b".to_owned(), count));
+            assert_eq!(read(&answer, "emotions", batch), expect, "{payload}");
+        };
+        check(r#"{"stream": "emotions", "seq": 4}"#, None, Some(Ok(())));
+        check(r#"{"stream": "elsewhere", "seq": 4}"#, None, None);
+        check(r#"{"stream": "emotions"}"#, None, None);
+        check("{}", None, None);
+        check("+OK", None, None);
+        check(r#"{"stream": "emotions", "seq": 4, "batch": "b", "count": 3}"#, Some(3), Some(Ok(())));
+        check(r#"{"stream": "emotions", "seq": 4, "batch": "b", "count": 2}"#, Some(3), None);
+        check(r#"{"stream": "emotions", "seq": 4, "batch": "c", "count": 3}"#, Some(3), None);
+        check(r#"{"stream": "emotions", "seq": 4}"#, Some(3), None);
+        let refused = Failure::Refused("full (NATS error 10077)".to_owned());
+        check(r#"{"error": {"err_code": 10077, "description": "full"}}"#, None, Some(Err(refused)));
     }
 }

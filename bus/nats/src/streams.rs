@@ -126,10 +126,6 @@ fn wanted(subject: Subject, replicas: usize) -> Value {
 
 fn rules(subject: Subject, replicas: usize, max_payload: usize) -> Vec<Rule> {
     let mut rules = limits(max_payload);
-    let subjects = move |config: &Value| -> Vec<String> {
-        let listed = config.get("subjects").and_then(Value::as_array);
-        listed.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-    };
     rules.extend([
         Rule::must("storage", "file", "what was acknowledged is gone with the server", |config| {
             text(config, "storage") == "file"
@@ -137,10 +133,11 @@ fn rules(subject: Subject, replicas: usize, max_payload: usize) -> Vec<Rule> {
         Rule::must("retention", "limits", "one group's work takes events from the others", |config| {
             text(config, "retention") == "limits"
         }),
-        Rule::must("subjects", format!("[\"{subject}\"]"), "events go elsewhere", move |config| {
-            subjects(config).iter().any(|listed| listed == subject.as_str())
+        takes(subject.as_str(), "events go elsewhere"),
+        Rule::should("subjects", format!("only [\"{subject}\"]"), |config| subjects(config).count() == 1),
+        Rule::must("subject_transform", "not set", "events pass the groups by", |config| {
+            config.get("subject_transform").is_none_or(Value::is_null)
         }),
-        Rule::should("subjects", format!("only [\"{subject}\"]"), move |config| subjects(config).len() == 1),
         Rule::must("no_ack", "false", "nobody hears whether an event is durable", |config| {
             !is_on(config, "no_ack")
         }),
@@ -153,11 +150,31 @@ fn rules(subject: Subject, replicas: usize, max_payload: usize) -> Vec<Rule> {
             text(config, "persist_mode") != "async"
         }),
         Rule::should("allow_atomic", "true", |config| is_on(config, "allow_atomic")),
+        copies(replicas),
         Rule::should("num_replicas", replicas.to_string(), move |config| {
             usize::try_from(number(config, "num_replicas")) == Ok(replicas)
         }),
     ]);
     rules
+}
+
+fn subjects(config: &Value) -> impl Iterator<Item = &str> {
+    config.get("subjects").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// The rule that a stream takes what is sent to a subject.
+pub(crate) fn takes(subject: &'static str, promise: &'static str) -> Rule {
+    Rule::must("subjects", format!("[\"{subject}\"]"), promise, move |config| {
+        subjects(config).any(|listed| listed == subject)
+    })
+}
+
+/// The rule that a stream has as many copies as durable means here: with fewer, an acknowledgement says less.
+pub(crate) fn copies(replicas: usize) -> Rule {
+    let wanted = format!("at least {replicas}");
+    Rule::must("num_replicas", wanted, "fewer servers have what was acknowledged", move |config| {
+        usize::try_from(number(config, "num_replicas")).is_ok_and(|copies| copies >= replicas)
+    })
 }
 
 /// What may end an event's time in the stream, besides us.
@@ -223,6 +240,8 @@ mod tests {
         check("persist_mode", json!("async"), true);
         check("allow_atomic", json!(false), false);
         check("num_replicas", json!(3), false);
+        check("num_replicas", json!(0), true);
+        check("subject_transform", json!({"src": "user.emotions.topic", "dest": "x"}), true);
         check("discard", json!("old"), false);
         let mut forgetful = wanted(Subject::Emotions, 1);
         forgetful["discard"] = json!("old");

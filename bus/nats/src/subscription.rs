@@ -115,16 +115,30 @@ pub(crate) fn record(
 }
 
 /// Tells the server what became of deliveries, and waits until it has heard the last word: it hears them in order. A word
-/// that is lost with the connection costs another delivery.
+/// that is lost with the connection costs another delivery. Without a connection it ends soon: the client library has room for
+/// a few thousand words, and whoever says more would wait until somebody hears them.
 pub(crate) async fn tell(link: &Link, words: Vec<(ReplySubject, Bytes)>) -> Result<(), BusError> {
+    let unsaid = |reason: &str| {
+        BusError::Unavailable(format!("NATS did not hear what became of deliveries: {reason}"))
+    };
+    if !words.is_empty() && !link.is_connected() {
+        return Err(unsaid("there is no connection"));
+    }
+    let epoch = link.epoch();
+    tokio::select! {
+        told = say(link, words) => told.map_err(|error| unsaid(&error.to_string())),
+        () = link.lost(epoch) => Err(unsaid("the connection was lost")),
+        () = tokio::time::sleep(HEARD) => Err(unsaid("it did not answer in time")),
+    }
+}
+
+async fn say(link: &Link, words: Vec<(ReplySubject, Bytes)>) -> Result<(), async_nats::Error> {
     let mut words = words;
     let Some((last_reply, last_word)) = words.pop() else { return Ok(()) };
-    let unsaid = |error: &dyn std::fmt::Display| {
-        BusError::Unavailable(format!("NATS did not hear what became of deliveries: {error}"))
-    };
     for (reply, word) in words {
-        link.client.publish(reply, word).await.map_err(|error| unsaid(&error))?;
+        link.client.publish(reply, word).await?;
     }
     let request = Request::new().payload(last_word).timeout(Some(HEARD));
-    link.client.send_request(last_reply, request).await.map(drop).map_err(|error| unsaid(&error))
+    link.client.send_request(last_reply, request).await?;
+    Ok(())
 }

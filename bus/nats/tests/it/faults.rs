@@ -199,3 +199,47 @@ async fn the_breaker_opens_and_closes_by_itself() {
     server.restart().await.unwrap();
     within(async { while bus.publish(vec![event(2)]).await != [Ok(())] {} }).await;
 }
+
+/// A member holds more than the client library has room for words about, and nobody is there to hear them. The bus closes all
+/// the same: whoever stops a process must not wait for a server that is away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bus_closes_while_its_server_is_away() {
+    for hangs in [false, true] {
+        let Some(server) = server("closing without a server", NatsOptions::default()).await else { return };
+        let bus = open(&server).await;
+        publish(&bus, events(0..18_000)).await;
+        let mut member = join(&bus, "worker", 20_000).await;
+        let mut held = 0;
+        while held < 18_000 {
+            held += within(member.next()).await.unwrap().len();
+        }
+        if hangs {
+            server.pause().await.unwrap();
+        } else {
+            server.kill().await.unwrap();
+        }
+        let closed = tokio::time::timeout(Duration::from_secs(8), bus.close()).await;
+        assert!(closed.is_ok(), "it waits for a server that is away (hangs: {hangs})");
+    }
+}
+
+/// What a worker has done can't be told to a server that is away. It hears so soon, however much it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settling_ends_while_the_server_is_away() {
+    let Some(server) = server("settling without a server", NatsOptions::default()).await else { return };
+    let bus = open(&server).await;
+    publish(&bus, events(0..18_000)).await;
+    let mut member = join(&bus, "worker", 20_000).await;
+    let mut batches = Vec::new();
+    while batches.len() < 18_000 {
+        batches.extend(within(member.next()).await.unwrap());
+    }
+    server.kill().await.unwrap();
+    let ack = |delivery: &ecs_bus::Delivery| ecs_bus::Settlement {
+        tag: delivery.tag,
+        verdict: ecs_bus::Verdict::Ack,
+    };
+    let settled = member.settle(batches.iter().map(ack).collect());
+    let heard = tokio::time::timeout(Duration::from_secs(4), settled).await;
+    assert!(matches!(heard, Ok(Err(BusError::Unavailable(_)))), "{heard:?}");
+}

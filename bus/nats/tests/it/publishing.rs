@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ecs_bus::Bus;
 use ecs_bus_conformance::kit::{event, events, ids, publish, within};
 use ecs_servers::NatsOptions;
+use futures::StreamExt;
 use serde_json::{Value, json};
 
 use crate::support::{ack, api, client, delivered, join, open, server, work_off};
@@ -102,4 +103,58 @@ async fn a_foreign_message_is_delivered_as_it_is() {
     assert_eq!(deliveries[0].event.payload, "hello");
     let log = within(bus.log(ecs_bus::Subject::Emotions, &ecs_bus::Frontier::default(), 10)).await.unwrap();
     assert_eq!(log.records[0].event, deliveries[0].event);
+}
+
+/// Anybody may listen to a subject and answer. Only the stream's own acknowledgement makes an event durable.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_of_somebody_else_is_no_acknowledgement() {
+    let Some(server) = server("a foreign answer", NatsOptions::default()).await else { return };
+    let bus = open(&server).await;
+    let client = client(&server).await;
+    let mut requests = client.subscribe("user.emotions.topic").await.unwrap();
+    client.flush().await.unwrap();
+    let answering = tokio::spawn({
+        let client = client.clone();
+        async move {
+            while let Some(request) = requests.next().await {
+                let Some(reply) = request.reply else { continue };
+                let answer = r#"{"stream": "elsewhere", "seq": 1}"#;
+                for answer in ["{}", "+OK", answer] {
+                    client.publish(reply.clone(), answer.into()).await.unwrap();
+                }
+            }
+        }
+    });
+    publish(&bus, events(0..300)).await;
+    publish(&bus, vec![event(300)]).await;
+    assert_eq!(messages(&client).await, json!(301));
+    assert_eq!(api(&client, "STREAM.DELETE.emotions", Value::Null).await["success"], json!(true));
+    for batch in [vec![event(301)], events(302..602)] {
+        let results = within(bus.publish(batch)).await;
+        assert!(results.iter().all(Result::is_err), "somebody's answer was taken for an acknowledgement");
+    }
+    answering.abort();
+}
+
+/// The server may come back with a lower limit. What it no longer takes fails by itself and at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_shrinks_fails_only_what_is_too_large() {
+    let Some(server) = server("a limit that shrinks", NatsOptions::default()).await else { return };
+    let bus = open(&server).await;
+    publish(&bus, events(0..2)).await;
+    server.kill().await.unwrap();
+    let settings = server.store_dir().unwrap().with_file_name("nats.conf");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let large = format!("max_payload: {}", NatsOptions::default().max_payload);
+    assert!(text.contains(&large));
+    std::fs::write(&settings, text.replace(&large, "max_payload: 16384")).unwrap();
+    server.restart().await.unwrap();
+    within(async { while bus.publish(vec![event(2)]).await != [Ok(())] {} }).await;
+    let mut batch = events(3..503);
+    batch[250].payload = vec![b' '; 20_000].into();
+    let started = std::time::Instant::now();
+    let results = within(bus.publish(batch)).await;
+    let refused: Vec<usize> = (0..500).filter(|at| results[*at].is_err()).collect();
+    assert_eq!(refused, [250], "{:?}", results[250]);
+    assert!(started.elapsed() < std::time::Duration::from_millis(1_500), "after {:?}", started.elapsed());
 }
