@@ -75,20 +75,51 @@ impl Nats {
         ports::until_bound(|port| Self::start_on(port, options)).await
     }
 
+    /// A server of one's own over a settings file as an operator has it, on a free port: the command line moves its ports, a copy its
+    /// `store_dir`, `NATS_SERVER_NAME` and `NATS_PASSWORD` are in its environment, and all else is as the file has it.
+    ///
+    /// # Errors
+    /// As [`Nats::shared`], and when the file can't be read or doesn't say where the streams are.
+    pub async fn start_from(settings: &Path) -> Result<Self> {
+        let text = &std::fs::read_to_string(settings).context("can't read the settings")?;
+        ports::until_bound(|port| Self::start_over(port, text)).await
+    }
+
     async fn start_on(port: u16, options: &Options) -> Result<Self> {
-        let program = binaries::nats()?.display().to_string();
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let monitor = SocketAddr::from(([127, 0, 0, 1], ports::free()?));
+        let (address, monitor) = (local(port), local(ports::free()?));
         let password = ports::password();
         let folder = folder::make("nats", None)?;
         let settings = folder.join("nats.conf");
-        let command = [program, "--config".to_owned(), settings.display().to_string()];
-        let instance = Instance::guarded("NATS", folder.clone(), "KILL", &command, &[])?;
         let text = settings_file(&folder, address, monitor, &password, options);
         std::fs::write(&settings, text).context("can't write to the temporary folder")?;
-        instance.start()?;
-        let url = url_at(address, &password);
-        let server = Self { private: Some(Private { instance, address, monitor, password }), url };
+        let command = command(&["--config", &settings.display().to_string()])?;
+        let instance = Instance::guarded("NATS", folder, "KILL", &command, &[])?;
+        Self::run(Private { instance, address, monitor, password }).await
+    }
+
+    async fn start_over(port: u16, text: &str) -> Result<Self> {
+        let (address, monitor) = (local(port), local(ports::free()?));
+        let password = ports::password();
+        let folder = folder::make("nats", None)?;
+        let settings = folder.join("nats.conf");
+        std::fs::write(&settings, moved(text, &store_dir(&folder))?)
+            .context("can't write to the temporary folder")?;
+        let (config, port, http) =
+            (settings.display().to_string(), port.to_string(), monitor.port().to_string());
+        let local = ["--addr", "127.0.0.1", "--port", &port, "--http_port", &http];
+        let command = command(&[&["--config", &config], &local[..]].concat())?;
+        // In quotes, or the server takes a password of digits for a number.
+        let named =
+            [("NATS_SERVER_NAME", "private".to_owned()), ("NATS_PASSWORD", format!("\"{password}\""))];
+        let environment = named.map(|(name, value)| (name.to_owned(), value));
+        let instance = Instance::guarded("NATS", folder, "KILL", &command, &environment)?;
+        Self::run(Private { instance, address, monitor, password }).await
+    }
+
+    async fn run(private: Private) -> Result<Self> {
+        private.instance.start()?;
+        let url = url_at(private.address, &private.password);
+        let server = Self { private: Some(private), url };
         server.ready().await?;
         Ok(server)
     }
@@ -196,6 +227,22 @@ impl Nats {
         let is_healthy = || async { self.monitor("/healthz").await.map(drop) };
         self.private()?.instance.wait_until(is_healthy).await
     }
+}
+
+/// The settings with their streams elsewhere.
+fn moved(settings: &str, store_dir: &Path) -> Result<String> {
+    let (before, rest) = settings.split_once("store_dir:").context("the settings have no store_dir")?;
+    let (_, after) = rest.split_once('\n').context("the settings end in their store_dir")?;
+    Ok(format!("{before}store_dir: \"{}\"\n{after}", store_dir.display()))
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn command(arguments: &[&str]) -> Result<Vec<String>> {
+    let program = binaries::nats()?.display().to_string();
+    Ok(std::iter::once(program).chain(arguments.iter().map(|it| (*it).to_owned())).collect())
 }
 
 fn url_at(address: SocketAddr, password: &str) -> String {

@@ -64,6 +64,12 @@ pub const CATALOGUE: &[Setting] = &[
         "On how many servers of the NATS cluster each event is kept: 1 to 5. New streams are made so; of others a \
          difference is reported.",
     ),
+    setting(
+        "NATS_MONITOR_URL",
+        "",
+        "Where the monitor of a single NATS server answers: http://host:8222. A server that acknowledges before it flushes \
+         to disk is then refused at the start. Unset: nobody looks, and the log says so.",
+    ),
     secret(
         "REDIS_URL",
         "The cache that processes share: redis://:password@host:6379. It implies ECS_CACHE=redis.",

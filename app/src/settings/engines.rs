@@ -1,7 +1,10 @@
 //! Which engines the settings name: the store, the bus and the cache.
 
+use axum::http::uri::Authority;
+
 use super::address::{Address, addresses};
 use super::reader::Reader;
+use super::services::{base, is_base};
 use crate::platform::built;
 
 /// Where the store is.
@@ -31,6 +34,8 @@ pub enum BusAt {
         servers: Address,
         /// On how many servers of the cluster an event is kept.
         replicas: usize,
+        /// Where the server's monitor listens, `host:port`, if anybody named it.
+        monitor: Option<String>,
     },
 }
 
@@ -104,19 +109,33 @@ impl Reader<'_> {
 
     pub(super) fn bus(&mut self) -> BusAt {
         let replicas = self.number("ECS_BUS_REPLICAS", 1, 5);
-        let Some(servers) = self.text("BUS_URL").map(Address::new) else {
+        let monitor = self.monitor();
+        let named = self.text("BUS_URL").map(Address::new);
+        let Some(servers) = named.filter(|address| address.scheme() != Some("embedded")) else {
+            if monitor.is_some() {
+                self.problem("NATS_MONITOR_URL", "names the monitor of a NATS that BUS_URL doesn't name");
+            }
             self.refuse_unless_built("BUS_URL", built::EMBEDDED_BUS);
             return BusAt::DataFolder;
         };
         match servers.scheme() {
-            Some("embedded") => {
-                self.refuse_unless_built("BUS_URL", built::EMBEDDED_BUS);
-                return BusAt::DataFolder;
-            }
             Some("nats" | "tls") => self.refuse_unless_built("BUS_URL", built::NATS),
             other => self.unknown_engine("BUS_URL", other, "embedded:, nats://host or tls://host"),
         }
-        BusAt::Nats { servers, replicas }
+        BusAt::Nats { servers, replicas, monitor }
+    }
+
+    /// The `host:port` of the monitor. It knows no passwords and no TLS, and its port isn't that of the web.
+    fn monitor(&mut self) -> Option<String> {
+        let url = base(self.text("NATS_MONITOR_URL")?);
+        let authority = url.strip_prefix("http://").filter(|_| is_base(&url)).map(str::to_owned);
+        let has_port = |host: &String| host.parse::<Authority>().is_ok_and(|it| it.port().is_some());
+        let monitor = authority.filter(has_port);
+        if monitor.is_none() {
+            // Not quoted: somebody may have put a password into it.
+            self.problem("NATS_MONITOR_URL", "must be an address such as http://host:8222");
+        }
+        monitor
     }
 
     /// `shared`: whether others may write what is cached here.

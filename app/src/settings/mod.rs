@@ -219,6 +219,9 @@ mod tests {
         check("DATABASE_READ_URLS", "postgres://x", "that DATABASE_URL doesn't name");
         check("BUS_URL", "amqp://user:hunter2@x", "\"amqp\"");
         check("ECS_BUS_REPLICAS", "6", "from 1 to 5");
+        check("NATS_MONITOR_URL", "http://bus", "http://host:8222");
+        check("NATS_MONITOR_URL", "http://ecs:hunter2@bus:8222", "http://host:8222");
+        check("NATS_MONITOR_URL", "http://bus:8222", "a NATS that BUS_URL doesn't name");
         check("NOTIFICATION_SERVICE_URL", "https://user:hunter2@x", "http://host:9999");
         check("SECRET_KEY", "short", "at least 32 bytes");
     }
@@ -240,6 +243,8 @@ mod tests {
         assert!(settings.store.is_shared() && settings.bus.is_shared() && !settings.uses_data_folder());
         assert!(matches!(settings.cache, CacheIn::Redis { .. }));
         assert!(!format!("{settings:?}").contains("hunter2"));
+        let monitored = with_keys(&[POSTGRES, NATS, ("NATS_MONITOR_URL", "http://bus:8222/")]).unwrap();
+        assert!(matches!(&monitored.bus, BusAt::Nats { monitor: Some(at), .. } if at == "bus:8222"));
         let without_redis = with_keys(&[POSTGRES, NATS]).unwrap();
         assert_eq!(without_redis.cache, CacheIn::Nothing);
     }

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use ecs_servers::{Engine, Nats, NatsOptions, did_not_run, unavailable};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
 use crate::support::process::{Server, ecs, run, text};
-use crate::support::{DEADLINE, eventually};
+use crate::support::{DEADLINE, INTERNAL_KEY, SECRET, eventually};
 
 async fn refused(data: &Path, arguments: &[&str], environment: &[(&str, &str)], code: i32, expect: &[&str]) {
     let mut command = ecs(data, arguments);
@@ -41,6 +42,26 @@ async fn a_start_that_cannot_succeed_says_why() {
         .await;
     refused(data, &["verify"], &[], 1, &["there is no data"]).await;
     refused(data, &["healthcheck"], &[], 1, &["no platform runs"]).await;
+}
+
+/// What was acknowledged must be on disk. The monitor of NATS says whether it is, where a setting says where that is.
+#[tokio::test]
+async fn a_nats_that_does_not_flush_is_refused_where_its_monitor_is_named() {
+    if let Some(reason) = unavailable(Engine::Nats) {
+        return did_not_run("a start over a NATS that does not flush", &reason);
+    }
+    let nats = Nats::start(NatsOptions { sync_always: false, ..NatsOptions::default() }).await.unwrap();
+    let monitor = format!("http://{}", nats.monitor_address().unwrap());
+    let settings = [
+        ("NATS_URL", nats.url()),
+        ("NATS_MONITOR_URL", &monitor),
+        ("SECRET_KEY", SECRET),
+        ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--role", "emotion-ingestion"];
+    let reason = ["acknowledges before it flushes", "sync_interval: always"];
+    refused(folder.path(), &serve, &settings, 1, &reason).await;
 }
 
 #[tokio::test]

@@ -82,7 +82,9 @@ pub(super) async fn bus(
 ) -> anyhow::Result<Arc<dyn Bus>> {
     let bus = match &settings.bus {
         BusAt::DataFolder => embedded(data, engines),
-        BusAt::Nats { servers, replicas } => nats(settings, engines, servers, *replicas).await,
+        BusAt::Nats { servers, replicas, monitor } => {
+            nats(settings, engines, servers, *replicas, monitor.as_deref()).await
+        }
     };
     Ok(Arc::new(MeteredBus::new(bus?, &engines.metrics)))
 }
@@ -222,10 +224,12 @@ async fn nats(
     engines: &Engines,
     servers: &Address,
     replicas: usize,
+    monitor: Option<&str>,
 ) -> anyhow::Result<Arc<dyn Bus>> {
     let options = ecs_bus_nats::Options {
         window_events: settings.publish_window,
         replicas,
+        monitor: monitor.map(str::to_owned),
         metrics: engines.metrics.clone(),
         ..ecs_bus_nats::Options::new(servers.expose())
     };
@@ -238,7 +242,13 @@ async fn nats(
 }
 
 #[cfg(not(feature = "nats"))]
-async fn nats(_: &Settings, _: &Engines, _: &Address, _: usize) -> anyhow::Result<Arc<dyn Bus>> {
+async fn nats(
+    _: &Settings,
+    _: &Engines,
+    _: &Address,
+    _: usize,
+    _: Option<&str>,
+) -> anyhow::Result<Arc<dyn Bus>> {
     anyhow::bail!("the bus over NATS is not built into this binary")
 }
 
