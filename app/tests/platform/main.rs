@@ -1,6 +1,7 @@
 //! Tests of the whole platform: in this process over HTTP, and as the real binary.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod apart;
 mod bad_input;
 mod commands;
 mod dead_letters;

@@ -196,36 +196,6 @@ async fn the_commands_of_operators_reach_it(platform: &Deployment) {
     says(&["dead-letters", "count"], "no dead letters").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn replicas_share_the_work() {
-    let Some(platform) = Deployment::start(Topology::RolePerProcess).await else { return };
-    let ana = platform.person("ana").await;
-    let mut sent = 0;
-    let busy = async |process: &&Process| {
-        let metrics = process.edge.http.get("/metrics", &[]).await;
-        let text = String::from_utf8(metrics.body.to_vec()).unwrap();
-        let delivered = text.lines().filter(|line| line.starts_with("ecs_bus_delivered"));
-        delivered.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() > 0.0
-    };
-    let workers = platform.replicas(Role::EmotionProcessing);
-    assert_eq!(workers.len(), 2);
-    eventually("both workers have had some of the events", async || {
-        for gateway in platform.gateways() {
-            let at = "2026-01-02T03:04:05Z".parse().unwrap();
-            sent += 1;
-            gateway
-                .emotion(&emotion(ana.id, at, &format!("{sent}"), (0.5, 0.5, 0.5)))
-                .await
-                .expect_status(202);
-        }
-        (busy(&workers[0]).await && busy(&workers[1]).await).then_some(())
-    })
-    .await;
-    let books = platform.settled_books().await;
-    assert_eq!(books["emotions"]["counted"], sent, "{books}");
-    platform.stop().await;
-}
-
 /// What design and documentation promise: five settings, and nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn five_settings_start_a_platform_in_production() {
