@@ -7,6 +7,7 @@ mod needs;
 mod remotes;
 mod storage;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use ecs_metrics::Metrics;
 use ecs_web::exposition::Exposition;
 use ecs_web::{Auth, Limits, layers, server};
 use ecs_work::{Drained, OnFailure, OnStop, Supervisor, TaskFailure};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 use self::needs::Uses;
@@ -27,6 +28,9 @@ use crate::settings::{Mode, Settings};
 use crate::{open_files, operator};
 pub(crate) use storage::migrate;
 pub use storage::{Engines, Storage};
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1_024;
 
 /// The system's clock, to the microsecond: what the tables keep.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +57,8 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Starts what the settings name. The port is bound first, so that a taken one ends the start before any work begins.
+    /// Starts what the settings name. The port is taken first, so that one that isn't free ends the start before any work
+    /// begins.
     pub async fn start(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let engines = Engines::new(settings, Arc::clone(&clock));
         Self::start_with(settings, clock, engines).await
@@ -66,10 +71,9 @@ impl Platform {
         engines: Engines,
     ) -> anyhow::Result<Self> {
         open_files::allow(settings.http.max_connections);
-        let listener = TcpListener::bind(settings.listen)
-            .await
-            .with_context(|| format!("{} can't be listened on (ECS_LISTEN, --listen)", settings.listen))?;
-        let address = listener.local_addr().context("the listener has no address")?;
+        let cannot = || format!("{} can't be listened on (ECS_LISTEN, --listen)", settings.listen);
+        let socket = take(settings.listen).with_context(cannot)?;
+        let address = socket.local_addr().context("the listener has no address")?;
         let metrics = engines.metrics.clone();
         let storage = Storage::open_with(settings, engines, Uses::of(&settings.roles)).await?;
         if let Ok(bus) = storage.bus() {
@@ -87,7 +91,7 @@ impl Platform {
             shutdown_grace: settings.shutdown_grace,
             drain_timeout: settings.drain_timeout,
         };
-        platform.serve(settings, &clock, auth, listener)?;
+        platform.serve(settings, &clock, auth, socket.listen(BACKLOG).with_context(cannot)?)?;
         if settings.uses_data_folder() {
             data.announce(&format!("http://{}", reachable(address)))?;
         }
@@ -174,6 +178,16 @@ impl Platform {
     pub fn stopping(&self) -> CancellationToken {
         self.intake.token()
     }
+}
+
+/// Takes an address without listening there yet. Whoever connects meanwhile is refused, and so can go to another replica
+/// at once; a connection that the kernel accepted would wait for as long as the engines are away.
+fn take(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Else the connections of an earlier process would keep the port for a minute.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// Says what runs here and over what: names and hosts, never a password.

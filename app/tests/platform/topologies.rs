@@ -246,9 +246,12 @@ async fn a_start_waits_for_the_engines_but_not_for_redis() {
     let Some(servers) = Servers::start("engines that are away").await else { return };
     servers.nats.kill().await.unwrap();
     servers.redis.kill().await.unwrap();
-    let process = Process::start(Role::ALL.to_vec(), free_address(), &servers.settings());
+    let address = free_address();
+    let process = Process::start(Role::ALL.to_vec(), address, &servers.settings());
     let waiting = async || process.log().contains("not there yet, waiting for it").then_some(());
     eventually("it says what it waits for", waiting).await;
+    let refused = tokio::net::TcpStream::connect(address).await;
+    assert!(refused.is_err(), "who calls a role that waits must be able to go elsewhere");
     servers.nats.restart().await.unwrap();
     process.is_ready().await;
     let ana = process.edge.person("ana").await;
