@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use ecs_bus_conformance::kit::{event, publish, within};
+use ecs_bus_conformance::kit::{event, events, publish, within};
 use ecs_servers::{NatsOptions, did_not_run};
 use tokio::process::{Child, Command};
 
@@ -13,6 +14,8 @@ use crate::support::{open, server};
 /// How many groups are published, one after the other, and how many events are in each.
 const GROUPS: u128 = 10;
 const EVENTS: u128 = 1_000;
+/// Longer than anything else that happens to a lone event.
+const SLOW_FLUSH: Duration = Duration::from_millis(700);
 
 /// The server's flushes of the stream's files while events are published. Each acknowledged group has its own, and there are far
 /// fewer than events, because many go together.
@@ -22,7 +25,7 @@ async fn every_group_is_flushed_before_it_is_acknowledged_and_most_events_share_
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("trace");
     let bus = open(&server).await;
-    let watched = match watch(server.pid().unwrap(), &trace).await {
+    let watched = match watch(server.pid().unwrap(), &trace, &[]).await {
         Ok(watched) => watched,
         Err(reason) => return did_not_run("counting the server's flushes", &reason),
     };
@@ -46,10 +49,44 @@ async fn every_group_is_flushed_before_it_is_acknowledged_and_most_events_share_
     assert!(flushed < events / 10, "{flushed} flushes for {events} events");
 }
 
+/// Where the flush of the stream's own file takes its time, the acknowledgement comes after it, of a lone event and of a batch. With
+/// the server's default it comes without any.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_acknowledgement_waits_for_its_flush() {
+    for (sync_always, batch) in [(true, events(1..2)), (true, events(1..1_001)), (false, events(1..2))] {
+        let settings = NatsOptions { sync_always, ..NatsOptions::default() };
+        let Some(server) = server("waiting for a flush", settings).await else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let bus = open(&server).await;
+        publish(&bus, vec![event(0)]).await;
+        let slowly = format!("inject=fsync,fdatasync:delay_enter={}", SLOW_FLUSH.as_micros());
+        let file = server.store_dir().unwrap().join("jetstream/$G/streams/emotions/msgs/1.blk");
+        assert!(file.is_file(), "{file:?}");
+        let how = ["-e", &slowly, "-P", file.to_str().unwrap()];
+        let trace = folder.path().join("trace");
+        let watched = watch(server.pid().unwrap(), &trace, &how).await;
+        let watched = match watched {
+            Ok(watched) => watched,
+            Err(reason) => return did_not_run("waiting for a flush", &reason),
+        };
+        let (started, count) = (Instant::now(), batch.len());
+        publish(&bus, batch).await;
+        let took = started.elapsed();
+        stop(watched).await;
+        if sync_always {
+            assert!(took >= SLOW_FLUSH, "{count} events were acknowledged after {took:?}");
+        } else {
+            assert_eq!(flushes(&trace), 0, "it was acknowledged without a flush");
+        }
+    }
+}
+
 /// Starts to watch the flushes of a process. The reason when that is not possible here.
-async fn watch(pid: i32, trace: &Path) -> Result<Child, String> {
+async fn watch(pid: i32, trace: &Path, how: &[&str]) -> Result<Child, String> {
     let child = Command::new("strace")
-        .args(["-f", "-y", "-e", "trace=fsync,fdatasync", "-o"])
+        .args(["-f", "-y", "-e", "trace=fsync,fdatasync"])
+        .args(how)
+        .arg("-o")
         .arg(trace)
         .args(["-p", &pid.to_string()])
         .stderr(Stdio::piped())
