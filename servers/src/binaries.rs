@@ -16,6 +16,8 @@ pub enum Engine {
     Nats,
     /// Redis 7.
     Redis,
+    /// RabbitMQ 3.10 or newer.
+    RabbitMq,
 }
 
 impl Engine {
@@ -25,6 +27,7 @@ impl Engine {
             Self::Postgres => "ECS_TEST_POSTGRES_URL",
             Self::Nats => "ECS_TEST_NATS_URL",
             Self::Redis => "ECS_TEST_REDIS_URL",
+            Self::RabbitMq => "ECS_TEST_RABBITMQ_URL",
         }
     }
 
@@ -38,6 +41,7 @@ impl Engine {
             Self::Postgres => postgres("postgres"),
             Self::Nats => nats(),
             Self::Redis => redis(),
+            Self::RabbitMq => rabbitmq("rabbitmq-server"),
         }
     }
 }
@@ -48,6 +52,7 @@ impl fmt::Display for Engine {
             Self::Postgres => "PostgreSQL",
             Self::Nats => "NATS",
             Self::Redis => "Redis",
+            Self::RabbitMq => "RabbitMQ",
         })
     }
 }
@@ -119,6 +124,20 @@ pub(crate) fn redis() -> Result<PathBuf> {
     match search_path().map(|folder| folder.join("redis-server")).find(|path| path.is_file()) {
         Some(path) => Ok(path),
         None => bail!("no redis-server was found: run scripts/provision.sh"),
+    }
+}
+
+/// A program of RabbitMQ. Where the packages have them: what they put into the search path are wrappers that change the user and
+/// know one server only.
+pub(crate) fn rabbitmq(program: &str) -> Result<PathBuf> {
+    let mut folders: Vec<PathBuf> = env::var_os("ECS_RABBITMQ_BIN").map(PathBuf::from).into_iter().collect();
+    folders.extend(["/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin"].map(PathBuf::from));
+    folders.extend(search_path());
+    match folders.into_iter().map(|folder| folder.join(program)).find(|path| path.is_file()) {
+        Some(path) => Ok(path),
+        None => {
+            bail!("no RabbitMQ was found: run scripts/provision.sh, or name its folder in ECS_RABBITMQ_BIN")
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Private PostgreSQL, NATS and Redis servers for tests, benchmarks and demonstrations.
+//! Private PostgreSQL, NATS, Redis and RabbitMQ servers for tests, benchmarks and demonstrations.
 //!
 //! What a test needs, it starts: a server on a free port of 127.0.0.1, in a temporary folder of its own, with a password as real
 //! deployments have one. It dies with the process that started it, even when that is killed with SIGKILL (see `guard.sh`),
@@ -6,13 +6,13 @@
 //!
 //! - [`Postgres::shared`] and [`Postgres::database`]: one server per test process, and a private database per test, copied from a
 //!   template that is migrated once.
-//! - [`Postgres::start`], [`Nats::start`], [`Redis::start`]: servers of one's own, which may be killed, paused and restarted;
-//!   [`Postgres::replica`] and [`Postgres::promote`] for failovers.
+//! - [`Postgres::start`], [`Nats::start`], [`Redis::start`], [`RabbitMq::start`]: servers of one's own, which may be killed, paused and
+//!   restarted; [`Postgres::replica`] and [`Postgres::promote`] for failovers.
 //! - [`Proxy`]: a network between a client and a server that can be cut.
 //! - [`Program`]: any other program, kept and harmed in the same way.
 //! - [`unavailable`]: why an engine can't be had here. A test says so loudly and ends; with `CI=true` that is a failure.
 //!
-//! An address in `ECS_TEST_POSTGRES_URL`, `ECS_TEST_NATS_URL` or `ECS_TEST_REDIS_URL` takes the place of the shared server of that
+//! An address in `ECS_TEST_POSTGRES_URL`, `ECS_TEST_NATS_URL`, `ECS_TEST_REDIS_URL` or `ECS_TEST_RABBITMQ_URL` takes the place of the shared server of that
 //! engine. `scripts/provision.sh` installs what is missing.
 
 mod binaries;
@@ -25,6 +25,7 @@ mod postgres;
 mod processes;
 mod program;
 mod proxy;
+mod rabbitmq;
 mod redis;
 mod replica;
 
@@ -35,5 +36,6 @@ pub use ports::free as free_port;
 pub use postgres::{Options as PostgresOptions, Postgres};
 pub use program::Program;
 pub use proxy::Proxy;
+pub use rabbitmq::{Options as RabbitMqOptions, RabbitMq};
 pub use redis::{Options as RedisOptions, Redis};
 pub use replica::Replication;

@@ -81,8 +81,15 @@ fn children(pid: Pid) -> Vec<Pid> {
         .collect()
 }
 
+/// The state of a process. Its first thread may have ended before the others, which still hold its files and ports: it runs then.
 fn state(pid: Pid) -> Option<char> {
-    stat(pid).map(|(state, _)| state)
+    let (state, _) = stat(pid)?;
+    if state != 'Z' {
+        return Some(state);
+    }
+    let threads =
+        std::fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).map_or(0, Iterator::count);
+    Some(if threads > 1 { 'R' } else { state })
 }
 
 /// State and parent of a process. They stand behind its name, which may hold anything but is closed by the last parenthesis.

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use ecs_servers::{
-    Engine, Nats, NatsOptions, Postgres, PostgresOptions, Redis, RedisOptions, Replication, Template,
-    did_not_run, unavailable,
+    Engine, Nats, NatsOptions, Postgres, PostgresOptions, RabbitMq, RabbitMqOptions, Redis, RedisOptions,
+    Replication, Template, did_not_run, unavailable,
 };
 use tokio_postgres::{Client, NoTls};
 
@@ -192,6 +192,34 @@ async fn redis_forgets_unless_it_is_told_to_keep() {
         server.resume().unwrap();
         assert_eq!(server.command(&["PING"]).await.unwrap(), "+PONG");
     }
+}
+
+/// Waits for the first byte of a RabbitMQ server's answer.
+async fn greeted(address: std::net::SocketAddr) {
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, b"AMQP\x00\x00\x09\x01").await.unwrap();
+    assert_eq!(tokio::io::AsyncReadExt::read_u8(&mut stream).await.unwrap(), 1);
+}
+
+/// Their programs are one and the same, and find each other by name: each has a name service of its own, which ends with it.
+#[tokio::test]
+async fn rabbitmq_servers_side_by_side_do_not_meet_and_come_back() {
+    needs!(RabbitMq);
+    let start = || RabbitMq::start(RabbitMqOptions::default());
+    let (one, other) = tokio::join!(start(), start());
+    let (one, other) = (one.unwrap(), other.unwrap());
+    one.control(&["add_vhost", "mine"]).await.unwrap();
+    assert!(!other.control(&["list_vhosts"]).await.unwrap().contains("mine"));
+    other.kill().await.unwrap();
+    assert!(tokio::net::TcpStream::connect(other.address().unwrap()).await.is_err());
+    one.kill().await.unwrap();
+    one.restart().await.unwrap();
+    assert!(one.control(&["list_vhosts"]).await.unwrap().contains("mine"));
+    one.pause().await.unwrap();
+    let address = one.address().unwrap();
+    assert!(tokio::time::timeout(NO_ANSWER, greeted(address)).await.is_err(), "a paused server answers");
+    one.resume().unwrap();
+    greeted(address).await;
 }
 
 #[tokio::test]
