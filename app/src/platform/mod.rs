@@ -70,7 +70,7 @@ impl Platform {
         clock: Arc<dyn Clock>,
         engines: Engines,
     ) -> anyhow::Result<Self> {
-        open_files::allow(settings.http.max_connections);
+        open_files::allow(open_files::needed(settings));
         let cannot = || format!("{} can't be listened on (ECS_LISTEN, --listen)", settings.listen);
         let socket = take(settings.listen).with_context(cannot)?;
         let address = socket.local_addr().context("the listener has no address")?;
