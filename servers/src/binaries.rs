@@ -31,8 +31,8 @@ impl Engine {
         }
     }
 
-    /// The address in [`Engine::variable`], if there is one.
-    pub(crate) fn given(self) -> Option<String> {
+    /// The address of the server that the environment names, if it names one.
+    pub fn given(self) -> Option<String> {
         env::var(self.variable()).ok().filter(|url| !url.is_empty())
     }
 
@@ -62,9 +62,14 @@ impl fmt::Display for Engine {
 /// # Panics
 /// With `CI=true` in the environment when the engine can't be had: a pipeline that silently skips tests is worth nothing.
 pub fn unavailable(engine: Engine) -> Option<String> {
-    if engine.given().is_some() {
-        return None;
-    }
+    if engine.given().is_some() { None } else { unavailable_privately(engine) }
+}
+
+/// The same for a test that kills or changes its server, and so needs a private one whatever the environment names.
+///
+/// # Panics
+/// As [`unavailable`].
+pub fn unavailable_privately(engine: Engine) -> Option<String> {
     let reason = match engine.program() {
         Ok(_) if cfg!(target_os = "linux") => return None,
         Ok(_) => format!("private servers are made for Linux; name a server in {}", engine.variable()),

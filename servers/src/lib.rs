@@ -29,7 +29,7 @@ mod rabbitmq;
 mod redis;
 mod replica;
 
-pub use binaries::{Engine, did_not_run, unavailable};
+pub use binaries::{Engine, did_not_run, unavailable, unavailable_privately};
 pub use database::{Database, Template};
 pub use nats::{Nats, Options as NatsOptions};
 pub use ports::free as free_port;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use ecs_bus::Event;
 use ecs_bus_conformance::kit::{event, publish, within};
 use ecs_bus_nats::{NatsBus, Options};
-use ecs_servers::{Engine, Nats, did_not_run, unavailable};
+use ecs_servers::{Engine, Nats, did_not_run, unavailable_privately};
 
 /// Collects what is logged.
 #[derive(Clone, Default)]
@@ -29,7 +29,7 @@ impl io::Write for Log {
 /// streams and when it finds them, and the largest event fits.
 #[tokio::test]
 async fn nothing_is_amiss_over_the_settings_that_we_ship() {
-    if let Some(reason) = unavailable(Engine::Nats) {
+    if let Some(reason) = unavailable_privately(Engine::Nats) {
         return did_not_run("the settings that we ship", &reason);
     }
     let settings = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/nats/nats.conf");

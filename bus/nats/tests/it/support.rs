@@ -8,12 +8,12 @@ use ecs_bus::{Bus, Delivery, Event, Group, Settlement, SubscribeOptions, Subscri
 use ecs_bus_conformance::kit::{SUBJECT, within};
 use ecs_bus_nats::{NatsBus, Options};
 use ecs_domain::EventId;
-use ecs_servers::{Engine, Nats, NatsOptions, did_not_run, unavailable};
+use ecs_servers::{Engine, Nats, NatsOptions, did_not_run, unavailable_privately};
 use serde_json::Value;
 
 /// A server of the test's own; `None`, and said loudly, where there is no NATS.
 pub(crate) async fn server(test: &str, options: NatsOptions) -> Option<Nats> {
-    if let Some(reason) = unavailable(Engine::Nats) {
+    if let Some(reason) = unavailable_privately(Engine::Nats) {
         did_not_run(test, &reason);
         return None;
     }
