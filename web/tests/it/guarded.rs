@@ -57,6 +57,22 @@ async fn a_model_that_hangs_is_waited_for_five_times_and_then_not_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn clients_in_a_hurry_say_nothing_about_the_model() {
+    let model = Arc::new(Hanging::default());
+    let handle = Guarded::new(Arc::clone(&model) as Arc<dyn CreditAnalysis>, &Metrics::new());
+    let hurried = async || ask(&handle, RequestContext::make().within(Duration::from_millis(5))).await.0;
+    for _ in 0..6 {
+        assert_eq!(hurried().await, HandleError::Timeout { role: ROLE });
+    }
+    assert_eq!(model.0.load(Ordering::SeqCst), 6, "the breaker is closed");
+    for _ in 0..5 {
+        hurried().await;
+        ask(&handle, RequestContext::make()).await;
+    }
+    assert!(matches!(hurried().await, HandleError::Unavailable { .. }), "they are no success either");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_with_less_time_waits_no_longer_than_that() {
     let model = Arc::new(Hanging::default());
     let handle = Guarded::new(Arc::clone(&model) as Arc<dyn CreditAnalysis>, &Metrics::new());

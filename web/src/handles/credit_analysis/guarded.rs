@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ecs_breaker::{Breaker, Options, Refused};
+use ecs_breaker::{Breaker, Open, Options};
 use ecs_domain::features::Features;
 use ecs_domain::scorecard::Assessment;
 use ecs_metrics::Metrics;
+
+use crate::handles::remote::FAIR;
 
 use super::{CreditAnalysis, HandleError, ROLE, RequestContext, time};
 
@@ -31,13 +33,16 @@ impl CreditAnalysis for Guarded {
         if time.is_zero() {
             return Err(HandleError::Timeout { role: ROLE });
         }
-        let work = async {
-            let answer = tokio::time::timeout(time, self.inner.assess(features, context)).await;
-            answer.unwrap_or(Err(HandleError::Timeout { role: ROLE }))
-        };
-        self.breaker.call(work, |_| true).await.map_err(|refused| match refused {
-            Refused::Open(open) => HandleError::Unavailable { role: ROLE, retry_after: open.retry_after },
-            Refused::Failed(error) => error,
-        })
+        let open = |open: Open| HandleError::Unavailable { role: ROLE, retry_after: open.retry_after };
+        let permit = self.breaker.admit().map_err(open)?;
+        let answer = tokio::time::timeout(time, self.inner.assess(features, context)).await;
+        let answer = answer.unwrap_or(Err(HandleError::Timeout { role: ROLE }));
+        match &answer {
+            Ok(_) => permit.succeeded(),
+            // Who gave it too little time has found out nothing.
+            Err(HandleError::Timeout { .. }) if time < FAIR => drop(permit),
+            Err(_) => permit.failed(),
+        }
+        answer
     }
 }

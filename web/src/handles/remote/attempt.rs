@@ -18,7 +18,7 @@ use crate::{RequestContext, deadline};
 
 /// A replica that is given less than this and doesn't make it isn't held to be ill: the time was used up elsewhere,
 /// or the client asked for an answer in no time.
-const FAIR: Duration = Duration::from_secs(1);
+pub(in crate::handles) const FAIR: Duration = Duration::from_secs(1);
 /// A replica that says so close to the deadline that it can't serve now is one that hangs: it watches the same deadline.
 const CLOSE: Duration = Duration::from_millis(20);
 /// A call that has more time than this is one whose answer takes long by its nature.

@@ -30,7 +30,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio_util::sync::CancellationToken;
 
 pub use self::address::BadAddress;
-pub(super) use self::attempt::{Call, Lost, Verdict};
+pub(super) use self::attempt::{Call, FAIR, Lost, Verdict};
 pub(super) use self::forwarding::Forwarding;
 pub(super) use self::payload::Payload;
 
