@@ -95,7 +95,6 @@ impl Platform {
         if settings.uses_data_folder() {
             data.announce(&format!("http://{}", reachable(address)))?;
         }
-        tell(settings, address);
         Ok(platform)
     }
 
@@ -130,6 +129,8 @@ impl Platform {
         let routes = routes.merge(Exposition::new(&self.metrics).routes());
         let meter = counting::meter(settings, &self.metrics);
         let router = layers::metered(routes, process_role(settings), limits, meter);
+        // Before anybody can find out that it serves: whoever has found out may look here.
+        tell(settings, self.address);
         let serving = server::serve(listener, router, limits, shutdown);
         self.intake.spawn("http", OnFailure::StopProcess, OnStop::Wait, serving);
         Ok(())
