@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod bridge;
 pub mod dead_letters;
 
 use std::path::PathBuf;
@@ -64,6 +65,8 @@ pub enum Command {
     DeadLetters(dead_letters::DeadLettersCommand),
     /// Rebuild the aggregates from the raw events that are still kept, and switch to them; goes on where it was stopped
     Replay(ReplayArgs),
+    /// Copy subjects from one bus to another, to move the platform or to fill an archive; goes on where it was stopped
+    Bridge(bridge::BridgeArgs),
     /// Ask a running platform whether it is ready; exits with 1 when it isn't
     Healthcheck,
     /// Show the settings in force, where each comes from, secrets hidden
@@ -234,6 +237,7 @@ impl Cli {
             | Command::Verify(_)
             | Command::DeadLetters(_)
             | Command::Replay(_)
+            | Command::Bridge(_)
             | Command::Healthcheck
             | Command::Config(_)
             | Command::Openapi => {}

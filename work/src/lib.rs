@@ -8,10 +8,12 @@
 //! - [`replays::work_on`] rebuilds the aggregates, for a while at a time.
 //! - [`MeteredBus`] counts what is published and delivered over any transport, [`Gauges`] what waits.
 //! - [`books::balance`] compares what the bus accepted with what the store made of it.
+//! - [`bridge::Bridge`] copies subjects from one bus to another.
 
 pub mod arrival;
 pub mod back_off;
 pub mod books;
+pub mod bridge;
 pub mod consume;
 pub mod dead_letters;
 pub mod decoded;

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod bridge;
 mod config;
 mod dead_letters;
 mod demo;
@@ -72,6 +73,7 @@ fn dispatch(cli: &Cli, settings: &Settings, raw: &Raw) -> anyhow::Result<Outcome
         Command::Verify(args) => block_on(verify::run(args, settings)),
         Command::DeadLetters(command) => block_on(dead_letters::run(command, settings)),
         Command::Replay(args) => block_on(replay::run(args, settings)),
+        Command::Bridge(args) => block_on(bridge::run(args, settings, raw)),
         Command::Healthcheck => block_on(healthcheck::run(settings)),
     }
 }

@@ -26,8 +26,8 @@ use self::needs::Uses;
 use crate::data_dir::DataDir;
 use crate::settings::{Mode, Settings};
 use crate::{open_files, operator};
-pub(crate) use storage::migrate;
 pub use storage::{Engines, Storage};
+pub(crate) use storage::{bus_name, migrate};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1_024;

@@ -5,6 +5,7 @@ use axum::http::uri::Authority;
 use super::address::{Address, addresses};
 use super::reader::Reader;
 use super::services::{base, is_base};
+use super::{Problems, Raw, Source, Value};
 use crate::platform::built;
 
 /// Where the store is.
@@ -72,6 +73,24 @@ impl BusAt {
     pub fn is_shared(&self) -> bool {
         matches!(self, Self::Nats { .. })
     }
+}
+
+/// The bus that an address names, for a command that is given one besides that of the settings. Problems are told under `label`.
+pub fn bus_at(raw: &Raw, label: &str, address: &Address) -> Result<BusAt, Problems> {
+    let mut raw = raw.clone();
+    // Of which server it is the monitor nobody knows here.
+    raw.remove("NATS_MONITOR_URL");
+    raw.insert("BUS_URL", Value { text: address.expose().to_owned(), source: Source::Flag });
+    let mut read = Reader::new(&raw);
+    let bus = read.bus();
+    let mut problems = read.problems;
+    if problems.is_empty() {
+        return Ok(bus);
+    }
+    for problem in problems.iter_mut().filter(|problem| problem.name == "BUS_URL") {
+        label.clone_into(&mut problem.name);
+    }
+    Err(Problems(problems))
 }
 
 impl Reader<'_> {

@@ -21,7 +21,7 @@ use ecs_web::secret::Secret;
 use self::reader::Reader;
 use crate::role::Roles;
 pub use address::Address;
-pub use engines::{BusAt, CacheIn, StoreAt};
+pub use engines::{BusAt, CacheIn, StoreAt, bus_at};
 pub use services::Services;
 pub use show::show;
 pub use sources::{Environment, Flags, Raw, Source, Value, merge};

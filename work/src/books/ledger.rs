@@ -33,7 +33,9 @@ pub(super) async fn balance(
     let mut replays = Replays::default();
     let mut accepted = HashSet::new();
     let mut log = LogReader::new(bus, subject, Frontier::default());
+    let mut begins = None;
     while let Some(records) = log.next().await? {
+        begins = records.iter().map(|record| record.published_at).chain(begins).min();
         let mut keys = Vec::with_capacity(records.len());
         let mut positions = Vec::with_capacity(records.len());
         let mut unsettled = Vec::new();
@@ -59,7 +61,8 @@ pub(super) async fn balance(
     }
     report.accepted = accepted.len() as u64;
     replays.settle(bus, store, ledger, log.end().clone(), &mut report).await?;
-    never_accepted(store, ledger, now, log.pruned_at(), &accepted, &mut report).await?;
+    let since = remembers_since(log.pruned_at(), begins);
+    never_accepted(store, ledger, now, since, &accepted, &mut report).await?;
     totals(store, ledger, floor, &mut report).await?;
     Ok(report)
 }
@@ -77,17 +80,26 @@ pub(super) fn enter(report: &mut LedgerReport, key: EventKey, settled: bool, fat
     }
 }
 
+/// From which arrival on the log must know an event. One that has forgotten its oldest events says until when. One that never forgot
+/// may still be younger than the store, when the platform has moved to another bus: it can't speak of the time before the first
+/// event that it has. One without any event has nothing to excuse it.
+fn remembers_since(pruned_at: Option<Timestamp>, begins: Option<Timestamp>) -> Option<Timestamp> {
+    match pruned_at {
+        Some(at) => Some(at.checked_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX)),
+        None => begins,
+    }
+}
+
 /// Looks for counted events that nobody accepted. Only those are looked at that were counted before `now`, so their
 /// acceptance came before the log was read, and late enough for the log to remember them.
 async fn never_accepted(
     store: &dyn Books,
     ledger: Ledger,
     now: Timestamp,
-    pruned_at: Option<Timestamp>,
+    since: Option<Timestamp>,
     accepted: &HashSet<EventKey>,
     report: &mut LedgerReport,
 ) -> Result<(), BooksError> {
-    let since = pruned_at.map(|at| at.checked_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX));
     let mut after = None;
     loop {
         let page = store.counted(ledger, after, PAGE).await?;

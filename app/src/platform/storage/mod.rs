@@ -49,6 +49,14 @@ impl Storage {
         Ok(Self { store, bus, cache, lock })
     }
 
+    /// The bus alone. Nothing else is opened, and the data folder is taken only for a bus that is in it.
+    pub(crate) async fn open_bus(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let data = DataDir::new(&settings.data_dir);
+        let lock = if settings.bus.is_shared() { None } else { Some(data.lock()?) };
+        let bus = engines::bus(settings, &data, &Engines::new(settings, clock)).await?;
+        Ok(Self { store: None, bus: Some(bus), cache: Cache::none(), lock })
+    }
+
     /// Users, aggregates, decisions, offers, dead letters. An error in a process none of whose roles uses it.
     pub fn store(&self) -> anyhow::Result<&Arc<dyn Store>> {
         self.store.as_ref().context("no role of this process uses the store")
@@ -110,7 +118,7 @@ pub(super) fn store_name(settings: &Settings) -> String {
 }
 
 /// The same of the bus.
-pub(super) fn bus_name(settings: &Settings) -> String {
+pub(crate) fn bus_name(settings: &Settings) -> String {
     match &settings.bus {
         BusAt::DataFolder => "embedded".to_owned(),
         BusAt::Nats { servers, .. } => format!("NATS at {}", servers.hosts()),
