@@ -5,6 +5,9 @@
 //! calls. The load comes through a gateway of either zone. A fault hits one process, one server or one zone's network; the moment
 //! is drawn from a seed.
 //!
+//! The crowd comes back when it is told to. While a role is away for long, the breakers in front of it open for their half minute, and
+//! senders whose event it is about wait that long: what was accepted meanwhile may be little one or two faults later, too.
+//!
 //! A few faults in every run of the tests; `SOAK_FAULTS=3` goes three times through all of them, in an order drawn from
 //! `ECS_TEST_SEED`, and with `ECS_TEST_FAULT=Primary` through those whose names hold the word.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
