@@ -50,17 +50,19 @@ impl Replicas {
 
     /// The next one that may be called, `not` this one unless there is no other; or how long until the first may be.
     pub(super) fn choose(&self, not: Option<usize>) -> Result<Chosen<'_>, Open> {
+        let count = self.all.len();
         // A second attempt is nobody's turn: if it took one, every call might begin at the same bad replica.
-        let start = match not {
-            Some(index) => index + 1,
+        let turn = match not {
             None if self.several() => self.next.fetch_add(1, Ordering::Relaxed),
-            None => 0,
+            Some(_) | None => self.next.load(Ordering::Relaxed),
         };
-        let in_turn = self.all.iter().enumerate().cycle().skip(start % self.all.len()).take(self.all.len());
-        let others = in_turn.clone().filter(|(index, _)| Some(*index) != not);
-        let last_resort = in_turn.filter(|(index, _)| Some(*index) == not);
+        let first = not.unwrap_or(turn % count);
+        // Another begins in every round, so that the work of one that is left out isn't all the next one's.
+        let others = (0..count - 1).map(|step| (first + 1 + (turn / count + step) % (count - 1)) % count);
+        let in_turn = not.is_none().then_some(first);
+        let order = in_turn.into_iter().chain(others).chain(not);
         let mut soonest: Option<Open> = None;
-        for (index, replica) in others.chain(last_resort) {
+        for (index, replica) in order.filter_map(|index| Some((index, self.all.get(index)?))) {
             match replica.breaker.admit() {
                 Ok(permit) => return Ok(Chosen { index, replica, permit }),
                 Err(open) if soonest.is_some_and(|known| known.retry_after <= open.retry_after) => {}
@@ -113,6 +115,24 @@ mod tests {
         tokio::time::advance(Duration::from_secs(30)).await;
         let turns: Vec<_> = (0..3).map(|_| chosen(&replicas, None)).collect();
         assert!(turns.contains(&Some(0)), "{turns:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_turns_of_one_that_is_left_out_are_shared_by_the_others() {
+        let replicas = replicas(4);
+        let _ = replicas.choose(None).map(|first| first.permit.failed());
+        let mut turns = [0; 4];
+        for _ in 0..24 {
+            turns[chosen(&replicas, None).unwrap()] += 1;
+        }
+        assert_eq!(turns, [0, 8, 8, 8]);
+        let mut second_attempts = [0; 4];
+        for _ in 0..12 {
+            second_attempts[chosen(&replicas, Some(1)).unwrap()] += 1;
+            chosen(&replicas, None);
+        }
+        assert_eq!(second_attempts[..2], [0, 0]);
+        assert!(second_attempts[2] > 2 && second_attempts[3] > 2, "{second_attempts:?}");
     }
 
     #[tokio::test(start_paused = true)]
