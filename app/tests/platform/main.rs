@@ -3,6 +3,7 @@
 
 mod apart;
 mod bad_input;
+mod bridge;
 mod commands;
 mod dead_letters;
 mod documented;

@@ -19,8 +19,10 @@ use crate::BackOff;
 const WINDOW: usize = 1_000;
 /// How often the bridge asks how much is left.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long the bus waits for a bridge that was killed before it gives what that one held to the next.
+const LEASE: Duration = Duration::from_secs(15);
 /// How long events are held while the other bus is away. It is well within the lease: who holds on longer, others get them too.
-const HOLD: Duration = Duration::from_secs(10);
+const HOLD: Duration = Duration::from_secs(5);
 /// When an event comes again that the other bus refused for good: a later bridge, to one that takes it, need not wait for long.
 const REFUSED_AGAIN: Duration = Duration::from_secs(60);
 /// How far the clocks of buses may lie apart without an event of before the start being taken for a later one.
@@ -76,7 +78,7 @@ impl<'a> Lane<'a> {
         if self.is_done().await? {
             return Ok(Left::Done);
         }
-        let options = SubscribeOptions { max_batch: WINDOW, ..SubscribeOptions::default() };
+        let options = SubscribeOptions { max_batch: WINDOW, lease: LEASE, ..SubscribeOptions::default() };
         let mut member = self.bridge.from.subscribe(self.progress.subject, self.group, options).await?;
         loop {
             let batch = tokio::select! {

@@ -198,6 +198,11 @@ impl Process {
         self.program.is_alive()
     }
 
+    /// Tells it to stop, and waits until it has.
+    pub(crate) async fn stop(&self) {
+        self.program.terminate().await.unwrap();
+    }
+
     pub(crate) async fn kill(&self) {
         self.program.kill().await.unwrap();
     }
