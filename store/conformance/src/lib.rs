@@ -72,7 +72,7 @@ macro_rules! conformance {
             retention: raw_rows_go_and_aggregates_stay, days_without_their_raw_rows_are_not_compared, a_late_redelivery_after_retention_counts_once,
                 old_ids_go, a_repeat_renews_the_id, retention_works_in_pieces;
             replays: what_is_right_is_confirmed, a_row_that_is_off_is_healed_at_the_switch,
-                a_row_that_is_richer_than_its_events_is_kept, what_is_not_kept_is_carried_over, folds_go_on_throughout,
+                a_row_that_is_richer_than_its_events_is_kept, what_is_not_kept_is_carried_over, what_goes_meanwhile_is_carried_over, folds_go_on_throughout,
                 a_replay_goes_on_where_it_was, another_threshold_begins_anew,
                 pieces_at_the_same_time_are_each_rebuilt_once;
             life: reopening_keeps_everything, a_closed_store_is_unavailable;

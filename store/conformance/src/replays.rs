@@ -117,6 +117,23 @@ pub async fn what_is_not_kept_is_carried_over<H: Harness>() {
     assert_eq!(harness.summary(user(1), day("2025-08-19")).await.unwrap().event_count, 1);
 }
 
+/// Days that lose their raw rows while a replay is under way are carried over, and still every row is counted.
+pub async fn what_goes_meanwhile_is_carried_over<H: Harness>() {
+    let harness = with_crowd::<H>().await;
+    let store = harness.store();
+    let floor = |date| Retention { raw_floor: day(date), ids_since: after(86_400), answers_since: now() };
+    store.begin_replay(plan(), now()).await.unwrap();
+    store.rebuild(3).await.unwrap();
+    store.retain(floor("2026-11-21")).await.unwrap();
+    assert_eq!(counts(replay(store.as_ref(), 3).await), [8, 0, 0, 2]);
+
+    store.begin_replay(plan(), now()).await.unwrap();
+    store.rebuild(3).await.unwrap();
+    store.retain(floor("2026-11-22")).await.unwrap();
+    assert_eq!(counts(replay(store.as_ref(), 3).await), [3, 0, 0, 7], "to the very end");
+    assert_eq!(harness.summary(user(1), day("2026-11-21")).await.unwrap().event_count, 4);
+}
+
 /// Events that are folded before their piece, after it, or between the pieces and the switch, count once.
 pub async fn folds_go_on_throughout<H: Harness>() {
     let harness = with_crowd::<H>().await;

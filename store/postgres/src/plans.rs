@@ -11,7 +11,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::plan::FIXED_PLANS;
 use crate::{
     Options, PostgresStore, books, consents, credit, dead_letters, folds, idempotency, maintenance,
-    notifications, outbox, users,
+    notifications, outbox, replays, users,
 };
 
 const FILL: &str = "
@@ -33,6 +33,7 @@ INSERT INTO emotional_events_summary (user_id, summary_date, event_count, stress
         intensity_sum, stress_sum, updated_at)
     SELECT md5('user' || (n % 500 + 1))::uuid, date '2026-11-01' + n / 500, 1, 0, 0, 0, 0,
         now() FROM generate_series(1, 6000) n;
+INSERT INTO replay_shadow SELECT user_id, summary_date, 0, 0, 1, 0, 0 FROM emotional_events_summary LIMIT 30;
 INSERT INTO credit_limits (id, user_id, status, credit_limit, interest_rate, credit_type, expires_at, created_at, updated_at)
     SELECT md5('offer' || n)::uuid, md5('user' || (n % 500 + 1))::uuid,
         (ARRAY['offered', 'accepted', 'active', 'expired'])[n % 4 + 1], 1, 1, 'SHORT_TERM', now() + n * interval '1 minute',
@@ -146,6 +147,7 @@ fn free() -> Vec<(&'static str, &'static [&'static str])> {
     use books::{counted_statements as counted, mismatch_statements as mismatches};
     use credit::{decision_statements as decisions, offer_statements as offers};
     use dead_letters::{add_statements as add, read_statements as letters};
+    use replays::piece_statements as pieces;
     vec![
         (users::BY_ID, &["users_pkey"]),
         (users::BY_EXTERNAL_ID, &["users_external_id_key"]),
@@ -180,6 +182,15 @@ fn free() -> Vec<(&'static str, &'static [&'static str])> {
             mismatches::NEXT,
             &["emotional_events_20261119_pkey", "emotion_inbox_pkey", "emotional_events_summary_by_date"],
         ),
+        (pieces::NEXT, &["emotional_events_20261119_pkey", "emotional_events_summary_by_date"]),
+        (pieces::PASSED, &["emotional_events_summary_by_date"]),
+        (
+            pieces::PIECE,
+            &["emotional_events_20261119_pkey", "emotional_events_summary", "emotion_inbox_pkey"],
+        ),
+        (replays::BRING_BACK, &["emotional_events_summary_pkey"]),
+        (replays::LOCK_ROWS, &["emotional_events_summary_pkey"]),
+        (replays::ADD, &["emotional_events_summary_pkey"]),
         (maintenance::OLD_IDS, &["emotion_inbox_by_arrival"]),
         (add::FIND, &["dead_letters_by_event"]),
         (add::RETURN, &["dead_letters_pkey"]),

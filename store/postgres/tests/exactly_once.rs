@@ -293,6 +293,7 @@ async fn a_partition_that_vanished_is_made_anew() {
         .batch_execute("DROP TABLE emotional_events_20261120")
         .await
         .unwrap();
-    store.fold_emotions(&event(2), rules(), now()).await.unwrap_err();
+    let missing = store.fold_emotions(&event(2), rules(), now()).await.unwrap_err();
+    assert!(missing.is_retryable(), "nothing is wrong with the event: {missing}");
     assert_eq!(store.fold_emotions(&event(2), rules(), now()).await.unwrap(), [Folded::Counted]);
 }

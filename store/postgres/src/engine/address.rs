@@ -25,7 +25,14 @@ impl Address {
     pub(crate) fn parse(url: &str, options: &Options) -> Result<Self, StoreError> {
         let (rest, ssl) = take_ssl_settings(url)?;
         let refused = || refuse("the database's address is not a PostgreSQL address that can be read");
+        if !rest.starts_with("postgres://") && !rest.starts_with("postgresql://") {
+            return Err(refuse("the database's address must begin with postgres:// or postgresql://"));
+        }
         let config = Config::from_str(&rest).map_err(|_| refused())?;
+        // It was written so that it wasn't taken out above. What it asks for must not be lost silently.
+        if config.get_ssl_mode() != SslMode::Prefer {
+            return Err(refuse("sslmode can't be read where it stands in the database's address"));
+        }
         if config.get_hosts().is_empty() {
             return Err(refuse("the database's address names no host"));
         }
@@ -178,6 +185,22 @@ mod tests {
             let refused = refused.unwrap_or_else(|| panic!("{url} was taken"));
             assert!(!refused.contains("hunter2"), "{refused}");
         }
+    }
+
+    /// The driver reads more than URLs, and would be told later to encrypt only where it can.
+    #[test]
+    fn encryption_that_is_asked_for_is_never_lost() {
+        for url in [
+            "host=one user=ana dbname=ecs sslmode=require",
+            "host=one user=ana dbname=ecs",
+            "postgres://ana@one/ecs?ssl%6Dode=require",
+            "postgres://ana@one/ecs?SSLMODE=require",
+        ] {
+            assert!(parse(url).is_err(), "{url}");
+        }
+        let ssl_mode = |url| parse(url).unwrap().hosts[0].get_ssl_mode();
+        assert_eq!(ssl_mode("postgres://ana@one/ecs?sslmode=disable"), SslMode::Disable);
+        assert_eq!(ssl_mode("postgres://ana@one/ecs"), SslMode::Prefer);
     }
 
     #[test]

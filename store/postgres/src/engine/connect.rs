@@ -96,9 +96,14 @@ impl Target {
         }
         let timeline = said("timeline").and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(0);
         if self.timeline.fetch_max(timeline, Ordering::Relaxed) > timeline {
-            return Err(Fault::Outage("the database is a former primary: another one was promoted since"));
+            return Err(Fault::DEPOSED);
         }
         Ok(timeline)
+    }
+
+    /// The highest timeline that a primary was met with; 0 of replicas.
+    pub(super) fn timeline(&self) -> u32 {
+        self.timeline.load(Ordering::Relaxed)
     }
 }
 

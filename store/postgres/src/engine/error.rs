@@ -51,6 +51,12 @@ enum Sort {
 }
 
 impl Fault {
+    /// It takes what it is sent and says nothing.
+    pub(super) const SILENT: Self = Self::Outage("the database didn't answer in time");
+    /// What it commits is lost on everybody else.
+    pub(super) const DEPOSED: Self =
+        Self::Outage("the database is a former primary: another one was promoted since");
+
     /// Whether the same work may be done again at once: the server has said that none of it was committed.
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self.sort(), Sort::Conflict)
@@ -86,6 +92,8 @@ impl Fault {
     fn sort(&self) -> Sort {
         match self {
             Self::Database(error) => match error.code() {
+                // The table's partition for the day is gone, as after a failover that lost it: it is made anew.
+                Some(code) if *code == SqlState::CHECK_VIOLATION && !names_a_rule(error) => Sort::Passing,
                 Some(code) => sort_of(code),
                 None if is_defect(error) => Sort::Defect,
                 None => Sort::Outage,
@@ -96,6 +104,10 @@ impl Fault {
             Self::Conflict => Sort::Conflict,
         }
     }
+}
+
+fn names_a_rule(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|error| error.constraint().is_some())
 }
 
 fn is_stale_statement(code: &SqlState) -> bool {
@@ -111,6 +123,9 @@ fn sort_of(code: &SqlState) -> Sort {
         // A former primary, demoted under us.
         SqlState::READ_ONLY_SQL_TRANSACTION,
     ];
+    // An operator's to mend, and no event's fault: what is given up for it would be all there is.
+    let unprepared =
+        [SqlState::INSUFFICIENT_PRIVILEGE, SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME];
     let conflicts = [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
     match code.code().get(..2) {
         _ if outages.contains(code) => Sort::Outage,
@@ -119,7 +134,7 @@ fn sort_of(code: &SqlState) -> Sort {
         Some("08" | "28" | "3D") => Sort::Outage,
         // Cancelled, no lock in time, disk or memory full, an operator's hand, an error of the system beneath.
         Some("53" | "55" | "57" | "58" | "25") => Sort::Passing,
-        _ if is_stale_statement(code) => Sort::Passing,
+        _ if is_stale_statement(code) || unprepared.contains(code) => Sort::Passing,
         Some(_) | None => Sort::Defect,
     }
 }
@@ -195,6 +210,9 @@ mod tests {
         check("28P01", Sort::Outage);
         check("57014", Sort::Passing);
         check("53100", Sort::Passing);
+        check("42501", Sort::Passing);
+        check("42P01", Sort::Passing);
+        check("3F000", Sort::Passing);
         check("23505", Sort::Unique);
         check("23503", Sort::Defect);
         check("42601", Sort::Defect);

@@ -30,7 +30,14 @@ impl managed::Manager for Manager {
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Fault> {
-        if connection.client.is_closed() { Err(RecycleError::message("closed")) } else { Ok(()) }
+        if connection.client.is_closed() {
+            return Err(RecycleError::message("closed"));
+        }
+        // It lives on, and leads to a server that another one has followed.
+        if connection.timeline() < self.target.timeline() {
+            return Err(RecycleError::message("deposed"));
+        }
+        Ok(())
     }
 }
 
@@ -67,6 +74,11 @@ impl Pool {
     /// Drops the connections that nobody uses: after an outage, or a change of the primary, none of them can be trusted.
     pub(crate) fn forget_idle(&self) {
         drop(self.pool.retain(|_, _| false));
+    }
+
+    /// The highest timeline that a primary was met with.
+    pub(super) fn timeline(&self) -> u32 {
+        self.pool.manager().target.timeline()
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -29,6 +29,8 @@ pub(crate) struct Primary {
     noted: Option<Noted>,
     quick: Duration,
     long: Duration,
+    /// What the server is told about long statements, in milliseconds.
+    long_timeout: String,
 }
 
 /// A call of the contract, as the way to the primary sees it.
@@ -65,6 +67,7 @@ impl Primary {
             noted,
             quick: options.statement_timeout + GRACE,
             long: options.long_statement_timeout + GRACE,
+            long_timeout: options.long_statement_timeout.as_millis().to_string(),
         })
     }
 
@@ -117,12 +120,20 @@ impl Primary {
         F: Fn(Arc<Session>) -> Fut,
         Fut: Future<Output = Result<T, Fault>>,
     {
-        let limit = if call.long { self.long } else { self.quick };
         let noted = self.noted.as_ref().filter(|_| !call.about.is_empty());
-        let long_timeout = self.long.as_millis().to_string();
-        let session = Arc::new(Session::new(self.pool.get().await?, noted.is_some(), long_timeout));
-        let silent = Fault::Outage("the database didn't answer in time");
-        let result = timeout(limit, work(Arc::clone(&session))).await.unwrap_or(Err(silent));
+        let patience = if call.long { self.long } else { self.quick };
+        let (lease, long_timeout) = (self.pool.get().await?, self.long_timeout.clone());
+        let session = Arc::new(Session::new(lease, noted.is_some(), patience, long_timeout));
+        let work = work(Arc::clone(&session));
+        // Somebody waits for a quick call. A long one may take as many statements as it needs, as long as the server answers.
+        let result = match call.long {
+            true => work.await,
+            false => timeout(patience, work).await.unwrap_or(Err(Fault::SILENT)),
+        };
+        let result = match result {
+            Ok(_) if session.timeline() < self.pool.timeline() => Err(Fault::DEPOSED),
+            result => result,
+        };
         if let (Some(noted), Ok(_), Some(lsn)) = (noted, &result, session.lsn()) {
             noted.note(call.about, lsn).await;
         }

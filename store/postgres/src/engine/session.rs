@@ -4,10 +4,12 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
 use deadpool::managed::Object;
 use futures::TryStreamExt as _;
 use futures::future::{maybe_done, try_join_all};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::types::FromSql;
 use tokio_postgres::{Row, Statement};
 
@@ -44,19 +46,27 @@ pub(crate) struct Session {
     /// What a replica must have replayed before it answers.
     required: Option<i64>,
     settled: bool,
+    /// How long an answer is waited for before the server is taken for dead. It is longer than the server gives itself.
+    patience: Duration,
     long_timeout: String,
 }
 
 impl Session {
     /// One on the primary.
-    pub(super) fn new(lease: Object<Manager>, wants_lsn: bool, long_timeout: String) -> Self {
+    pub(super) fn new(
+        lease: Object<Manager>,
+        wants_lsn: bool,
+        patience: Duration,
+        long_timeout: String,
+    ) -> Self {
         let (open, lsn) = (AtomicBool::new(false), AtomicU64::new(0));
-        Self { lease: Some(lease), open, wants_lsn, lsn, required: None, settled: false, long_timeout }
+        let (lease, required) = (Some(lease), None);
+        Self { lease, open, wants_lsn, lsn, required, settled: false, patience, long_timeout }
     }
 
     /// One that only reads, on a replica that has replayed the log up to `required`.
-    pub(crate) fn on_replica(lease: Object<Manager>, required: Lsn) -> Self {
-        let mut session = Self::new(lease, false, String::new());
+    pub(crate) fn on_replica(lease: Object<Manager>, required: Lsn, patience: Duration) -> Self {
+        let mut session = Self::new(lease, false, patience, String::new());
         session.required = Some(required.column());
         session
     }
@@ -71,7 +81,8 @@ impl Session {
     /// Runs statements that have no parameters and are made up at run time, such as those of the schema. Never let
     /// anything from outside into one.
     pub(crate) async fn batch(&self, sql: &str) -> Result<(), Fault> {
-        Ok(self.connection()?.client.batch_execute(sql).await?)
+        let run = self.connection()?.client.batch_execute(sql);
+        Ok(timeout(self.patience, run).await.map_err(|_| Fault::SILENT)??)
     }
 
     /// Statements to be sent together.
@@ -177,10 +188,11 @@ impl<'a> Flight<'a> {
         }
         let connection = session.connection()?;
         // All of them first: a statement that still had to be prepared would be overtaken by those behind it.
-        let statements = try_join_all(self.steps.iter().map(|(sql, _)| connection.prepare(sql))).await?;
+        let prepare = try_join_all(self.steps.iter().map(|(sql, _)| connection.prepare(sql)));
+        let statements = timeout(session.patience, prepare).await.map_err(|_| Fault::SILENT)??;
         let runs = statements.iter().zip(&self.steps);
         let runs = runs.map(|(statement, (_, params))| run(connection, statement, params));
-        let answers = in_order(runs).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let answers = in_order(runs, session.patience).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
         if self.ends {
             session.open.store(false, Ordering::Relaxed);
         }
@@ -202,16 +214,28 @@ impl<'a> Flight<'a> {
     }
 }
 
-/// Waits for all of them. Each is polled first in the order in which they stand, and with its first poll it is sent.
-async fn in_order<T>(runs: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+/// Waits for all of them. Each is polled first in the order in which they stand, and with its first poll it is sent. A server
+/// that works on them answers one after the other, so it is taken for dead only when none of them ends within `patience`.
+async fn in_order<T>(
+    runs: impl Iterator<Item = impl Future<Output = T>>,
+    patience: Duration,
+) -> Result<Vec<T>, Fault> {
     let mut runs: Vec<_> = runs.map(|run| Box::pin(maybe_done(run))).collect();
+    let (mut waited_for, mut silence) = (runs.len(), pin!(sleep(patience)));
     poll_fn(|context| {
         let waiting =
             runs.iter_mut().filter_map(|run| run.as_mut().poll(context).is_pending().then_some(())).count();
-        if waiting == 0 { Poll::Ready(()) } else { Poll::Pending }
+        if waiting == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if waiting < waited_for {
+            waited_for = waiting;
+            silence.as_mut().reset(Instant::now() + patience);
+        }
+        silence.as_mut().poll(context).map(|()| Err(Fault::SILENT))
     })
-    .await;
-    runs.iter_mut().filter_map(|run| run.as_mut().take_output()).collect()
+    .await?;
+    Ok(runs.iter_mut().filter_map(|run| run.as_mut().take_output()).collect())
 }
 
 async fn run(connection: &Connection, statement: &Statement, params: &[Param<'_>]) -> Result<Answer, Fault> {

@@ -15,6 +15,9 @@ use crate::PostgresStore;
 use crate::column::{count, get, limit, micros};
 use crate::engine::{Answer, Call, Fault, Session};
 
+#[cfg(test)]
+pub(crate) use piece::statements as piece_statements;
+
 const BUILDING: i16 = 1;
 const BUILT: i16 = 2;
 const SWITCHED: i16 = 3;
@@ -23,8 +26,9 @@ const LAST: &str = "SELECT started_at, phase, stress, next_day, next_user, confi
      FROM replay WHERE one = 1";
 const LOCKED: &str = "SELECT started_at, phase, stress, next_day, next_user, confirmed, healed, kept, carried_over, switched_at
      FROM replay WHERE one = 1 FOR UPDATE";
-/// There is no row to lock before the first replay.
-const SHUT_OTHERS_OUT: &str = "LOCK TABLE replay IN SHARE ROW EXCLUSIVE MODE";
+/// There is no row to lock before the first replay. Whoever has it locked ends first: a weaker lock would be had beside theirs,
+/// and then each would wait for the other.
+const SHUT_OTHERS_OUT: &str = "LOCK TABLE replay IN EXCLUSIVE MODE";
 const FORGET: &str = "DELETE FROM replay_shadow";
 const BEGIN: &str = "
 INSERT INTO replay AS r (one, started_at, phase, stress, next_day, next_user, confirmed, healed, kept, carried_over)
@@ -36,7 +40,7 @@ ON CONFLICT (one) DO UPDATE SET started_at = excluded.started_at, phase = 1, str
     carried_over = excluded.carried_over, switched_at = NULL";
 /// Rows that are missing come back. What is brought back is taken out of the shadow, so that nothing is added twice when a fold
 /// makes the row at the same moment.
-const BRING_BACK: &str = "
+pub(crate) const BRING_BACK: &str = "
 WITH missing AS (
     DELETE FROM replay_shadow r
     WHERE r.event_count > 0 AND NOT EXISTS (
@@ -55,12 +59,12 @@ ON CONFLICT (user_id, summary_date) DO UPDATE SET
     stress_sum = s.stress_sum + excluded.stress_sum,
     updated_at = greatest(s.updated_at, excluded.updated_at)";
 /// Locks the rows in the order in which folds do, so that none of them and this wait for each other.
-const LOCK_ROWS: &str = "
+pub(crate) const LOCK_ROWS: &str = "
 SELECT count(*) FROM (
     SELECT FROM emotional_events_summary s JOIN replay_shadow r USING (user_id, summary_date)
     ORDER BY user_id, summary_date FOR UPDATE OF s) locked";
 /// A row that went since it was rebuilt, and of which only its error is known, stays gone.
-const ADD: &str = "
+pub(crate) const ADD: &str = "
 UPDATE emotional_events_summary s SET
     event_count = s.event_count + r.event_count,
     stress_event_count = s.stress_event_count + r.stress_event_count,

@@ -19,6 +19,11 @@ SELECT least(
     (SELECT summary_date FROM emotional_events_summary
         WHERE summary_date >= greatest($1::date, (SELECT day FROM raw_floor WHERE one = 1))
         ORDER BY summary_date LIMIT 1))";
+    /// Rows that are still to be looked at and whose days fell below the floor meanwhile, up to the day `$3` if there is one.
+    pub(crate) const PASSED: &str = "
+SELECT count(*) FROM emotional_events_summary
+WHERE summary_date >= $1::date AND (summary_date > $1::date OR user_id >= $2::uuid)
+    AND summary_date < least($3::date, (SELECT day FROM raw_floor WHERE one = 1))";
     /// One snapshot: raw and live rows are of the same moment, and so is the floor. Of each table the first users, so the
     /// first ones of both together are whole. Verdicts: 0 confirmed, 1 carried over, 2 kept, 3 healed.
     pub(crate) const PIECE: &str = "
@@ -67,11 +72,13 @@ WHERE one = 1";
 /// Rebuilds the next piece in the open transaction, and notes how far it came.
 pub(super) async fn rebuild(session: &Session, state: &State, most: i64) -> Result<(), Fault> {
     let next: Option<Day> = session.query(statements::NEXT, &[&state.next_day]).await?.only()?;
+    let passed = session.query(statements::PASSED, &[&state.next_day, &state.next_user, &next]).await?;
+    let passed: i64 = passed.only()?;
     let Some(day) = next else {
         session
             .query(
                 statements::ADVANCE,
-                &[&BUILT, &state.next_day, &Uuid::nil(), &0_i64, &0_i64, &0_i64, &0_i64],
+                &[&BUILT, &state.next_day, &Uuid::nil(), &0_i64, &0_i64, &0_i64, &passed],
             )
             .await?;
         return Ok(());
@@ -81,7 +88,7 @@ pub(super) async fn rebuild(session: &Session, state: &State, most: i64) -> Resu
     let row = found.first().ok_or(Fault::Outage("the database left an answer out"))?;
     let number = |column: &'static str| get::<_, i64>(row, column);
     let (confirmed, healed) = (number("confirmed")?, number("healed")?);
-    let (kept, carried_over) = (number("kept")?, number("carried_over")?);
+    let (kept, carried_over) = (number("kept")?, number("carried_over")? + passed);
     let (next_day, next_user) = next_place(day, get(row, "last")?);
     session
         .query(

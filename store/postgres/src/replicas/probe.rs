@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::Lsn;
 use super::history::History;
 use super::recent::Noted;
-use super::replica::Replica;
+use super::replica::{Position, Replica};
 use crate::Options;
 use crate::engine::{Call, Primary};
 
@@ -65,10 +65,11 @@ impl Probe {
             let follows_another = replayed.zip(primary).is_some_and(|(replayed, primary)| {
                 replayed > primary || replayed.timeline != primary.timeline
             });
-            let is_fresh = age.is_some_and(|age| age <= self.max_lag);
-            let position = replayed.filter(|_| is_fresh && !follows_another);
+            let fresh_for = age.and_then(|age| self.max_lag.checked_sub(age));
+            let until = fresh_for.map(|left| now + left).filter(|_| !follows_another);
+            let position = replayed.zip(until).map(|(replayed, until)| Position { replayed, until });
             replica.set_position(position);
-            slowest = [slowest, position].into_iter().flatten().min();
+            slowest = [slowest, position.map(|position| position.replayed)].into_iter().flatten().min();
         }
         if let Some(slowest) = slowest {
             self.noted.passed(slowest);

@@ -38,8 +38,15 @@ pub(super) struct Replica {
     breaker: Breaker,
     metrics: Metrics,
     patience: Duration,
-    /// Where the last look found it; `None` while it must not be read.
-    position: Mutex<Option<Lsn>>,
+    position: Mutex<Option<Position>>,
+}
+
+/// Where the last look found a replica that may be read.
+#[derive(Clone, Copy)]
+pub(super) struct Position {
+    pub(super) replayed: Lsn,
+    /// From then on what was found is too old, unless another look finds more: a primary that is silent may hold it up.
+    pub(super) until: Instant,
 }
 
 impl Replica {
@@ -60,11 +67,12 @@ impl Replica {
 
     /// Where the last look found it; `None` while it must not be read.
     pub(super) fn position(&self) -> Option<Lsn> {
-        *self.position.lock().unwrap_or_else(PoisonError::into_inner)
+        let known = *self.position.lock().unwrap_or_else(PoisonError::into_inner);
+        known.filter(|position| Instant::now() < position.until).map(|position| position.replayed)
     }
 
     /// Notes what a look came to.
-    pub(super) fn set_position(&self, position: Option<Lsn>) {
+    pub(super) fn set_position(&self, position: Option<Position>) {
         let mut known = self.position.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *known, position);
         match (before.is_some(), position.is_some()) {
@@ -106,7 +114,7 @@ impl Replica {
         Fut: Future<Output = Result<T, Fault>>,
     {
         let read = async {
-            let session = Arc::new(Session::on_replica(self.pool.get().await?, required));
+            let session = Arc::new(Session::on_replica(self.pool.get().await?, required, self.patience));
             let result = work(Arc::clone(&session)).await;
             if let Some(session) = Arc::into_inner(session) {
                 session.settle(result.as_ref().err()).await;

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ecs_servers::{Postgres, PostgresOptions, Replication};
-use ecs_store::{StoreError, Users};
-use ecs_store_conformance::fixtures::{new_user, user};
+use ecs_domain::consent::Purpose;
+use ecs_servers::{Postgres, PostgresOptions, Proxy, Replication};
+use ecs_store::{Consents, StoreError, Users};
+use ecs_store_conformance::fixtures::{new_user, now, register, user};
 use ecs_store_postgres::PostgresStore;
+use futures::future::join_all;
 
 use crate::customers::{Customers, until};
 use crate::replicas::until_more;
@@ -39,6 +41,88 @@ async fn after_a_failover_the_store_goes_on_and_has_all_it_answered_for() {
     standby.kill().await.unwrap();
     let alone = store.user(user(0)).await;
     assert!(matches!(alone, Err(StoreError::Unavailable(_))), "a former primary was read: {alone:?}");
+}
+
+/// The old primary was not fenced: it lives on while another one is promoted. From the moment on at which the process has met the
+/// new one, nothing that goes to the old one is answered with `Ok`, not even over connections that were there before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_to_a_former_primary_that_lives_on_are_left() {
+    if !can_run("a former primary that lives on") {
+        return;
+    }
+    let former = Postgres::start(PostgresOptions::default()).await.unwrap();
+    let standby = former.replica(Replication::Asynchronous).await.unwrap();
+    let proxy = Proxy::start(former.address().unwrap()).await.unwrap();
+    let url = former.url_at(&[proxy.address(), standby.address().unwrap()], "postgres").unwrap();
+    let store = PostgresStore::open(options(url)).await.unwrap();
+    register(&store, [1]).await;
+    let (mut holder, watcher) =
+        (support::client(&former.url("postgres")).await, support::client(&former.url("postgres")).await);
+    let held = holder.transaction().await.unwrap();
+    held.batch_execute("LOCK TABLE consents IN EXCLUSIVE MODE").await.unwrap();
+    let old = store.set_consent(user(1), Purpose::EmotionAnalysis, false, now());
+    let meet = async {
+        let waits = "SELECT FROM pg_locks WHERE relation = 'consents'::regclass AND NOT granted";
+        until("the write waits", async || !watcher.query(waits, &[]).await.unwrap().is_empty()).await;
+        standby.promote().await.unwrap();
+        // The way to the former one is slow for a moment, so the next connection is one to the new one.
+        proxy.pause();
+        store.register(new_user(2, "bia@example.com"), None).await.unwrap();
+        proxy.heal().await.unwrap();
+        held.rollback().await.unwrap();
+    };
+    let (old, ()) = tokio::join!(old, meet);
+    assert!(matches!(old, Err(StoreError::Unavailable(_))), "a lost write was answered for: {old:?}");
+    let more =
+        (3..9).map(|number| store.register(new_user(number, &format!("user{number}@example.com")), None));
+    let answered = join_all(more).await.into_iter().filter(Result::is_ok).count();
+    let there = support::client(&standby.url("postgres")).await;
+    let found: i64 = there.query_one("SELECT count(*) FROM users", &[]).await.unwrap().get(0);
+    assert_eq!(usize::try_from(found).unwrap(), 2 + answered);
+    assert!(answered > 0);
+}
+
+/// Why the synchronous standby is the one to be promoted: the other one, if it is behind, has less than was answered for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promoting_the_synchronous_replica_loses_nothing_and_the_asynchronous_one_loses_commits() {
+    if !can_run("two promotions") {
+        return;
+    }
+    let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
+    let synchronous = primary.replica(Replication::Synchronous).await.unwrap();
+    let asynchronous = primary.replica(Replication::Asynchronous).await.unwrap();
+    let store = PostgresStore::open(options(primary.url("postgres"))).await.unwrap();
+    register(&store, 1..=5).await;
+    let here = support::client(&asynchronous.url("postgres")).await;
+    let first = "SELECT count(*) FROM users";
+    until("the first users are everywhere", async || {
+        here.query_one(first, &[]).await.unwrap().get::<_, i64>(0) == 5
+    })
+    .await;
+    // The line to it is cut.
+    asynchronous.set("primary_conninfo", "").await.unwrap();
+    let follows = "SELECT FROM pg_stat_wal_receiver";
+    until("it follows nobody", async || here.query(follows, &[]).await.unwrap().is_empty()).await;
+    register(&store, 6..=25).await;
+    primary.kill().await.unwrap();
+
+    let survivors = async |replica: &Postgres| {
+        replica.promote().await.unwrap();
+        let store = PostgresStore::open(options(replica.url("postgres"))).await.unwrap();
+        let mut there = Vec::new();
+        for number in 1..=25 {
+            if store.user(user(number)).await.unwrap().is_some() {
+                there.push(number);
+            }
+        }
+        there
+    };
+    assert_eq!(
+        survivors(&asynchronous).await,
+        (1..=5).collect::<Vec<_>>(),
+        "these are lost, and were answered for"
+    );
+    assert_eq!(survivors(&synchronous).await, (1..=25).collect::<Vec<_>>());
 }
 
 /// A replica that had more of the old primary's log than the one that was promoted. By its numbers it is ahead, and it has

@@ -7,10 +7,12 @@ mod encryption;
 mod failover;
 mod fitness;
 mod outages;
+mod replaying;
 mod replicas;
 mod round_trips;
 #[path = "../support/mod.rs"]
 mod support;
+mod two_processes;
 
 use std::time::Duration;
 

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use ecs_domain::consent::Purpose;
 use ecs_servers::{Postgres, PostgresOptions, Proxy};
-use ecs_store::{Consents, Maintenance, Notifications, Outbox, StoreError, Users};
+use ecs_store::{
+    Consents, Credit, Maintenance, Notifications, Outbox, ReplayPhase, Replays, StoreError, Users,
+};
 use ecs_store_conformance::fixtures::{new_user, now, register, user};
 use ecs_store_postgres::PostgresStore;
 use futures::future::join_all;
@@ -184,6 +186,61 @@ async fn statements_that_take_too_long_are_ended_by_the_server_and_say_so() {
     assert!(store.user(user(1)).await.unwrap().is_some());
     held.rollback().await.unwrap();
     store.set_consent(user(1), Purpose::EmotionAnalysis, true, now()).await.unwrap();
+}
+
+/// Books and upkeep may be slow over much data. That is no outage, and must not open the breaker before everybody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_work_that_takes_too_long_is_ended_by_the_server_and_holds_nobody_else_up() {
+    if !can_run("a slow piece of upkeep") {
+        return;
+    }
+    let database = support::database().await;
+    let mut options = options(database.url().to_owned());
+    options.long_statement_timeout = Duration::from_millis(300);
+    options.breaker.open_for = Duration::from_secs(60);
+    let store = PostgresStore::open(options).await.unwrap();
+    register(&store, [1]).await;
+    // So that its statement is prepared.
+    store.expire_offers(now()).await.unwrap();
+    let mut other = support::client(database.url()).await;
+    let held = other.transaction().await.unwrap();
+    held.execute("LOCK TABLE credit_limits IN ACCESS EXCLUSIVE MODE", &[]).await.unwrap();
+    for _ in 0..6 {
+        let late = store.expire_offers(now()).await.unwrap_err();
+        let said = late.to_string();
+        assert!(matches!(late, StoreError::Unavailable(_)) && said.contains("57014"), "{said}");
+    }
+    assert!(store.user(user(1)).await.unwrap().is_some());
+    held.rollback().await.unwrap();
+    assert_eq!(store.expire_offers(now()).await.unwrap(), 0);
+}
+
+/// Each statement has its time. Work of many is not cut off in the middle while the server answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_work_of_many_statements_may_take_longer_than_one_of_them() {
+    if !can_run("long upkeep") {
+        return;
+    }
+    let database = support::database().await;
+    let mut options = options(database.url().to_owned());
+    options.long_statement_timeout = Duration::from_secs(2);
+    let store = PostgresStore::open(options).await.unwrap();
+    // Two statements of the switch take most of their time.
+    support::client(database.url())
+        .await
+        .batch_execute(
+            "CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN PERFORM pg_sleep_for('1.4s'); RETURN NULL; END $$;
+             CREATE TRIGGER slow BEFORE UPDATE ON emotional_events_summary FOR EACH STATEMENT EXECUTE FUNCTION take_time();
+             CREATE TRIGGER slow BEFORE UPDATE ON replay FOR EACH STATEMENT EXECUTE FUNCTION take_time();
+             INSERT INTO replay VALUES (1, now(), 2, 0, '2026-11-20', gen_random_uuid(), 0, 0, 0, 0, NULL)",
+        )
+        .await
+        .unwrap();
+    let begun = Instant::now();
+    let switched = store.switch_replay(now()).await.unwrap().unwrap();
+    assert_eq!(switched.phase, ReplayPhase::Switched);
+    assert!(begun.elapsed() > Duration::from_millis(2_600), "nothing took long");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,7 +17,7 @@ use crate::customers::{Customers, until};
 use crate::{can_run, options, support};
 
 /// How many reads were answered where.
-fn reads(metrics: &Metrics, target: &str) -> u64 {
+pub(crate) fn reads(metrics: &Metrics, target: &str) -> u64 {
     let label = format!("\"{target}\"");
     let text = metrics.render();
     let lines = text.lines().filter(|line| line.contains("store_read") && line.contains(&label));
@@ -130,7 +130,7 @@ async fn a_server_that_follows_nobody_is_not_read() {
 
 /// Notes that two processes share, as they would over Redis.
 #[derive(Default)]
-struct Shared {
+pub(crate) struct Shared {
     notes: Mutex<HashMap<UserId, Lsn>>,
     is_down: AtomicBool,
 }

@@ -29,6 +29,9 @@ pub(crate) mod statements {
 const DIFFERS: &str =
     "INSERT INTO replay_shadow (user_id, summary_date, event_count, stress_event_count, positivity_sum,
         intensity_sum, stress_sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+/// Rows that are still to be looked at and whose days fell below the floor meanwhile.
+const PASSED: &str = "SELECT count(*) FROM emotional_events_summary
+     WHERE summary_date >= ?1 AND (summary_date > ?1 OR user_id >= ?2) AND summary_date < ?3";
 const ADVANCE: &str =
     "UPDATE replay SET phase = ?1, next_day = ?2, next_user = ?3, confirmed = confirmed + ?4,
         healed = healed + ?5, kept = kept + ?6, carried_over = carried_over + ?7 WHERE one = 1";
@@ -37,11 +40,12 @@ const ADVANCE: &str =
 pub(super) fn rebuild(connection: &Connection, state: &State, floor: i64, most: i64) -> Result<(), Fault> {
     let from = state.next_day.max(floor);
     let Some(day) = next_day(connection, from)? else {
-        return advance(connection, BUILT, (from, Uuid::nil()), &Verdicts::default());
+        let verdicts = Verdicts { carried_over: passed(connection, state, from)?, ..Verdicts::default() };
+        return advance(connection, BUILT, (from, Uuid::nil()), &verdicts);
     };
     let first = if day == state.next_day { state.next_user } else { Uuid::nil() };
     let piece = read(connection, day, first, state.stress, most)?;
-    let mut verdicts = Verdicts::default();
+    let mut verdicts = Verdicts { carried_over: passed(connection, state, from)?, ..Verdicts::default() };
     for (user, row) in piece.iter().take(usize::try_from(most).unwrap_or(usize::MAX)) {
         judge(connection, day, *user, row, &mut verdicts)?;
     }
@@ -136,6 +140,13 @@ fn judge(
         ])?;
     }
     Ok(())
+}
+
+/// How many rows are passed over on the way to the day `to`, the floor if that has risen.
+fn passed(connection: &Connection, state: &State, to: i64) -> Result<i64, Fault> {
+    let date = |day| day_from_number(day).map(|day| day.to_string());
+    let range = params![date(state.next_day)?, IdText::new(state.next_user), date(to)?];
+    Ok(connection.prepare_cached(PASSED)?.query_row(range, |row| row.get(0))?)
 }
 
 /// Behind the last user of a full piece, else the next day.
