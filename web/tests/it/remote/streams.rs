@@ -108,7 +108,7 @@ async fn events_end_when_the_process_between_stops() {
 async fn a_role_that_falls_silent_in_the_middle_holds_no_client() {
     let (role, pieces) = events().await;
     let mut options = RemoteOptions::new(Metrics::new(), CancellationToken::new());
-    options.silence = Duration::from_millis(50);
+    options.silence = Duration::from_secs(1);
     let edge = edge(Upstream::over_http(Remote::new("role", &[role.url()], options).unwrap()));
     let mut body = send(&edge, get_events()).await.into_body();
     pieces.send("id: 1\n\n".into()).unwrap();
