@@ -12,7 +12,7 @@ use ecs_domain::EventId;
 use ecs_servers::NatsOptions;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::support::{ack, delivered, ids, join, open, server, work_off};
+use crate::support::{ack, delivered, ids, join, open, open_impatient, server, work_off};
 
 /// Publishes without a pause until told to stop, and remembers what got its `Ok`.
 struct Load {
@@ -149,7 +149,7 @@ async fn publishers_and_members_go_on_after_kill_9_of_the_server() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_hangs_is_noticed_and_found_again() {
     let Some(server) = server("a server that hangs", NatsOptions::default()).await else { return };
-    let bus = Arc::new(open(&server).await);
+    let bus = Arc::new(open_impatient(&server).await);
     let mut member = join(&bus, "worker", 10).await;
     publish(&*bus, vec![event(0)]).await;
     let first = within(member.next()).await.unwrap();

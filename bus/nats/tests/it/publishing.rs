@@ -8,7 +8,7 @@ use ecs_servers::NatsOptions;
 use futures::StreamExt;
 use serde_json::{Value, json};
 
-use crate::support::{ack, api, client, delivered, join, open, server, work_off};
+use crate::support::{ack, api, client, delivered, join, open, open_impatient, server, work_off};
 
 async fn messages(client: &async_nats::Client) -> Value {
     api(client, "STREAM.INFO.emotions", Value::Null).await["state"]["messages"].clone()
@@ -109,7 +109,7 @@ async fn a_foreign_message_is_delivered_as_it_is() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_of_somebody_else_is_no_acknowledgement() {
     let Some(server) = server("a foreign answer", NatsOptions::default()).await else { return };
-    let bus = open(&server).await;
+    let bus = open_impatient(&server).await;
     let client = client(&server).await;
     let mut requests = client.subscribe("user.emotions.topic").await.unwrap();
     client.flush().await.unwrap();

@@ -20,14 +20,20 @@ pub(crate) async fn server(test: &str, options: NatsOptions) -> Option<Nats> {
     Some(Nats::start(options).await.unwrap())
 }
 
-/// Options for tests: what takes seconds in production takes a part of one here.
+/// Options for tests: what takes seconds in production takes a part of one here. Only the server gets its time, as a small machine
+/// runs many of them.
 pub(crate) fn options(server: &Nats) -> Options {
     Options {
-        publish_timeout: Duration::from_secs(2),
         patience: Duration::from_millis(500),
         breaker: ecs_breaker::Options { open_for: Duration::from_millis(300), ..Default::default() },
         ..Options::new(server.url())
     }
+}
+
+/// A bus that soon gives up a server that says nothing, for tests in which it does.
+pub(crate) async fn open_impatient(server: &Nats) -> NatsBus {
+    let publish_timeout = Duration::from_secs(2);
+    within(NatsBus::open(Options { publish_timeout, ..options(server) })).await.unwrap()
 }
 
 pub(crate) async fn open(server: &Nats) -> NatsBus {
