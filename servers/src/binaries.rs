@@ -16,6 +16,8 @@ pub enum Engine {
     Nats,
     /// Redis 7.
     Redis,
+    /// Apache Kafka 4, on Java 17 or newer.
+    Kafka,
     /// RabbitMQ 3.10 or newer.
     RabbitMq,
 }
@@ -27,6 +29,7 @@ impl Engine {
             Self::Postgres => "ECS_TEST_POSTGRES_URL",
             Self::Nats => "ECS_TEST_NATS_URL",
             Self::Redis => "ECS_TEST_REDIS_URL",
+            Self::Kafka => "ECS_TEST_KAFKA_URL",
             Self::RabbitMq => "ECS_TEST_RABBITMQ_URL",
         }
     }
@@ -41,6 +44,7 @@ impl Engine {
             Self::Postgres => postgres("postgres"),
             Self::Nats => nats(),
             Self::Redis => redis(),
+            Self::Kafka => kafka().map(|(java, _)| java),
             Self::RabbitMq => rabbitmq("rabbitmq-server"),
         }
     }
@@ -52,6 +56,7 @@ impl fmt::Display for Engine {
             Self::Postgres => "PostgreSQL",
             Self::Nats => "NATS",
             Self::Redis => "Redis",
+            Self::Kafka => "Kafka",
             Self::RabbitMq => "RabbitMQ",
         })
     }
@@ -143,6 +148,16 @@ pub(crate) fn rabbitmq(program: &str) -> Result<PathBuf> {
         None => {
             bail!("no RabbitMQ was found: run scripts/provision.sh, or name its folder in ECS_RABBITMQ_BIN")
         }
+    }
+}
+
+/// Java, and the folder of the jars that `scripts/provision.sh` put into `.engines/`.
+pub(crate) fn kafka() -> Result<(PathBuf, PathBuf)> {
+    let jars = project_folders().map(|folder| folder.join(".engines/kafka/jars")).find(|path| path.is_dir());
+    let java = search_path().map(|folder| folder.join("java")).find(|path| path.is_file());
+    match (java, jars) {
+        (Some(java), Some(jars)) => Ok((java, jars)),
+        _ => bail!("no Kafka, or no java to run it, was found: run scripts/provision.sh"),
     }
 }
 

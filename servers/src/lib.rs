@@ -19,6 +19,7 @@ mod binaries;
 mod database;
 mod folder;
 mod instance;
+mod kafka;
 mod nats;
 mod ports;
 mod postgres;
@@ -31,6 +32,7 @@ mod replica;
 
 pub use binaries::{Engine, did_not_run, unavailable, unavailable_privately};
 pub use database::{Database, Template};
+pub use kafka::{Kafka, Options as KafkaOptions};
 pub use nats::{Nats, Options as NatsOptions};
 pub use ports::free as free_port;
 pub use postgres::{Options as PostgresOptions, Postgres};
