@@ -8,7 +8,7 @@ use ecs_store::{
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::column::{count, get, micros, word};
+use crate::column::{count, get, micros, unsigned, word};
 use crate::engine::{Fault, Param, Session};
 use crate::idempotency::{self, Held};
 use crate::outbox::Columns;
@@ -46,7 +46,7 @@ pub(crate) mod statements {
     /// Leaves alone what somebody has in hand: it is accepted right now, or expires with the next call.
     pub(crate) const EXPIRE: &str = "UPDATE credit_limits SET status = 'expired', updated_at = $1
          WHERE id = ANY (ARRAY(SELECT id FROM credit_limits WHERE status = 'offered' AND expires_at <= $1
-            FOR UPDATE SKIP LOCKED))";
+            LIMIT $2 FOR UPDATE SKIP LOCKED))";
 }
 
 pub(super) const INSERT: &str = "INSERT INTO credit_limits (id, user_id, status, credit_limit, interest_rate,
@@ -145,12 +145,23 @@ async fn change(
     Ok((changed, found))
 }
 
+/// How many offers one transaction lets expire. Whoever wants to accept one of them meanwhile waits.
+const PIECE: i64 = 10_000;
+
+/// In pieces, each of them committed by itself.
 pub(super) async fn expire(session: &Session, now: &Timestamp) -> Result<u64, Fault> {
-    let mut flight = session.flight();
-    flight.begin_long();
-    let expire = flight.add(statements::EXPIRE, &[now]);
-    flight.commit();
-    Ok(flight.send().await?.take(expire).changed)
+    let mut expired = 0;
+    loop {
+        let mut flight = session.flight();
+        flight.begin_long();
+        let expire = flight.add(statements::EXPIRE, &[now, &PIECE]);
+        flight.commit();
+        let piece = flight.send().await?.take(expire).changed;
+        expired += piece;
+        if piece < unsigned(PIECE) {
+            return Ok(expired);
+        }
+    }
 }
 
 /// An offer as the columns of a new row.

@@ -190,6 +190,8 @@ impl<'a> Flight<'a> {
         // All of them first: a statement that still had to be prepared would be overtaken by those behind it.
         let prepare = try_join_all(self.steps.iter().map(|(sql, _)| connection.prepare(sql)));
         let statements = timeout(session.patience, prepare).await.map_err(|_| Fault::SILENT)??;
+        // What was warned of before, as when the connection was made, is not about this commit.
+        connection.take_warning();
         let runs = statements.iter().zip(&self.steps);
         let runs = runs.map(|(statement, (_, params))| run(connection, statement, params));
         let answers = in_order(runs, session.patience).await?.into_iter().collect::<Result<Vec<_>, _>>()?;

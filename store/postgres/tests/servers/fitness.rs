@@ -1,7 +1,8 @@
 //! Servers that would answer for what they have not flushed are refused, by the setting's name.
 
 use ecs_servers::{Postgres, PostgresOptions};
-use ecs_store::StoreError;
+use ecs_store::{StoreError, Users};
+use ecs_store_conformance::fixtures::new_user;
 use ecs_store_postgres::{Options, PostgresStore};
 
 use crate::{can_run, support};
@@ -41,6 +42,20 @@ async fn a_server_without_fsync_is_refused_unless_a_test_wants_it() {
     assert!(matches!(&refused, StoreError::Corrupt(why) if why.contains("fsync=off")), "{refused}");
     options.accept_unflushed = true;
     PostgresStore::open(options).await.unwrap();
+}
+
+/// As after an upgrade of the operating system, whose collations have another version: the server says so whenever somebody
+/// connects. It says nothing about commits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_warning_at_the_start_of_a_connection_is_none_about_a_commit() {
+    if !can_run("a warning about collations") {
+        return;
+    }
+    let database = support::database().await;
+    let outdated = "UPDATE pg_database SET datcollversion = 'older' WHERE datname = current_database()";
+    support::client(database.url()).await.batch_execute(outdated).await.unwrap();
+    let store = PostgresStore::open(Options::new(database.url())).await.unwrap();
+    store.register(new_user(1, "ana@example.com"), None).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,7 @@
 
 mod customers;
 mod encryption;
+mod expiry;
 mod failover;
 mod fitness;
 mod outages;
