@@ -32,7 +32,7 @@ pub use idempotency::{Begun, Claim, Fingerprint, Idempotency, KeptAnswer, Stored
 pub use maintenance::{Maintenance, Retained, Retention};
 pub use notifications::{MarkedRead, NotificationPage, Notifications, StoredNotification};
 pub use outbox::{Outbox, OutboxMessage, OutboxRow};
-pub use replays::{Replay, ReplayPhase, ReplayPlan, Replays};
+pub use replays::{LogReplayPlan, LoggedEvents, Replay, ReplayDays, ReplayPhase, ReplayPlan, Replays};
 pub use users::{Credentials, NewUser, Provision, Provisioned, Users};
 
 /// A store: everything the roles keep.

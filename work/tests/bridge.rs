@@ -222,9 +222,11 @@ async fn what_is_missing_is_said_at_the_start() {
     let forgetful = || Arc::new(MemoryBus::default()) as Arc<dyn Bus>;
     let bridge = || moving.bridge(everything());
     let no_log = "the memory bus does not offer a log that can be read";
-    check(Bridge { from: forgetful(), ..bridge() }, &format!("copied from this bus: {no_log}; a new group")).await;
+    check(Bridge { from: forgetful(), ..bridge() }, &format!("copied from this bus: {no_log}; a new group"))
+        .await;
     let archive = Plan { archive: Some(retention::OTHERS_ON_BUS), ..only(Subject::Transactions) };
-    check(Bridge { to: forgetful(), ..moving.bridge(archive) }, &format!("copied to this bus: {no_log}")).await;
+    check(Bridge { to: forgetful(), ..moving.bridge(archive) }, &format!("copied to this bus: {no_log}"))
+        .await;
     let archive = Plan { archive: Some(retention::OTHERS_ON_BUS), ..everything() };
     check(moving.bridge(archive), "user.emotions.topic does not go into an archive").await;
     let same = Arc::clone(&moving.platform.bus) as Arc<dyn Bus>;
@@ -370,7 +372,10 @@ async fn the_books_balance_over_the_new_bus_after_a_move_in_the_middle_of_load()
     assert_eq!(report.complaints(), [""; 0]);
     // 120 rounds since the old bus forgot, every tenth of which repeats the one before it.
     assert_eq!((report.emotions.accepted, report.emotions.counted), (120 / 10 * 9 * 3, 120 / 10 * 9 * 2));
-    assert_eq!((report.transactions.in_aggregates, report.transactions.dead_lettered), (170 / 10 * 9 * 2, 108));
+    assert_eq!(
+        (report.transactions.in_aggregates, report.transactions.dead_lettered),
+        (170 / 10 * 9 * 2, 108)
+    );
 
     // What never came over either bus is still found.
     let made_up = EmotionPayload::decode(&emotion(users[0], "made up", now)).unwrap();

@@ -15,6 +15,7 @@ pub mod fixtures;
 mod harness;
 pub mod idempotency;
 pub mod life;
+pub mod log_replays;
 pub mod notifications;
 pub mod outbox;
 pub mod replays;
@@ -75,6 +76,10 @@ macro_rules! conformance {
                 a_row_that_is_richer_than_its_events_is_kept, what_is_not_kept_is_carried_over, what_goes_meanwhile_is_carried_over, folds_go_on_throughout,
                 a_replay_goes_on_where_it_was, another_threshold_begins_anew,
                 pieces_at_the_same_time_are_each_rebuilt_once;
+            log_replays: days_are_rebuilt_from_the_log, the_log_comes_before_the_raw_rows,
+                only_counted_events_have_a_part, nothing_gets_poorer, the_log_outlives_the_raw_rows,
+                folds_go_on_while_days_are_rebuilt, a_replay_from_the_log_goes_on_where_it_was,
+                another_plan_begins_anew;
             life: reopening_keeps_everything, a_closed_store_is_unavailable;
         }
     };

@@ -20,7 +20,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 3] = [
+const ALL: [Migration; 4] = [
     Migration {
         version: 1,
         name: "accounts_and_credit",
@@ -28,6 +28,11 @@ const ALL: [Migration; 3] = [
     },
     Migration { version: 2, name: "events", sql: include_str!("../migrations/0002_events.sql") },
     Migration { version: 3, name: "replays", sql: include_str!("../migrations/0003_replays.sql") },
+    Migration {
+        version: 4,
+        name: "replays_from_log",
+        sql: include_str!("../migrations/0004_replays_from_log.sql"),
+    },
 ];
 
 /// Held by whoever migrates: "ecs schema" in a number. It ends with the transaction.

@@ -34,6 +34,8 @@ INSERT INTO emotional_events_summary (user_id, summary_date, event_count, stress
     SELECT md5('user' || (n % 500 + 1))::uuid, date '2026-11-01' + n / 500, 1, 0, 0, 0, 0,
         now() FROM generate_series(1, 6000) n;
 INSERT INTO replay_shadow SELECT user_id, summary_date, 0, 0, 1, 0, 0 FROM emotional_events_summary LIMIT 30;
+INSERT INTO replay_log (day, user_id, event_id, positivity, intensity, stress)
+    SELECT day, user_id, event_id, 0, 0, 0 FROM emotional_events;
 INSERT INTO credit_limits (id, user_id, status, credit_limit, interest_rate, credit_type, expires_at, created_at, updated_at)
     SELECT md5('offer' || n)::uuid, md5('user' || (n % 500 + 1))::uuid,
         (ARRAY['offered', 'accepted', 'active', 'expired'])[n % 4 + 1], 1, 1, 'SHORT_TERM', now() + n * interval '1 minute',
@@ -125,6 +127,7 @@ fn check(sql: &str, plan: &[(String, String, String)], indexes: &[&str]) {
 fn fixed() -> Vec<(&'static str, &'static [&'static str])> {
     use books::{counted_statements as counted, fate_statements as fates};
     use folds::emotion_statements as emotions;
+    use replays::logged_statements as logged;
     vec![
         (
             emotions::FOLD,
@@ -139,6 +142,16 @@ fn fixed() -> Vec<(&'static str, &'static [&'static str])> {
         (counted::EMOTIONS, &["emotional_events_20261119_pkey", "emotion_inbox_pkey"]),
         (maintenance::MOVE, &["emotional_events_20261119_by_arrival", "emotional_events_20261119_pkey"]),
         (maintenance::DROP_IDS, &["emotion_inbox_by_arrival"]),
+        (logged::ADD, &["emotional_events_20261119_pkey", "emotion_inbox_pkey"]),
+        (
+            logged::PIECE,
+            &[
+                "replay_log_pkey",
+                "emotional_events_20261119_pkey",
+                "emotion_inbox_pkey",
+                "emotional_events_summary_pkey",
+            ],
+        ),
     ]
 }
 

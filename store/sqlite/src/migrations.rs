@@ -17,7 +17,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 6] = [
+const ALL: [Migration; 7] = [
     Migration { version: 1, name: "first_tables", sql: include_str!("../migrations/0001_first_tables.sql") },
     Migration { version: 2, name: "raw_floor", sql: include_str!("../migrations/0002_raw_floor.sql") },
     Migration {
@@ -32,6 +32,11 @@ const ALL: [Migration; 6] = [
     },
     Migration { version: 5, name: "idempotency", sql: include_str!("../migrations/0005_idempotency.sql") },
     Migration { version: 6, name: "replays", sql: include_str!("../migrations/0006_replays.sql") },
+    Migration {
+        version: 7,
+        name: "replays_from_log",
+        sql: include_str!("../migrations/0007_replays_from_log.sql"),
+    },
 ];
 
 /// Runs what is pending, all of it or nothing, while it holds the database's write lock: of two processes that start

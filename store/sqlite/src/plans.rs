@@ -77,7 +77,7 @@ fn statements_of_work() -> Vec<&'static str> {
 /// What the books and the upkeep cause.
 fn statements_of_care() -> Vec<&'static str> {
     use books::{counted_statements as counted, fate_statements as fates, mismatch_statements as mismatches};
-    use replays::piece_statements as pieces;
+    use replays::{logged_statements as logged, piece_statements as pieces};
     vec![
         fates::RAW,
         fates::INBOX,
@@ -97,6 +97,14 @@ fn statements_of_care() -> Vec<&'static str> {
         pieces::RAW,
         pieces::LIVE,
         pieces::HAS_IDS,
+        logged::COUNTED_ID,
+        logged::NEXT,
+        logged::LOGGED,
+        logged::NEWER,
+        logged::LIVE,
+        logged::HAS_OTHER_IDS,
+        logged::ROWS,
+        logged::IS_LOGGED,
         replays::OLD_ROWS,
         dead_letters::FORGET,
         idempotency::RELEASE_ALL,

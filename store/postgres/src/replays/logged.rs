@@ -5,7 +5,7 @@
 
 use ecs_domain::emotion::EmotionEvent;
 use ecs_domain::{Day, Timestamp, utc_day};
-use ecs_store::{LogPage, LogReplayPlan, Replay};
+use ecs_store::{LogReplayPlan, LoggedEvents, Replay};
 use uuid::Uuid;
 
 use super::piece::{advance, next_place};
@@ -29,7 +29,7 @@ WHERE EXISTS (SELECT FROM emotional_events e
         WHERE i.day = r.day AND i.user_id = r.user_id AND i.event_id = r.event_id AND i.fate = 1)
 ORDER BY r.place
 ON CONFLICT DO NOTHING";
-    pub(crate) const NEXT: &str = "SELECT day FROM replay_log WHERE day >= $1::date ORDER BY day LIMIT 1";
+    pub(crate) const NEXT: &str = "SELECT min(day) FROM replay_log WHERE day >= $1::date";
     /// Rows of the days from `$1` up to `$2` of which the log says nothing.
     pub(crate) const UNTOLD: &str = "
 SELECT count(*) FROM emotional_events_summary s
@@ -104,7 +104,9 @@ pub(super) async fn begin(session: &Session, plan: LogReplayPlan, now: Timestamp
     let stress = i32::try_from(plan.stress.0.billionths()).unwrap_or(i32::MAX);
     let (nobody, days) = (Uuid::nil(), plan.days);
     let mut flight = session.flight();
-    FORGET.iter().for_each(|forget| drop(flight.add(forget, &[])));
+    for forget in FORGET {
+        flight.add(forget, &[]);
+    }
     flight.add(BEGIN, &[&now, &stress, &days.from, &nobody, &days.to]);
     flight.send().await?;
     Ok(())
@@ -112,7 +114,7 @@ pub(super) async fn begin(session: &Session, plan: LogReplayPlan, now: Timestamp
 
 /// A page of the log as the arrays that the statement takes.
 pub(super) struct Columns {
-    page: LogPage,
+    page: LoggedEvents,
     days: Vec<Day>,
     users: Vec<Uuid>,
     ids: Vec<Uuid>,
@@ -120,7 +122,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub(super) fn new(page: LogPage) -> Self {
+    pub(super) fn new(page: LoggedEvents) -> Self {
         let events = &page.events;
         let column = |of: fn(&EmotionEvent) -> u32| -> Vec<i32> {
             events.iter().map(|event| i32::try_from(of(event)).unwrap_or(i32::MAX)).collect()
@@ -161,7 +163,7 @@ impl Columns {
 
 /// Rebuilds the next piece in the open transaction, and notes how far it came.
 pub(super) async fn rebuild(session: &Session, state: &State, to: Day, most: i64) -> Result<(), Fault> {
-    let next: Option<Day> = first(&session.query(statements::NEXT, &[&state.next_day]).await?)?;
+    let next: Option<Day> = session.query(statements::NEXT, &[&state.next_day]).await?.only()?;
     // Days are counted when they are begun.
     let begun = !state.next_user.is_nil();
     let uncounted = if begun { state.next_day.tomorrow().unwrap_or(Day::MAX) } else { state.next_day };

@@ -75,32 +75,31 @@ pub(super) async fn rebuild(session: &Session, state: &State, most: i64) -> Resu
     let passed = session.query(statements::PASSED, &[&state.next_day, &state.next_user, &next]).await?;
     let passed: i64 = passed.only()?;
     let Some(day) = next else {
-        session
-            .query(
-                statements::ADVANCE,
-                &[&BUILT, &state.next_day, &Uuid::nil(), &0_i64, &0_i64, &0_i64, &passed],
-            )
-            .await?;
-        return Ok(());
+        return advance(session, BUILT, (state.next_day, Uuid::nil()), [0, 0, 0, passed]).await;
     };
     let first = if day == state.next_day { state.next_user } else { Uuid::nil() };
     let found = session.query(statements::PIECE, &[&day, &first, &most, &state.stress]).await?;
     let row = found.first().ok_or(Fault::Outage("the database left an answer out"))?;
     let number = |column: &'static str| get::<_, i64>(row, column);
-    let (confirmed, healed) = (number("confirmed")?, number("healed")?);
-    let (kept, carried_over) = (number("kept")?, number("carried_over")? + passed);
-    let (next_day, next_user) = next_place(day, get(row, "last")?);
+    let counts = [number("confirmed")?, number("healed")?, number("kept")?, number("carried_over")? + passed];
+    advance(session, BUILDING, next_place(day, get(row, "last")?), counts).await
+}
+
+/// Notes how far the replay came, and how many more rows were confirmed, healed, kept and carried over.
+pub(super) async fn advance(
+    session: &Session,
+    phase: i16,
+    (day, user): (Day, Uuid),
+    [confirmed, healed, kept, carried_over]: [i64; 4],
+) -> Result<(), Fault> {
     session
-        .query(
-            statements::ADVANCE,
-            &[&BUILDING, &next_day, &next_user, &confirmed, &healed, &kept, &carried_over],
-        )
+        .query(statements::ADVANCE, &[&phase, &day, &user, &confirmed, &healed, &kept, &carried_over])
         .await?;
     Ok(())
 }
 
 /// Behind the last user of a full piece, else the next day.
-fn next_place(day: Day, last: Option<Uuid>) -> (Day, Uuid) {
+pub(super) fn next_place(day: Day, last: Option<Uuid>) -> (Day, Uuid) {
     match last.and_then(|last| last.as_u128().checked_add(1)) {
         Some(next) => (day, Uuid::from_u128(next)),
         None => (day.saturating_add(1.day()), Uuid::nil()),

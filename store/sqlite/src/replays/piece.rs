@@ -47,7 +47,7 @@ pub(super) fn rebuild(connection: &Connection, state: &State, floor: i64, most: 
     let piece = read(connection, day, first, state.stress, most)?;
     let mut verdicts = Verdicts { carried_over: passed(connection, state, from)?, ..Verdicts::default() };
     for (user, row) in piece.iter().take(usize::try_from(most).unwrap_or(usize::MAX)) {
-        judge(connection, day, *user, row, &mut verdicts)?;
+        judge(connection, statements::HAS_IDS, (day, *user), row, &mut verdicts)?;
     }
     let next = next_place(day, &piece, most);
     advance(connection, BUILDING, next, &verdicts)
@@ -55,22 +55,22 @@ pub(super) fn rebuild(connection: &Connection, state: &State, floor: i64, most: 
 
 /// What became of a piece's rows.
 #[derive(Default)]
-struct Verdicts {
-    confirmed: i64,
-    healed: i64,
-    kept: i64,
-    carried_over: i64,
+pub(super) struct Verdicts {
+    pub(super) confirmed: i64,
+    pub(super) healed: i64,
+    pub(super) kept: i64,
+    pub(super) carried_over: i64,
 }
 
 /// A user's day, twice.
 #[derive(Default)]
-struct Twice {
-    raw: Sums,
-    live: Sums,
+pub(super) struct Twice {
+    pub(super) raw: Sums,
+    pub(super) live: Sums,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
-struct Sums {
+pub(super) struct Sums {
     events: i64,
     stress_events: i64,
     positivity: i64,
@@ -110,10 +110,10 @@ fn read(
     Ok(piece)
 }
 
-fn judge(
+pub(super) fn judge(
     connection: &Connection,
-    day: i64,
-    user: Uuid,
+    has_ids: &str,
+    (day, user): (i64, Uuid),
     row: &Twice,
     verdicts: &mut Verdicts,
 ) -> Result<(), Fault> {
@@ -121,7 +121,7 @@ fn judge(
         verdicts.confirmed += 1;
         return Ok(());
     }
-    let mut has_ids = connection.prepare_cached(statements::HAS_IDS)?;
+    let mut has_ids = connection.prepare_cached(has_ids)?;
     if has_ids.exists(params![day, IdBytes(user), COUNTED])? {
         verdicts.carried_over += 1;
     } else if row.raw.events < row.live.events {
@@ -150,7 +150,7 @@ fn passed(connection: &Connection, state: &State, to: i64) -> Result<i64, Fault>
 }
 
 /// Behind the last user of a full piece, else the next day.
-fn next_place(day: i64, piece: &BTreeMap<Uuid, Twice>, most: i64) -> (i64, Uuid) {
+pub(super) fn next_place(day: i64, piece: &BTreeMap<Uuid, Twice>, most: i64) -> (i64, Uuid) {
     let last = usize::try_from(most - 1).ok().and_then(|last| piece.keys().nth(last));
     match last.and_then(|last| last.as_u128().checked_add(1)) {
         Some(next) => (day, Uuid::from_u128(next)),
@@ -158,7 +158,7 @@ fn next_place(day: i64, piece: &BTreeMap<Uuid, Twice>, most: i64) -> (i64, Uuid)
     }
 }
 
-fn advance(
+pub(super) fn advance(
     connection: &Connection,
     phase: i64,
     (day, user): (i64, Uuid),
@@ -178,7 +178,17 @@ fn advance(
 }
 
 impl Sums {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            events: self.events + other.events,
+            stress_events: self.stress_events + other.stress_events,
+            positivity: self.positivity + other.positivity,
+            intensity: self.intensity + other.intensity,
+            stress: self.stress + other.stress,
+        }
+    }
+
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             events: row.get(1)?,
             stress_events: row.get(2)?,
