@@ -21,6 +21,10 @@ use crate::link::Link;
 /// The most messages that the server takes as one batch.
 pub(crate) const LARGEST_BATCH: usize = 1_000;
 
+/// How many singles are sent at once. The server works off everything that has arrived before it answers the first of it, so on a slow
+/// disk thousands would get no answer in time.
+const WINDOW: usize = 128;
+
 /// Nobody listens where messages of the stream are sent to.
 pub(crate) const NO_STREAM: &str = "no stream takes the event, or JetStream is away";
 
@@ -82,10 +86,30 @@ impl Sender {
         Ok(Self { link: link.clone(), stream, inbox, answers, group: 0 })
     }
 
+    /// Publishes `messages` and returns what became of each, singles one window after the other. What comes behind a window that was
+    /// not heard of is not sent.
+    pub(crate) async fn send(&mut self, messages: &[Outgoing], way: Way, patience: Duration) -> Vec<Fate> {
+        let window = match way {
+            Way::Singles => WINDOW,
+            Way::Batches => messages.len().max(1),
+        };
+        let mut fates: Vec<Fate> = Vec::with_capacity(messages.len());
+        for messages in messages.chunks(window) {
+            let unheard =
+                fates.iter().rev().take(window).find(|fate| matches!(fate, Err(Failure::Unheard(_))));
+            let next = match unheard.cloned() {
+                Some(unheard) => vec![unheard; messages.len()],
+                None => self.send_at_once(messages, way, patience).await,
+            };
+            fates.extend(next);
+        }
+        fates
+    }
+
     /// Publishes `messages` and returns what became of each. Gives up when the server says nothing for `patience`, and when the
     /// connection is lost: answers don't come over another one. On a slow disk many messages take their time, so each answer
     /// begins it anew.
-    pub(crate) async fn send(&mut self, messages: &[Outgoing], way: Way, patience: Duration) -> Vec<Fate> {
+    async fn send_at_once(&mut self, messages: &[Outgoing], way: Way, patience: Duration) -> Vec<Fate> {
         self.group += 1;
         let epoch = self.link.epoch();
         let parts = parts(messages.len(), way);

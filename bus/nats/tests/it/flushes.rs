@@ -9,7 +9,7 @@ use ecs_bus_conformance::kit::{event, events, publish, within};
 use ecs_servers::{NatsOptions, did_not_run};
 use tokio::process::{Child, Command};
 
-use crate::support::{open, server};
+use crate::support::{api, client, open, open_impatient, server};
 
 /// How many groups are published, one after the other, and how many events are in each.
 const GROUPS: u128 = 10;
@@ -79,6 +79,27 @@ async fn an_acknowledgement_waits_for_its_flush() {
             assert_eq!(flushes(&trace), 0, "it was acknowledged without a flush");
         }
     }
+}
+
+/// The server answers in clumps. On a slow disk a large group that goes singly takes longer than anybody waits for an answer, and
+/// is acknowledged all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_singles_on_a_slow_disk_are_all_heard_of() {
+    let Some(server) = server("many singles", NatsOptions::default()).await else { return };
+    let config = serde_json::json!({
+        "name": "emotions", "subjects": ["user.emotions.topic"], "storage": "file", "retention": "limits",
+        "discard": "new", "allow_direct": true, "num_replicas": 1,
+    });
+    api(&client(&server).await, "STREAM.CREATE.emotions", config).await;
+    let bus = open_impatient(&server).await;
+    let folder = tempfile::tempdir().unwrap();
+    let how = ["-e", "inject=fsync,fdatasync:delay_enter=6000"];
+    let watched = match watch(server.pid().unwrap(), &folder.path().join("trace"), &how).await {
+        Ok(watched) => watched,
+        Err(reason) => return did_not_run("many singles on a slow disk", &reason),
+    };
+    publish(&bus, events(0..600)).await;
+    stop(watched).await;
 }
 
 /// Starts to watch the flushes of a process. The reason when that is not possible here.
