@@ -24,7 +24,7 @@ use ecs_domain::emotion::StressThreshold;
 use ecs_store::{Books, DeadLetters, Store};
 use ecs_web::Auth;
 use ecs_web::openapi::{OpenApiRouter, routes};
-use ecs_work::{Supervisor, Wake};
+use ecs_work::{Finisher, Supervisor, Wake};
 use tokio::sync::Mutex;
 use utoipa::openapi::OpenApi;
 
@@ -61,6 +61,8 @@ struct Reading {
     deps: Deps,
     /// Balancing reads the whole log, so one caller's turn comes after the other's.
     turn: Arc<Mutex<()>>,
+    /// Nobody waits for it at the end: what is broken off there is resumed by the next call.
+    finisher: Finisher,
 }
 
 impl Reading {
@@ -88,7 +90,8 @@ impl Operations {
 
     /// `/v1/operations/books`, `/v1/operations/dead-letters` and `/v1/operations/replay`, with what is below them.
     pub fn routes(&self) -> Router {
-        let reading = Reading { deps: self.deps.clone(), turn: Arc::default() };
+        let reading =
+            Reading { deps: self.deps.clone(), turn: Arc::default(), finisher: Finisher::default() };
         Self::api().with_state(reading).into()
     }
 

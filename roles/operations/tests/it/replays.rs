@@ -1,11 +1,14 @@
 //! Replaying over HTTP.
 
+use std::time::{Duration, Instant};
+
 use axum::body::Body;
 use ecs_domain::UserId;
 use ecs_domain::permission::Permission;
 use ecs_web::Identity;
 use http::{Request, StatusCode};
 use serde_json::json;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::support::{Scene, get, operator};
@@ -28,6 +31,19 @@ async fn a_replay_is_asked_for_until_it_has_switched() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!((&done["healed"], &done["kept"]), (&json!(0), &json!(0)), "{done}");
     assert_eq!(scene.get("/v1/operations/replay").await, (StatusCode::OK, json!({"replay": done})));
+}
+
+/// A switch over many rows takes longer than a request may. Broken off with it, it would never be done.
+#[tokio::test]
+async fn a_client_that_gives_up_breaks_nothing_off() {
+    let scene = Scene::open();
+    let given_up = timeout(Duration::ZERO, scene.send(post(), Some(operator()))).await;
+    assert!(given_up.is_err(), "it was over before anybody could give up");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while scene.get("/v1/operations/replay").await.1["replay"]["phase"] != json!("switched") {
+        assert!(Instant::now() < deadline, "it was broken off");
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
