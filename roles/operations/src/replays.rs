@@ -112,7 +112,8 @@ pub(crate) async fn show(
 
 impl From<Replay> for ReplayView {
     fn from(replay: Replay) -> Self {
-        let Replay { started_at, phase, confirmed, healed, kept, carried_over, switched_at, days: _ } = replay;
+        let Replay { started_at, phase, confirmed, healed, kept, carried_over, switched_at, days: _ } =
+            replay;
         let phase = match phase {
             ReplayPhase::Building => "building",
             ReplayPhase::Built => "built",
