@@ -63,7 +63,8 @@ pub enum Command {
     /// See what events were given up and why, and replay or drop them
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
-    /// Rebuild the aggregates from the raw events that are still kept, and switch to them; goes on where it was stopped
+    /// Rebuild the aggregates from the raw events that are still kept, or those of some days from the bus's log, and switch to them; goes
+    /// on where it was stopped
     Replay(ReplayArgs),
     /// Copy subjects from one bus to another, to move the platform or to fill an archive; goes on where it was stopped
     Bridge(bridge::BridgeArgs),
@@ -78,6 +79,12 @@ pub enum Command {
 /// `ecs replay`
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
+    /// Rebuild only the days from this one on, such as 2026-11-20, and from the log of the bus
+    #[arg(long, value_name = "DAY", requires = "to")]
+    pub from: Option<Day>,
+    /// The last of those days
+    #[arg(long, value_name = "DAY", requires = "from")]
+    pub to: Option<Day>,
     /// Print what was done as JSON
     #[arg(long)]
     pub json: bool,

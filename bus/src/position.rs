@@ -44,6 +44,11 @@ impl Frontier {
         self.0.get(&shard).copied()
     }
 
+    /// The last position of each shard of which something lies behind, by rising shard: a frontier made of them is the same.
+    pub fn positions(&self) -> impl Iterator<Item = Position> {
+        self.0.iter().map(|(shard, offset)| Position { shard: *shard, offset: *offset })
+    }
+
     /// The first offset of a shard that may lie ahead.
     #[must_use]
     pub fn next(&self, shard: u16) -> u64 {
@@ -105,6 +110,7 @@ mod tests {
         check(at(2, 7), true);
         check(at(2, 8), false);
         assert_eq!((frontier.through(2), frontier.next(2)), (Some(7), 8));
+        assert_eq!(frontier.positions().collect::<Frontier>(), frontier);
         let (one, two) = (Frontier::from(at(0, 9)), Frontier::from(at(2, 1)));
         assert_eq!(frontier.partial_cmp(&two), Some(Ordering::Greater));
         assert_eq!(two.partial_cmp(&frontier), Some(Ordering::Less));

@@ -5,7 +5,7 @@
 //! - [`consume::run`] is the one loop over a subscription: next, handle, settle, reconnect.
 //! - [`relay::Relay`] publishes what the store's outbox holds; a [`Wake`] tells it that something is there.
 //! - [`dead_letters::Desk`] replays and drops what was given up.
-//! - [`replays::work_on`] rebuilds the aggregates, for a while at a time.
+//! - [`replays::work_on`] rebuilds the aggregates, for a while at a time; [`replays::work_on_days`] those of some days from the log.
 //! - [`MeteredBus`] counts what is published and delivered over any transport, [`Gauges`] what waits.
 //! - [`books::balance`] compares what the bus accepted with what the store made of it.
 //! - [`bridge::Bridge`] copies subjects from one bus to another.
@@ -20,6 +20,7 @@ pub mod decoded;
 pub mod finisher;
 pub mod gauges;
 mod isolate;
+mod log_replays;
 pub mod metered;
 pub mod outbox;
 pub mod periodic;

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use ecs_domain::Clock;
 use ecs_store::{Replay, ReplayPhase, ReplayPlan, Replays, StoreError};
 
+pub use crate::log_replays::{LogReplayError, work_on_days};
+
 /// How many users' days a piece has: about a tenth of a second, in which an embedded store folds nothing. Over PostgreSQL nobody
 /// waits for a piece, and each reads its day's rows of the summary from the start, so that small ones would be dear.
 const PIECE: usize = 20_000;
@@ -23,10 +25,21 @@ pub async fn work_on(
     time: Duration,
 ) -> Result<Replay, StoreError> {
     let begun = Instant::now();
-    let mut replay = store.begin_replay(plan, clock.now()).await?;
+    let replay = store.begin_replay(plan, clock.now()).await?;
+    rebuild(store, clock, replay, begun + time).await
+}
+
+/// Rebuilds what can be until `end`, at least one piece, and switches when all of it is.
+pub(crate) async fn rebuild(
+    store: &dyn Replays,
+    clock: &dyn Clock,
+    replay: Replay,
+    end: Instant,
+) -> Result<Replay, StoreError> {
+    let mut replay = replay;
     while replay.phase == ReplayPhase::Building {
         replay = store.rebuild(PIECE).await?.unwrap_or(replay);
-        if begun.elapsed() >= time {
+        if Instant::now() >= end {
             break;
         }
     }

@@ -1,10 +1,11 @@
-//! `ecs replay`: the aggregates, rebuilt from the raw events, on a running platform over HTTP, on a stopped one in its data.
+//! `ecs replay`: the aggregates, rebuilt from the raw events or from the log of the bus, on a running platform over HTTP, on a stopped one in its data.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use ecs_client::replays::Replay;
-use ecs_store::{ReplayPhase, ReplayPlan};
+use ecs_domain::Clock as _;
+use ecs_store::{LogReplayPlan, ReplayDays, ReplayPhase, ReplayPlan};
 use ecs_work::{replays, retention};
 
 use super::reach::Reach;
@@ -18,7 +19,8 @@ const TIME: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(args: &ReplayArgs, settings: &Settings) -> anyhow::Result<Outcome> {
     let reach = Reach::of(settings).await?;
-    let replayed = to_the_end(&reach, settings).await;
+    let days = args.from.zip(args.to).map(|(from, to)| ReplayDays { from, to });
+    let replayed = to_the_end(&reach, settings, days).await;
     reach.close().await?;
     let replayed = replayed?;
     say(&if args.json { serde_json::to_string_pretty(&replayed)? } else { in_words(&replayed) });
@@ -26,11 +28,12 @@ pub(super) async fn run(args: &ReplayArgs, settings: &Settings) -> anyhow::Resul
 }
 
 /// An interrupted replay goes on where it was: the store keeps how far it is.
-async fn to_the_end(reach: &Reach, settings: &Settings) -> anyhow::Result<Replay> {
+async fn to_the_end(reach: &Reach, settings: &Settings, days: Option<ReplayDays>) -> anyhow::Result<Replay> {
+    let of_client = days.map(|days| (days.from, days.to));
     loop {
         let replay = match reach {
-            Reach::Running(client) => client.replay().await.context("can't replay")?,
-            Reach::Data(storage) => on_storage(storage, settings).await?,
+            Reach::Running(client) => client.replay(of_client).await.context("can't replay")?,
+            Reach::Data(storage) => on_storage(storage, settings, days).await?,
         };
         if replay.has_switched() {
             return Ok(replay);
@@ -38,11 +41,19 @@ async fn to_the_end(reach: &Reach, settings: &Settings) -> anyhow::Result<Replay
     }
 }
 
-async fn on_storage(storage: &Storage, settings: &Settings) -> anyhow::Result<Replay> {
-    use ecs_domain::Clock as _;
-    let raw_floor = retention::raw_floor(SystemClock.now(), settings.retention.raw_emotion_days);
-    let plan = ReplayPlan { stress: settings.stress, raw_floor };
-    let replay = replays::work_on(storage.store()?.as_ref(), &SystemClock, plan, TIME).await?;
+async fn on_storage(
+    storage: &Storage,
+    settings: &Settings,
+    days: Option<ReplayDays>,
+) -> anyhow::Result<Replay> {
+    let (store, stress) = (storage.store()?.as_ref(), settings.stress);
+    let replay = if let Some(days) = days {
+        let (bus, plan) = (storage.bus()?.as_ref(), LogReplayPlan { stress, days });
+        replays::work_on_days(bus, store, &SystemClock, plan, TIME).await?
+    } else {
+        let raw_floor = retention::raw_floor(SystemClock.now(), settings.retention.raw_emotion_days);
+        replays::work_on(store, &SystemClock, ReplayPlan { stress, raw_floor }, TIME).await?
+    };
     Ok(Replay {
         started_at: replay.started_at,
         phase: match replay.phase {
@@ -56,16 +67,28 @@ async fn on_storage(storage: &Storage, settings: &Settings) -> anyhow::Result<Re
         kept: replay.kept,
         carried_over: replay.carried_over,
         switched_at: replay.switched_at,
+        from: replay.days.map(|days| days.from),
+        to: replay.days.map(|days| days.to),
     })
 }
 
 fn in_words(replay: &Replay) -> String {
     let Replay { confirmed, healed, kept, carried_over, .. } = replay;
+    let (source, untold) = match (replay.from, replay.to) {
+        (Some(from), Some(to)) => (
+            format!("the aggregates from {from} to {to} were rebuilt from the log of the bus"),
+            "the log does not tell all of them",
+        ),
+        _ => (
+            "the aggregates were rebuilt from the raw events".to_owned(),
+            "their raw events are not all kept any more",
+        ),
+    };
     let mut text = format!(
-        "the aggregates were rebuilt from the raw events, one row for each user and day\n\
+        "{source}, one row for each user and day\n\
          confirmed       {confirmed}\n\
          healed          {healed}\n\
-         carried over    {carried_over}: their raw events are not all kept any more"
+         carried over    {carried_over}: {untold}"
     );
     if *kept > 0 {
         text += &format!(
@@ -90,6 +113,8 @@ mod tests {
                 kept,
                 carried_over: 3,
                 switched_at: None,
+                from: None,
+                to: None,
             };
             let text = in_words(&replay);
             assert_eq!(text.contains("left alone"), expect, "{text}");

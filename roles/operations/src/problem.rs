@@ -26,7 +26,7 @@ pub(crate) fn of_store(error: &StoreError) -> Problem {
     }
 }
 
-fn of_bus(error: &BusError) -> Problem {
+pub(crate) fn of_bus(error: &BusError) -> Problem {
     match error {
         BusError::Unavailable(_) | BusError::Closed => {
             tracing::warn!(%error, "an operator's request needs the bus");
