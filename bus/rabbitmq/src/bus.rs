@@ -1,0 +1,273 @@
+//! The bus itself: the contract over queues, streams and members.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ecs_breaker::Breaker;
+use ecs_bus::{
+    Backlog, Bus, BusError, Capabilities, Event, Frontier, Group, LogPage, Position, PublishError, Subject,
+    SubscribeOptions, Subscription,
+};
+use ecs_domain::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::census::Census;
+use crate::control::Control;
+use crate::courier::Courier;
+use crate::link::{self, Link, away};
+use crate::member::Member;
+use crate::names::Names;
+use crate::publisher::{self, Publisher};
+use crate::puller::Puller;
+use crate::queue::{Queue, Results, Window, locked};
+use crate::settle::Voice;
+use crate::subscription::RabbitSubscription;
+use crate::{Options, backlog, groups, log, prune, topology};
+
+/// How long a ping waits for its answer.
+const PING: Duration = Duration::from_secs(1);
+
+/// What every part of the bus uses.
+pub(crate) struct Core {
+    pub(crate) names: Names,
+    /// Where events are published.
+    pub(crate) talk: Link,
+    /// Where everything else happens; the server never stops reading what comes here.
+    pub(crate) listen: Link,
+    pub(crate) courier: Arc<Courier>,
+    pub(crate) control: Control,
+    pub(crate) census: Arc<Census>,
+    /// How far each group was when it had nothing left to do, by its queue.
+    settled: Mutex<HashMap<String, Frontier>>,
+}
+
+impl Core {
+    /// Notes that a group had nothing left to do, after the log had come to this place.
+    pub(crate) fn settled(&self, queue: &str, end: Option<Position>) {
+        locked(&self.settled).entry(queue.to_owned()).or_default().extend(end);
+    }
+
+    /// How far a group has certainly come.
+    pub(crate) fn settled_through(&self, subject: Subject, queue: &str) -> Frontier {
+        let mut settled = locked(&self.settled).get(queue).cloned().unwrap_or_default();
+        // What is forgotten is settled for good, too.
+        settled.extend(self.control.floor(subject).offset.checked_sub(1).map(Position::single));
+        settled
+    }
+}
+
+/// A bus over a RabbitMQ server or cluster, shared by all processes that name the same address. [`Bus::close`] ends it in good order.
+/// Dropping it finishes what was published in the background.
+pub struct RabbitBus {
+    core: Arc<Core>,
+    window: Arc<Window>,
+    queues: HashMap<Subject, Arc<Queue>>,
+    publishers: Mutex<JoinSet<()>>,
+    members: Mutex<JoinSet<()>>,
+    closing: watch::Sender<bool>,
+    /// Whether a first close has begun; a second one waits for it.
+    closed: tokio::sync::Mutex<bool>,
+    breaker: Breaker,
+}
+
+impl RabbitBus {
+    /// Connects, and makes what is missing on the server. [`BusError::Corrupt`] names what is there with other settings;
+    /// [`BusError::Unavailable`] when RabbitMQ can't be reached.
+    pub async fn open(options: Options) -> Result<Self, BusError> {
+        let servers = link::parse(&options.url)?;
+        let names = Names::new(&options.prefix);
+        let talk = Link::open(&servers, "publisher", options.patience).await?;
+        let listen = Link::open(&servers, "listener", options.patience.max(PING)).await?;
+        topology::open(&listen, &names, &options).await?;
+        let closing = watch::Sender::new(false);
+        let courier = Arc::new(Courier::new(talk.clone(), options.publish_timeout));
+        let control = Control::open(&listen, &courier, names.control(), closing.subscribe()).await?;
+        let census = Census::open(&listen, Arc::clone(&courier), names.questions(), closing.subscribe());
+        let settled = Mutex::default();
+        let core = Arc::new(Core { names, talk, listen, courier, control, census, settled });
+        for subject in Subject::ALL {
+            groups::open(&core, subject, &core.names.group(subject, subject.group())).await?;
+        }
+        let window = Window::new(options.window_events, options.window_bytes, options.max_payload);
+        let window = Arc::new(window);
+        let breaker = Breaker::new("bus", options.breaker, &options.metrics);
+        let (mut queues, mut publishers) = (HashMap::new(), JoinSet::new());
+        for subject in Subject::ALL {
+            let queue = Arc::new(Queue::new(Arc::clone(&window)));
+            let own = Arc::clone(&queue);
+            let publisher = Publisher::new(subject, &core.names, own, &core.talk, &breaker, &options);
+            publishers.spawn(publisher.run());
+            queues.insert(subject, queue);
+        }
+        let (publishers, members) = (Mutex::new(publishers), Mutex::default());
+        let closed = tokio::sync::Mutex::default();
+        Ok(Self { core, window, queues, publishers, members, closing, closed, breaker })
+    }
+
+    fn check_open(&self) -> Result<(), BusError> {
+        if *self.closing.borrow() { Err(BusError::Closed) } else { Ok(()) }
+    }
+
+    /// Publishes what the window admits of events of one subject. The places are those in the caller's batch.
+    async fn publish_to(
+        &self,
+        subject: Subject,
+        events: Vec<(usize, Event)>,
+    ) -> Vec<(usize, Result<(), PublishError>)> {
+        let mut results = Vec::with_capacity(events.len());
+        let mut admitted = Vec::with_capacity(events.len());
+        let mut places = Vec::with_capacity(events.len());
+        for (place, event) in events {
+            match self.window.admit(&event) {
+                Ok(()) => {
+                    places.push(place);
+                    admitted.push(event);
+                }
+                Err(error) => results.push((place, Err(error))),
+            }
+        }
+        if places.is_empty() {
+            return results;
+        }
+        let outcome = self.submit(subject, admitted, places.len()).await;
+        results.extend(places.into_iter().zip(outcome));
+        results
+    }
+
+    async fn submit(&self, subject: Subject, events: Vec<Event>, count: usize) -> Results {
+        let receiver = self.queues.get(&subject).and_then(|queue| queue.submit(events));
+        match receiver {
+            // The publisher answers everything it took; it can only be gone when it died.
+            Some(receiver) => receiver.await.unwrap_or_else(|_| {
+                vec![Err(PublishError::Unavailable("the publisher is gone".to_owned())); count]
+            }),
+            None => vec![Err(PublishError::Closed); count],
+        }
+    }
+}
+
+#[async_trait]
+impl Bus for RabbitBus {
+    async fn publish(&self, batch: Vec<Event>) -> Vec<Result<(), PublishError>> {
+        let count = batch.len();
+        if *self.closing.borrow() {
+            return vec![Err(PublishError::Closed); count];
+        }
+        if let Some(refusal) = publisher::refusal(&self.breaker, &self.core.talk) {
+            return vec![Err(refusal); count];
+        }
+        let mut by_subject: HashMap<Subject, Vec<(usize, Event)>> = HashMap::new();
+        for (place, event) in batch.into_iter().enumerate() {
+            by_subject.entry(event.subject).or_default().push((place, event));
+        }
+        let parts = by_subject.into_iter().map(|(subject, events)| self.publish_to(subject, events));
+        let mut results: Vec<_> = futures::future::join_all(parts).await.into_iter().flatten().collect();
+        results.sort_unstable_by_key(|(place, _)| *place);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    async fn subscribe(
+        &self,
+        subject: Subject,
+        group: Group,
+        options: SubscribeOptions,
+    ) -> Result<Box<dyn Subscription>, BusError> {
+        self.check_open()?;
+        let queue = self.core.names.group(subject, group);
+        groups::open(&self.core, subject, &queue).await?;
+        topology::open_members(&self.core.listen, &queue).await?;
+        let core = Arc::clone(&self.core);
+        let member = Arc::new(Member::new(options));
+        let voice = Arc::new(Voice::new(Arc::clone(&core), queue.clone(), Arc::clone(&member)));
+        let puller = Puller {
+            questions: core.census.join(&queue),
+            known: core.control.watch(),
+            core,
+            subject,
+            queue,
+            member: Arc::clone(&member),
+            voice: Arc::clone(&voice),
+            closing: self.closing.subscribe(),
+            line: None,
+            retired: Vec::new(),
+            channels: 0,
+            rest_until: None,
+        };
+        {
+            let mut members = locked(&self.members);
+            // Those that have ended take no more room.
+            while members.try_join_next().is_some() {}
+            members.spawn(puller.run());
+        }
+        Ok(Box::new(RabbitSubscription { member, voice }))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            transport: "rabbitmq",
+            stored_once_per_id: false,
+            // What comes again comes behind what was published since, and members are sent one user's events side by side.
+            ordered_per_key: false,
+            keeps_log: true,
+            shared: true,
+        }
+    }
+
+    async fn backlog(&self, subject: Subject, group: Group) -> Result<Backlog, BusError> {
+        self.check_open()?;
+        backlog::of(&self.core, subject, group).await
+    }
+
+    async fn log(&self, subject: Subject, after: &Frontier, limit: usize) -> Result<LogPage, BusError> {
+        self.check_open()?;
+        log::page(&self.core, subject, after, limit).await
+    }
+
+    async fn prune(&self, subject: Subject, before: Timestamp) -> Result<u64, BusError> {
+        self.check_open()?;
+        prune::forget(&self.core, subject, before).await
+    }
+
+    async fn ping(&self) -> Result<(), BusError> {
+        self.check_open()?;
+        if !self.core.talk.is_connected() || !self.core.listen.is_connected() {
+            return Err(away(&"there is no connection"));
+        }
+        if self.core.talk.is_blocked() {
+            return Err(away(&"the server runs out of memory or disk"));
+        }
+        let log = self.core.names.log(Subject::Emotions);
+        let asked = tokio::time::timeout(PING, topology::counts(&self.core.listen, &log)).await;
+        match asked.unwrap_or_else(|_| Err(away(&"it does not answer")))? {
+            Some(_) => Ok(()),
+            None => Err(away(&"the log is gone")),
+        }
+    }
+
+    async fn close(&self) -> Result<(), BusError> {
+        self.closing.send_replace(true);
+        let mut closed = self.closed.lock().await;
+        if std::mem::replace(&mut *closed, true) {
+            return Ok(());
+        }
+        self.queues.values().for_each(|queue| queue.drain());
+        let mut publishers = std::mem::take(&mut *locked(&self.publishers));
+        let mut members = std::mem::take(&mut *locked(&self.members));
+        while publishers.join_next().await.is_some() {}
+        while members.join_next().await.is_some() {}
+        tokio::join!(self.core.talk.close(), self.core.listen.close());
+        Ok(())
+    }
+}
+
+impl Drop for RabbitBus {
+    fn drop(&mut self) {
+        self.queues.values().for_each(|queue| queue.drain());
+        locked(&self.publishers).detach_all();
+        self.closing.send_replace(true);
+        locked(&self.members).detach_all();
+    }
+}

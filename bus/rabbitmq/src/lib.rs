@@ -1,0 +1,24 @@
+//! The transport over RabbitMQ: a quorum queue per group, and a stream per subject as the log beside them.
+
+mod backlog;
+mod bus;
+mod census;
+mod control;
+mod courier;
+mod groups;
+mod link;
+mod log;
+mod member;
+mod message;
+mod names;
+mod options;
+mod prune;
+mod publisher;
+mod puller;
+mod queue;
+mod settle;
+mod subscription;
+mod topology;
+
+pub use bus::RabbitBus;
+pub use options::Options;
