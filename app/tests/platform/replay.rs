@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ecs::platform::SystemClock;
-use ecs_domain::{Clock as _, UserId};
+use ecs_domain::{Clock as _, UserId, utc_day};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -55,6 +55,11 @@ async fn a_summary_that_is_off_is_healed_whether_the_platform_runs_or_not() {
     let said = prints(data, 0, &["replay"]).await;
     assert!(said.contains("healed          1") && said.contains("confirmed       0"), "{said}");
     prints(data, 0, &["verify"]).await;
+    tamper(data);
+    let today = utc_day(SystemClock.now()).to_string();
+    let from_log = ["replay", "--from", &today, "--to", &today];
+    assert!(prints(data, 0, &from_log).await.contains("healed          1"));
+    prints(data, 0, &["verify"]).await;
 
     server.signal("TERM");
     let mut child = server.child;
@@ -63,4 +68,11 @@ async fn a_summary_that_is_off_is_healed_whether_the_platform_runs_or_not() {
     let said: Value = serde_json::from_str(&prints(data, 0, &["replay", "--json"]).await).unwrap();
     assert_eq!((&said["phase"], &said["healed"], &said["kept"]), (&json!("switched"), &json!(1), &json!(0)));
     prints(data, 0, &["verify"]).await;
+    tamper(data);
+    let said = prints(data, 0, &from_log).await;
+    assert!(said.contains("from the log of the bus") && said.contains("healed          1"), "{said}");
+    prints(data, 0, &["verify"]).await;
+    let said = prints(data, 1, &["replay", "--from", "2020-02-29", "--to", &today]).await;
+    assert!(said.contains("the day 2020-02-29 began before the log does"), "{said}");
+    assert!(prints(data, 2, &["replay", "--from", &today]).await.contains("--to"));
 }

@@ -4,7 +4,7 @@
 
 use ecs::role::Role;
 use ecs_client::follow::Told;
-use ecs_domain::UserId;
+use ecs_domain::{Clock as _, UserId};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -194,6 +194,14 @@ async fn the_commands_of_operators_reach_it(platform: &Deployment) {
     says(&[&import[..], &["--state", state.to_str().unwrap()]].concat(), "2 read = 2 accepted").await;
     says(&["verify", "--wait", "30", "--journal", journal], "300 accepted = ").await;
     says(&["dead-letters", "count"], "no dead letters").await;
+    let today = ecs_domain::utc_day(ecs::platform::SystemClock.now()).to_string();
+    let rebuilt = format!("from {today} to {today} were rebuilt from the log of the bus");
+    says(&["replay", "--from", &today, "--to", &today], &rebuilt).await;
+    let refused = platform.command(&["replay", "--from", "2020-02-29", "--to", &today]).await;
+    let text = text(&refused);
+    let expect = "the day 2020-02-29 began before the log does";
+    assert!(refused.status.code() == Some(1) && text.contains(expect), "{text}");
+    says(&["verify"], "the books balance").await;
 }
 
 /// What design and documentation promise: five settings, and nothing else.

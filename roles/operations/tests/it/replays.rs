@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use ecs_domain::UserId;
+use ecs_bus::{Bus as _, Frontier, Subject};
 use ecs_domain::permission::Permission;
+use ecs_domain::{Clock as _, UserId, utc_day};
 use ecs_web::Identity;
+use ecs_work_testkit::platform::emotion;
 use http::{Request, StatusCode};
 use serde_json::json;
 use tokio::time::timeout;
@@ -44,6 +46,41 @@ async fn a_client_that_gives_up_breaks_nothing_off() {
         assert!(Instant::now() < deadline, "it was broken off");
         tokio::task::yield_now().await;
     }
+}
+
+fn days(query: &str) -> Request<Body> {
+    Request::post(format!("/v1/operations/replay{query}")).body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn days_are_replayed_from_the_log() {
+    let scene = Scene::open();
+    let platform = &scene.platform;
+    let user = platform.user().await;
+    platform.publish(vec![emotion(user, "e", platform.clock.now())]).await;
+    // The log's first day, whatever the clock says now.
+    let page = platform.bus.log(Subject::Emotions, &Frontier::default(), 1).await.unwrap();
+    let day = utc_day(page.records[0].published_at);
+    let done = loop {
+        let (status, answer) = scene.send(days(&format!("?from={day}&to={day}")), Some(operator())).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        if answer["phase"] == json!("switched") {
+            break answer;
+        }
+    };
+    assert_eq!((&done["from"], &done["to"], &done["healed"]), (&json!(day), &json!(day), &json!(0)));
+    assert_eq!(scene.get("/v1/operations/replay").await, (StatusCode::OK, json!({"replay": done})));
+    let check = async |query: &str, field: &str, expect: &str| {
+        let (status, answer) = scene.send(days(query), Some(operator())).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+        let error = &answer["errors"][0];
+        assert!(error["field"] == field && answer.to_string().contains(expect), "{query}: {answer}");
+    };
+    check("?from=2020-01-01&to=2026-11-20", "from", "the day 2020-01-01 began before the log does").await;
+    check("?from=2020-01-01", "to", "is needed, too").await;
+    check("?to=2020-01-01", "from", "is needed, too").await;
+    check("?from=2020-01-02&to=2020-01-01", "to", "there are no days").await;
+    check("?from=today&to=2020-01-01", "from", "must be a day").await;
 }
 
 #[tokio::test]
