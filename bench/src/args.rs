@@ -18,6 +18,9 @@ pub(crate) struct Args {
     /// The least that touches everything, for the test of the benchmark.
     #[arg(long, hide = true)]
     smoke: bool,
+    /// Over private PostgreSQL, NATS and Redis servers: other rows, see docs/benchmarks.md.
+    #[arg(long)]
+    pub(crate) engines: bool,
     /// How many rounds; the tables show medians.
     #[arg(long)]
     rounds: Option<usize>,
@@ -105,7 +108,7 @@ impl Args {
             (_, _, true) => Mode::Smoke,
             (false, false, false) => Mode::Default,
         };
-        let settings = Settings::of(mode);
+        let settings = if self.engines { Settings::over_engines(mode) } else { Settings::of(mode) };
         Settings { rounds: self.rounds.unwrap_or(settings.rounds).max(1), ..settings }
     }
 }

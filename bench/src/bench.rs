@@ -14,14 +14,15 @@ use tokio::runtime::Runtime;
 
 use crate::args::{Answer, Settings};
 use crate::data::{self, DataFolder};
+use crate::engines::Engines;
 use crate::load::{self, Measured, Plan, Requests};
 use crate::platform::{Launcher, Server};
 use crate::population::Population;
 use crate::{files, limits};
 
 /// How long after the load a backlog may last before the run is given up; the goal is shorter.
-const PATIENCE: Duration = Duration::from_secs(120);
-const LOOK: Duration = Duration::from_millis(50);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const LOOK: Duration = Duration::from_millis(50);
 
 /// A run that was set up.
 pub(crate) struct Bench {
@@ -29,6 +30,8 @@ pub(crate) struct Bench {
     pub(crate) launcher: Launcher,
     pub(crate) population: Population,
     pub(crate) runtime: Runtime,
+    /// The servers of a run over real engines.
+    engines: Option<Engines>,
     /// For the data of the run; gone with it.
     folder: TempDir,
 }
@@ -42,15 +45,25 @@ pub(crate) struct Running<'a> {
 
 impl Bench {
     pub(crate) fn prepare(settings: Settings, binary: PathBuf, place: &Path) -> anyhow::Result<Self> {
-        let bench = Self {
+        let mut bench = Self {
             population: Population::new(settings.users, Timestamp::now()),
             settings,
             launcher: Launcher { binary, log: place.join("ecs.log") },
             runtime: tokio::runtime::Builder::new_multi_thread().enable_all().build()?,
+            engines: None,
             folder: tempfile::tempdir_in(place).context("no folder for the data")?,
         };
+        if bench.settings.engines {
+            bench.engines = Some(bench.runtime.block_on(Engines::start(&bench.population))?);
+            return Ok(bench);
+        }
         bench.runtime.block_on(data::lay_users(&bench.template("users"), &bench.population))?;
         Ok(bench)
+    }
+
+    /// The servers of this run.
+    pub(crate) fn engines(&self) -> anyhow::Result<&Engines> {
+        self.engines.as_ref().context("this run has no servers")
     }
 
     /// The place of a store that others are copied from.
@@ -76,7 +89,7 @@ impl Bench {
 
     /// Load on a row.
     pub(crate) fn plan(&self, connections: usize, measure: Duration) -> Plan {
-        Plan { connections, warm_up: self.settings.warm_up(), measure }
+        Plan { connections, warm_up: self.settings.warm_up(), measure, every: None }
     }
 
     /// The rate of an HTTP limit. A limit refuses nothing.

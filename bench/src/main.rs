@@ -11,6 +11,7 @@
 mod args;
 mod bench;
 mod data;
+mod engines;
 mod files;
 mod limits;
 mod load;

@@ -55,20 +55,10 @@ pub(crate) struct Server {
 impl Launcher {
     /// Starts the platform and waits until it is ready.
     pub(crate) fn start(&self, data: &DataFolder) -> anyhow::Result<Server> {
-        let log = std::fs::File::options().create(true).append(true).open(&self.log)?;
         let started = Instant::now();
-        let child = Command::new(&self.binary)
-            .arg("serve")
-            .env_clear()
-            .env("ECS_DATA_DIR", data.path())
-            .env("ECS_LISTEN", "127.0.0.1:0")
-            .env("SECRET_KEY", SECRET_KEY)
-            .env("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY)
-            .stdin(Stdio::null())
-            .stdout(log)
-            .spawn()
-            .with_context(|| format!("{} does not start", self.binary.display()))?;
-        let mut server = Server { child, address: ([127, 0, 0, 1], 0).into(), ready_after: Duration::ZERO };
+        let folder = data.path().display().to_string();
+        let settings = [("ECS_DATA_DIR", folder), ("ECS_LISTEN", "127.0.0.1:0".to_owned())];
+        let mut server = self.spawn(&[], &settings)?;
         let announced = data.path().join("address");
         server.address = server.wait("its address", || {
             std::fs::read_to_string(&announced).ok()?.trim().strip_prefix("http://")?.parse().ok()
@@ -78,9 +68,50 @@ impl Launcher {
         server.ready_after = started.elapsed();
         Ok(server)
     }
+
+    /// Starts these roles at an address, all of them when none is named. It is not waited for.
+    pub(crate) fn start_at(
+        &self,
+        address: SocketAddr,
+        roles: &[&str],
+        settings: &[(&str, String)],
+    ) -> anyhow::Result<Server> {
+        let listen = [("ECS_LISTEN", address.to_string())];
+        let roles: Vec<&str> = roles.iter().flat_map(|role| ["--role", role]).collect();
+        let mut server = self.spawn(&roles, &[settings, &listen].concat())?;
+        server.address = address;
+        Ok(server)
+    }
+
+    fn spawn(&self, arguments: &[&str], settings: &[(&str, String)]) -> anyhow::Result<Server> {
+        let log = std::fs::File::options().create(true).append(true).open(&self.log)?;
+        let child = Command::new(&self.binary)
+            .arg("serve")
+            .args(arguments)
+            .env_clear()
+            .envs(settings.iter().map(|(name, value)| (name, value)))
+            .env("SECRET_KEY", SECRET_KEY)
+            .env("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY)
+            .stdin(Stdio::null())
+            .stdout(log)
+            .spawn()
+            .with_context(|| format!("{} does not start", self.binary.display()))?;
+        Ok(Server { child, address: ([127, 0, 0, 1], 0).into(), ready_after: Duration::ZERO })
+    }
 }
 
 impl Server {
+    /// Waits until it is ready.
+    pub(crate) fn is_ready(&mut self) -> anyhow::Result<()> {
+        let address = self.address;
+        self.wait("readiness", || is_ready(address).then_some(()))
+    }
+
+    /// What it has counted, in the text format of OpenMetrics.
+    pub(crate) fn metrics(&self) -> anyhow::Result<String> {
+        Ok(get(self.address, "/metrics")?)
+    }
+
     /// Starts a limit and waits for its address.
     pub(crate) fn limit(answer: Answer) -> anyhow::Result<Self> {
         let started = Instant::now();
@@ -142,15 +173,18 @@ impl Drop for Server {
 }
 
 fn is_ready(address: SocketAddr) -> bool {
-    let ask = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer.starts_with("HTTP/1.1 200 "))
-    };
-    ask().unwrap_or(false)
+    get(address, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+}
+
+/// An answer with its head.
+fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// Signs and verifies the tokens of the run.

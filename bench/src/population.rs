@@ -36,10 +36,15 @@ pub(crate) struct Facts {
 
 impl Population {
     pub(crate) fn new(users: u32, now: Timestamp) -> Self {
+        Self::of_days(users, DAYS, now)
+    }
+
+    /// The same with another number of days.
+    pub(crate) fn of_days(users: u32, days: i32, now: Timestamp) -> Self {
         let today = utc_day(now);
         Self {
             users: (0..users).map(user).collect(),
-            days: (0..DAYS).map(|back| today.saturating_sub(back.days())).collect(),
+            days: (0..days).map(|back| today.saturating_sub(back.days())).collect(),
         }
     }
 
@@ -126,7 +131,12 @@ pub(crate) fn name(n: u64) -> String {
     format!("{n:020}")
 }
 
-fn user(n: u32) -> UserId {
+/// Somebody of whom no event of the population tells.
+pub(crate) fn bystander(n: u32) -> UserId {
+    user(u32::MAX - n)
+}
+
+pub(crate) fn user(n: u32) -> UserId {
     // Ids that the platform makes sort by time; these do, too.
     UserId::new(Uuid::from_u128(
         0x0199_0000_0000_7000_8000_0000_0000_0000 | u128::from(n) << 80 | u128::from(mix(n.into())) >> 4,

@@ -10,17 +10,23 @@ use crate::{platform, say};
 
 /// The whole run.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let groups = rows::select(rows::all(args.cdnow.as_deref()), &args.rows);
+    let settings = args.settings();
+    let groups = if settings.engines {
+        rows::engines::all(&settings, &args.rows)
+    } else {
+        rows::all(args.cdnow.as_deref())
+    };
+    let groups = rows::select(groups, &args.rows);
     anyhow::ensure!(!groups.is_empty(), "no row is called {}", args.rows.join(" or "));
     let place = place(args)?;
-    let bench = Bench::prepare(args.settings(), binary(args)?, &place)?;
+    let bench = Bench::prepare(settings, binary(args)?, &place)?;
     let rounds = (0..bench.settings.rounds)
         .map(|number| round(&bench, &groups, number))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let (measures, rows): (Vec<_>, Vec<_>) =
         groups.into_iter().map(|group| (group.measures, group.rows)).unzip();
     let report = Report::of(bench.settings, measures.concat(), rows.concat(), &rounds)?;
-    files::save(&report, &place)?;
+    let report = files::save(&report, &place)?;
     if let Some(document) = &args.write {
         files::write_into(&report, document)?;
     }

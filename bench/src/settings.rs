@@ -39,6 +39,9 @@ pub(crate) struct Settings {
     pub(crate) users: u32,
     /// Accounts about which a decision can be made.
     pub(crate) deciders: u32,
+    /// Whether the platform ran over PostgreSQL, NATS and Redis.
+    #[serde(default)]
+    pub(crate) engines: bool,
     /// Whether this benchmark was built without optimisation.
     pub(crate) debug_build: bool,
 }
@@ -57,6 +60,7 @@ impl Settings {
             events: 300_000,
             users: 10_000,
             deciders: 80_000,
+            engines: false,
             debug_build: cfg!(debug_assertions),
         };
         match mode {
@@ -96,6 +100,17 @@ impl Settings {
                 deciders: 3_000,
                 ..default
             },
+        }
+    }
+
+    /// The same over servers, which take longer to fill and to warm up.
+    pub(crate) fn over_engines(mode: Mode) -> Self {
+        let settings = Self { engines: true, ..Self::of(mode) };
+        match mode {
+            Mode::Default => Self { warm_up_seconds: 2.0, events: 200_000, short_seconds: 10.0, ..settings },
+            Mode::Long => Self { warm_up_seconds: 5.0, events: 400_000, short_seconds: 30.0, ..settings },
+            Mode::Quick => Self { warm_up_seconds: 1.0, events: 60_000, short_seconds: 3.0, ..settings },
+            Mode::Smoke => settings,
         }
     }
 

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Output};
 
 use clap::Parser as _;
+use ecs_servers::{Engine, did_not_run, unavailable};
 use serde_json::Value;
 
 fn main() -> ExitCode {
@@ -20,9 +21,14 @@ fn main() -> ExitCode {
     }
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     every_row_has_numbers(folder.path());
-    reports_can_be_made_again(folder.path());
+    reports_can_be_made_again(folder.path(), "report", "bench");
+    let mut passed = 2;
+    if every_row_over_the_engines_has_numbers(folder.path()) {
+        reports_can_be_made_again(folder.path(), "engines", "engines");
+        passed += 2;
+    }
     // In the words of the harness that this test does without, for whoever adds them up.
-    println!("test result: ok. 2 passed; 0 failed");
+    println!("test result: ok. {passed} passed; 0 failed");
     ExitCode::SUCCESS
 }
 
@@ -40,37 +46,53 @@ fn every_row_has_numbers(folder: &Path) {
         "id date quantity amount\n 00001 19970101  1   11.77\n 00002 19970112  2   12.00\n",
     )
     .unwrap();
+    smoke(folder, &["--cdnow", file.to_str().unwrap()]);
+    numbers(&folder.join("report.json"), 15);
+}
+
+/// False, loudly, where an engine can't be had.
+fn every_row_over_the_engines_has_numbers(folder: &Path) -> bool {
+    for engine in [Engine::Postgres, Engine::Nats, Engine::Redis] {
+        if let Some(reason) = unavailable(engine) {
+            did_not_run("the benchmark over the engines", &reason);
+            return false;
+        }
+    }
+    smoke(folder, &["--engines"]);
+    numbers(&folder.join("engines.json"), 16);
+    true
+}
+
+/// The least that touches everything, with this as the platform.
+fn smoke(folder: &Path, more: &[&str]) {
     let platform = std::env::current_exe().unwrap();
-    let arguments = [
-        "--smoke",
-        "--binary",
-        platform.to_str().unwrap(),
-        "--out",
-        folder.to_str().unwrap(),
-        "--cdnow",
-        file.to_str().unwrap(),
-    ];
-    bench(&arguments);
-    let report: Value = serde_json::from_slice(&std::fs::read(folder.join("report.json")).unwrap()).unwrap();
+    let arguments = ["--smoke", "--binary", platform.to_str().unwrap(), "--out", folder.to_str().unwrap()];
+    bench(&[&arguments, more].concat());
+}
+
+/// Each row has one reading above nothing, and so has its limit.
+fn numbers(file: &Path, more_rows_than: usize) {
+    let report: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     let samples = |name: &Value| -> Vec<f64> {
         let measures = report["measures"].as_array().unwrap();
         let measure = measures.iter().find(|measure| measure["name"] == *name).unwrap();
         measure["samples"].as_array().unwrap().iter().map(|sample| sample.as_f64().unwrap()).collect()
     };
     let rows = report["rows"].as_array().unwrap();
-    assert!(rows.len() > 15, "{rows:#?}");
+    assert!(rows.len() > more_rows_than, "{rows:#?}");
     for name in rows.iter().flat_map(|row| [&row["measure"], &row["limit"]]).filter(|name| !name.is_null()) {
         let samples = samples(name);
         assert!(samples.len() == 1 && samples.iter().all(|sample| *sample > 0.0), "{name}: {samples:?}");
     }
 }
 
-fn reports_can_be_made_again(folder: &Path) {
-    let (json, document) = (folder.join("report.json"), folder.join("document.md"));
-    std::fs::write(&document, "before\n<!-- bench:begin -->\n<!-- bench:end -->\nafter\n").unwrap();
+fn reports_can_be_made_again(folder: &Path, name: &str, marks: &str) {
+    let (json, document) = (folder.join(format!("{name}.json")), folder.join("document.md"));
+    let text = format!("before\n<!-- {marks}:begin -->\n<!-- {marks}:end -->\nafter\n");
+    std::fs::write(&document, text).unwrap();
     let (json, path) = (json.to_str().unwrap(), document.to_str().unwrap());
     let shown = String::from_utf8(bench(&["report", json, "--write", path]).stdout).unwrap();
-    let written = std::fs::read_to_string(folder.join("report.md")).unwrap();
+    let written = std::fs::read_to_string(folder.join(format!("{name}.md"))).unwrap();
     assert_eq!(shown.trim_end(), written.trim_end());
     assert!(std::fs::read_to_string(&document).unwrap().contains(&written));
     let compared = String::from_utf8(bench(&["compare", json, json]).stdout).unwrap();

@@ -4,6 +4,8 @@ pub(crate) mod bus;
 pub(crate) mod decisions;
 pub(crate) mod fold;
 pub(crate) mod http;
+pub(crate) mod nats;
+pub(crate) mod postgres;
 pub(crate) mod transactions;
 
 use std::path::Path;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::response::{self, Head};
-use super::{Requests, Tally, Window};
+use super::{Pace, Requests, Tally, Window};
 
 /// How long a refused client waits before it asks again.
 const AFTER_REFUSAL: Duration = Duration::from_millis(20);
@@ -17,13 +17,17 @@ pub(super) async fn run<R: Requests>(
     address: SocketAddr,
     mut requests: R,
     window: Window,
+    mut pace: Option<Pace>,
 ) -> anyhow::Result<Tally> {
     let mut stream = TcpStream::connect(address).await.context("connecting")?;
     stream.set_nodelay(true)?;
     let mut tally = Tally::default();
     let mut buffer = Vec::with_capacity(8 * 1024);
     loop {
-        let started = Instant::now();
+        let started = match &mut pace {
+            Some(pace) => pace.next().await,
+            None => Instant::now(),
+        };
         if started >= window.end {
             return Ok(tally);
         }
@@ -45,6 +49,26 @@ pub(super) async fn run<R: Requests>(
             tally.counted += events;
             tally.latencies.record(done - started);
         }
+    }
+}
+
+/// A connection on which one asks by hand.
+pub(crate) struct Client {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await.context("connecting")?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::new() })
+    }
+
+    /// The status of the answer to a whole request.
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> anyhow::Result<u16> {
+        self.stream.write_all(request).await.context("sending")?;
+        Ok(answer(&mut self.stream, &mut self.buffer).await?.status)
     }
 }
 

@@ -12,7 +12,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use ecs_client::Latencies;
 
-pub(crate) use requests::{Applicants, Decisions, Emotions, Lines, Requests, Transactions};
+pub(crate) use connection::Client;
+pub(crate) use requests::{
+    Affairs, Applicants, Decisions, Emotions, Lines, Requests, Transactions, one_emotion,
+};
 
 use crate::process;
 
@@ -24,6 +27,9 @@ pub(crate) struct Plan {
     pub(crate) warm_up: Duration,
     /// Load that counts.
     pub(crate) measure: Duration,
+    /// How often each connection asks; `None`: as soon as it was answered. Who is late is late from the time that was due, so
+    /// that a server that stands still can't hide it.
+    pub(crate) every: Option<Duration>,
 }
 
 /// What came of it.
@@ -46,6 +52,29 @@ pub(crate) struct Measured {
 pub(crate) struct Window {
     begin: Instant,
     end: Instant,
+}
+
+/// When a connection asks next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    due: Instant,
+    every: Duration,
+}
+
+impl Pace {
+    /// The connections take turns: they don't all ask at the same moment.
+    fn new(started: Instant, every: Duration, number: u32, connections: usize) -> Self {
+        let share = f64::from(number) / connections.max(1) as f64;
+        Self { due: started + every.mul_f64(share), every }
+    }
+
+    /// Waits until it is time, and returns when that was.
+    async fn next(&mut self) -> Instant {
+        let due = self.due;
+        self.due += self.every;
+        tokio::time::sleep_until(due.into()).await;
+        due
+    }
 }
 
 /// What one connection did.
@@ -82,7 +111,11 @@ fn generate<R: Requests>(address: SocketAddr, plan: Plan, sources: Vec<R>) -> an
     let tally = runtime.block_on(async {
         let connections: Vec<_> = sources
             .into_iter()
-            .map(|source| tokio::spawn(connection::run(address, source, window)))
+            .zip(0_u32..)
+            .map(|(source, number)| {
+                let pace = plan.every.map(|every| Pace::new(started, every, number, plan.connections));
+                tokio::spawn(connection::run(address, source, window, pace))
+            })
             .collect();
         let mut all = Tally::default();
         for connection in connections {

@@ -6,8 +6,16 @@ use anyhow::Context as _;
 
 use super::{Report, markdown};
 
-const BEGIN: &str = "<!-- bench:begin -->";
-const END: &str = "<!-- bench:end -->";
+/// A run over embedded storage and one over the real engines go to places of their own, so that neither takes the other's.
+fn place(report: &Report) -> &'static str {
+    if report.settings.engines { "engines" } else { "bench" }
+}
+
+/// What the files of a run are called.
+fn file(report: &Report, extension: &str) -> String {
+    let name = if report.settings.engines { "engines" } else { "report" };
+    format!("{name}.{extension}")
+}
 
 /// Where reports, logs and data go: `bench` beside the folder of this binary, on a disk rather than in memory.
 pub(crate) fn folder() -> anyhow::Result<PathBuf> {
@@ -18,11 +26,14 @@ pub(crate) fn folder() -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Writes `report.json` and `report.md`.
-pub(crate) fn save(report: &Report, folder: &Path) -> anyhow::Result<()> {
-    std::fs::write(folder.join("report.json"), serde_json::to_string_pretty(report)? + "\n")?;
-    std::fs::write(folder.join("report.md"), markdown::render(report))?;
-    Ok(())
+/// Writes `report.json` and `report.md`, or `engines.json` and `engines.md`. Returns what the JSON says: a number that was
+/// written and read again may differ in its last bit, and whoever makes the Markdown again has only the JSON.
+pub(crate) fn save(report: &Report, folder: &Path) -> anyhow::Result<Report> {
+    let json = serde_json::to_string_pretty(report)? + "\n";
+    std::fs::write(folder.join(file(report, "json")), &json)?;
+    let report = Report::parse(&json)?;
+    std::fs::write(folder.join(file(&report, "md")), markdown::render(&report))?;
+    Ok(report)
 }
 
 /// Reads a `report.json`.
@@ -35,16 +46,18 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Report> {
 pub(crate) fn write_into(report: &Report, document: &Path) -> anyhow::Result<()> {
     let text =
         std::fs::read_to_string(document).with_context(|| format!("{} can't be read", document.display()))?;
-    let text = between_marks(&text, &markdown::render(report))
-        .with_context(|| format!("{} has no {BEGIN} before an {END}", document.display()))?;
+    let place = place(report);
+    let text = between_marks(&text, place, &markdown::render(report))
+        .with_context(|| format!("{} lacks the marks of {place}", document.display()))?;
     std::fs::write(document, text)?;
     Ok(())
 }
 
-fn between_marks(document: &str, text: &str) -> Option<String> {
-    let (before, rest) = document.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n{text}{END}{after}"))
+fn between_marks(document: &str, place: &str, text: &str) -> Option<String> {
+    let (begin, end) = (format!("<!-- {place}:begin -->"), format!("<!-- {place}:end -->"));
+    let (before, rest) = document.split_once(&begin)?;
+    let (_, after) = rest.split_once(&end)?;
+    Some(format!("{before}{begin}\n{text}{end}{after}"))
 }
 
 #[cfg(test)]
@@ -53,11 +66,16 @@ mod tests {
 
     #[test]
     fn only_what_is_between_the_marks_is_replaced() {
-        let document = format!("# Title\n{BEGIN}\nold\n{END}\nthe end\n");
-        let expect = format!("# Title\n{BEGIN}\nnew\n{END}\nthe end\n");
-        assert_eq!(between_marks(&document, "new\n"), Some(expect.clone()));
-        assert_eq!(between_marks(&expect, "new\n"), Some(expect));
-        assert_eq!(between_marks("# Title\n", "new\n"), None);
-        assert_eq!(between_marks(&format!("{END} {BEGIN}"), "new\n"), None);
+        let document = |text: &str| {
+            format!(
+                "# Title\n<!-- one:begin -->\n{text}\n<!-- one:end -->\n<!-- two:begin -->\n<!-- two:end -->\n"
+            )
+        };
+        assert_eq!(between_marks(&document("old"), "one", "new\n"), Some(document("new")));
+        assert_eq!(between_marks(&document("new"), "one", "new\n"), Some(document("new")));
+        let other = between_marks(&document("old"), "two", "new\n").unwrap();
+        assert_eq!(other, document("old").replace("<!-- two:begin -->\n", "<!-- two:begin -->\nnew\n"));
+        assert_eq!(between_marks("# Title\n", "one", "new\n"), None);
+        assert_eq!(between_marks("<!-- one:end --> <!-- one:begin -->", "one", "new\n"), None);
     }
 }

@@ -4,6 +4,7 @@
 mod decisions;
 mod drain;
 pub(crate) mod emotions;
+pub(crate) mod engines;
 mod import;
 mod lines;
 mod start;
@@ -67,6 +68,11 @@ impl Row {
         Self { measure: measure.to_owned(), limit: Some(limit.to_owned()), goal: None }
     }
 
+    /// A row with nothing to be held against.
+    fn alone(measure: &str) -> Self {
+        Self { measure: measure.to_owned(), limit: None, goal: None }
+    }
+
     fn with(self, goal: Goal) -> Self {
         Self { goal: Some(goal), ..self }
     }
@@ -115,20 +121,31 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::settings::{Mode, Settings};
 
     fn names(groups: &[Group]) -> BTreeSet<&str> {
         groups.iter().flat_map(|group| &group.measures).map(|measure| measure.name.as_str()).collect()
     }
 
-    /// Whatever is chosen, everything that a row or a limit names is there.
+    /// Both sets of rows there are, with everything in them.
+    fn sets() -> [Box<dyn Fn() -> Vec<Group>>; 2] {
+        let settings = Settings::over_engines(Mode::Long);
+        [Box::new(|| all(Some(Path::new("file")))), Box::new(move || engines::all(&settings, &[]))]
+    }
+
     #[test]
     fn what_rows_need_comes_with_them() {
-        let everything = all(Some(Path::new("file")));
+        sets().iter().for_each(|everything| complete(everything.as_ref()));
+    }
+
+    /// Whatever is chosen, everything that a row or a limit names is there.
+    fn complete(all: &dyn Fn() -> Vec<Group>) {
+        let everything = all();
         let mut choices: Vec<Vec<String>> =
             everything.iter().flat_map(|group| &group.rows).map(|row| vec![row.measure.clone()]).collect();
         choices.push(Vec::new());
         for words in choices {
-            let groups = select(all(Some(Path::new("file"))), &words);
+            let groups = select(all(), &words);
             let names = names(&groups);
             let rows = groups.iter().flat_map(|group| &group.rows);
             for name in rows.flat_map(|row| row.limit.iter().chain([&row.measure])) {
@@ -143,9 +160,21 @@ mod tests {
 
     #[test]
     fn every_name_is_one_measure() {
-        let groups = all(Some(Path::new("file")));
-        let count = groups.iter().map(|group| group.measures.len()).sum::<usize>();
-        assert_eq!(names(&groups).len(), count);
+        for groups in sets().iter().map(|all| all()) {
+            let count = groups.iter().map(|group| group.measures.len()).sum::<usize>();
+            assert_eq!(names(&groups).len(), count);
+        }
+    }
+
+    #[test]
+    fn the_largest_tables_are_there_when_they_are_asked_for() {
+        let check = |mode: Mode, word: &str, expect: bool| {
+            let groups = engines::all(&Settings::over_engines(mode), &[word.to_owned()]);
+            assert_eq!(names(&groups).contains("backlog.1e7"), expect, "{mode:?} {word}");
+        };
+        check(Mode::Default, "backlog", false);
+        check(Mode::Default, "backlog.1e7", true);
+        check(Mode::Long, "backlog", true);
     }
 
     #[test]

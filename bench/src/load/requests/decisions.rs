@@ -12,7 +12,7 @@ use super::{Requests, USER, put, put_user, slot};
 use crate::platform;
 
 /// Users with their tokens.
-pub(crate) struct Applicants(Vec<(UserId, String)>);
+pub(crate) struct Applicants(pub(super) Vec<(UserId, String)>);
 
 impl Applicants {
     pub(crate) fn new(users: &[UserId]) -> anyhow::Result<Self> {
@@ -22,11 +22,35 @@ impl Applicants {
     }
 }
 
-/// `POST /v1/users/{user_id}/credit-analysis`.
-pub(crate) struct Decisions {
+/// A request without a body that its sender's id and token are put into.
+pub(super) struct Personal {
     bytes: Vec<u8>,
     user: Range<usize>,
     token: Range<usize>,
+}
+
+impl Personal {
+    /// `line` is method and path, with a placeholder for the id.
+    pub(super) fn new(line: &str, applicants: &Applicants, address: SocketAddr) -> anyhow::Result<Self> {
+        let (_, token) = applicants.0.first().context("nobody applies")?;
+        // All tokens are as long as the first: their claims differ in the user and the second of their issue.
+        let placeholder = "t".repeat(token.len());
+        let text = format!(
+            "{line} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {placeholder}\r\ncontent-length: 0\r\n\r\n"
+        );
+        Ok(Self { user: slot(&text, USER)?, token: slot(&text, &placeholder)?, bytes: text.into_bytes() })
+    }
+
+    pub(super) fn of(&mut self, (user, token): &(UserId, String)) -> &[u8] {
+        put_user(&mut self.bytes, &self.user, *user);
+        put(&mut self.bytes, &self.token, format_args!("{token}"));
+        &self.bytes
+    }
+}
+
+/// `POST /v1/users/{user_id}/credit-analysis`.
+pub(crate) struct Decisions {
+    request: Personal,
     applicants: Arc<Applicants>,
     /// Who applies, one after the other.
     order: Box<dyn Iterator<Item = usize> + Send>,
@@ -59,16 +83,9 @@ impl Decisions {
         address: SocketAddr,
         order: impl Iterator<Item = usize> + Send + 'static,
     ) -> anyhow::Result<Self> {
-        let (_, token) = applicants.0.first().context("nobody applies")?;
-        // All tokens are as long as the first: their claims differ in the user and the second of their issue.
-        let placeholder = "t".repeat(token.len());
-        let text = format!(
-            "POST /v1/users/{USER}/credit-analysis HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {placeholder}\r\ncontent-length: 0\r\n\r\n"
-        );
+        let line = format!("POST /v1/users/{USER}/credit-analysis");
         Ok(Self {
-            user: slot(&text, USER)?,
-            token: slot(&text, &placeholder)?,
-            bytes: text.into_bytes(),
+            request: Personal::new(&line, applicants, address)?,
             applicants: Arc::clone(applicants),
             order: Box::new(order),
         })
@@ -79,10 +96,7 @@ impl Requests for Decisions {
     const ACCEPTED: u16 = 200;
 
     fn next(&mut self) -> Option<&[u8]> {
-        let (user, token) = self.applicants.0.get(self.order.next()?)?;
-        put_user(&mut self.bytes, &self.user, *user);
-        put(&mut self.bytes, &self.token, format_args!("{token}"));
-        Some(&self.bytes)
+        Some(self.request.of(self.applicants.0.get(self.order.next()?)?))
     }
 
     fn accepted(&self, _: &[u8]) -> anyhow::Result<u64> {

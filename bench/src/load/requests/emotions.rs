@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
+use ecs_domain::{Day, UserId};
+
 use super::{NAME, Numbers, Requests, USER, put, put_user, request, slot};
 use crate::platform::INTERNAL_KEY;
 use crate::population::{Facts, KIND, Population, TIME_OF_DAY};
@@ -65,6 +67,22 @@ impl Emotions {
             numbers: Numbers::of(connection),
         })
     }
+}
+
+/// The whole request of one event, for those who follow it.
+pub(crate) fn one_emotion(
+    user: UserId,
+    day: Day,
+    number: u64,
+    address: SocketAddr,
+) -> anyhow::Result<Vec<u8>> {
+    let body = emotion_text();
+    let key = format!("x-internal-key: {INTERNAL_KEY}");
+    let text = request("/v1/emotions/stream", &key, "application/json", body.len(), address) + &body;
+    let slots = Slots::find(&text)?;
+    let mut bytes = text.into_bytes();
+    slots.fill(&mut bytes, &Facts { user, day, metrics: [500, 500, 500] }, number);
+    Ok(bytes)
 }
 
 impl Requests for Emotions {

@@ -1,5 +1,6 @@
 //! What connections send. A request is written once; from then on only the bytes that differ are put into it.
 
+mod affairs;
 mod decisions;
 mod emotions;
 mod lines;
@@ -12,8 +13,9 @@ use std::ops::Range;
 use anyhow::Context as _;
 use ecs_domain::UserId;
 
+pub(crate) use affairs::Affairs;
 pub(crate) use decisions::{Applicants, Decisions};
-pub(crate) use emotions::Emotions;
+pub(crate) use emotions::{Emotions, one_emotion};
 pub(crate) use lines::Lines;
 pub(crate) use transactions::Transactions;
 

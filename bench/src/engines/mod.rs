@@ -1,0 +1,138 @@
+//! The real engines: private PostgreSQL, NATS and Redis servers on this machine, gone with the run.
+//!
+//! One PostgreSQL server serves the whole run, and each row gets a database of its own, copied from one in which everybody
+//! has an account and has consented. NATS and Redis are started anew for each row.
+
+mod fill;
+mod running;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::Context as _;
+use ecs_domain::Day;
+use ecs_servers::{Nats, Postgres, PostgresOptions, Redis, RedisOptions};
+use ecs_store_postgres::{Options, PostgresStore};
+use tokio::sync::Mutex;
+use tokio_postgres::{Client, NoTls};
+
+pub(crate) use fill::SUMMED;
+use fill::fill;
+pub(crate) use running::{Counted, Deployment, RATED, ROLES, Running};
+
+use crate::population::Population;
+
+/// As somebody would set up a server that takes tens of thousands of events per second. It flushes each commit, as it does
+/// by default.
+const SETTINGS: [(&str, &str); 4] = [
+    ("shared_buffers", "1GB"),
+    ("max_wal_size", "4GB"),
+    ("checkpoint_timeout", "15min"),
+    ("maintenance_work_mem", "256MB"),
+];
+/// The database that rows get copies of.
+const TEMPLATE: &str = "laid";
+
+/// The servers of a run.
+pub(crate) struct Engines {
+    postgres: Postgres,
+    /// The settings of NATS that we ship.
+    nats_settings: PathBuf,
+    next: AtomicU32,
+    /// Databases that are filled already.
+    filled: Mutex<BTreeSet<String>>,
+}
+
+/// Servers with nothing in them but accounts and consents.
+pub(crate) struct Site {
+    pub(crate) nats: Nats,
+    redis: Redis,
+    database: String,
+    /// The database's address.
+    pub(crate) url: String,
+}
+
+impl Engines {
+    /// Starts PostgreSQL and lays the accounts.
+    pub(crate) async fn start(population: &Population) -> anyhow::Result<Self> {
+        let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let postgres = Postgres::start(PostgresOptions { settings, ..PostgresOptions::default() });
+        let postgres = postgres.await.context("no PostgreSQL: run scripts/provision.sh")?;
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
+        let nats_settings = workspace.join("deploy/nats/nats.conf");
+        let engines = Self { postgres, nats_settings, next: AtomicU32::new(0), filled: Mutex::default() };
+        let url = engines.database(TEMPLATE).await?;
+        fill(&url, population, &[]).await?;
+        Ok(engines)
+    }
+
+    /// A new database with the platform's tables. Returns its address.
+    pub(crate) async fn database(&self, name: &str) -> anyhow::Result<String> {
+        self.postgres.execute(&format!("CREATE DATABASE {name}")).await?;
+        let url = self.postgres.url(name);
+        PostgresStore::migrate(&Options::new(&url)).await?;
+        Ok(url)
+    }
+
+    /// A database whose users have an aggregate for each of these days. It is filled once and stays.
+    pub(crate) async fn filled(
+        &self,
+        name: &str,
+        population: &Population,
+        days: &[Day],
+    ) -> anyhow::Result<String> {
+        let mut filled = self.filled.lock().await;
+        if !filled.contains(name) {
+            fill(&self.database(name).await?, population, days).await?;
+            filled.insert(name.to_owned());
+        }
+        Ok(self.postgres.url(name))
+    }
+
+    /// Whatever is still in memory is written now, rather than while something is measured.
+    pub(crate) async fn settle(&self) -> anyhow::Result<()> {
+        self.postgres.execute("CHECKPOINT").await
+    }
+
+    /// Servers for one row.
+    pub(crate) async fn site(&self) -> anyhow::Result<Site> {
+        let database = format!("row_{}", self.next.fetch_add(1, Ordering::Relaxed));
+        self.postgres.execute(&format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE}")).await?;
+        self.settle().await?;
+        let url = self.postgres.url(&database);
+        let (nats, redis) = tokio::try_join!(self.nats(), Redis::start(RedisOptions::default()))?;
+        Ok(Site { nats, redis, database, url })
+    }
+
+    /// A server with the settings that we ship: it flushes before it acknowledges.
+    pub(crate) async fn nats(&self) -> anyhow::Result<Nats> {
+        Nats::start_from(&self.nats_settings).await.context("no NATS: run scripts/provision.sh")
+    }
+
+    /// Gives a row's disk back.
+    pub(crate) async fn drop(&self, site: Site) -> anyhow::Result<()> {
+        self.postgres.execute(&format!("DROP DATABASE {} WITH (FORCE)", site.database)).await
+    }
+}
+
+impl Site {
+    /// Three of the five settings that start the platform in production; the launcher has the two secrets.
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("DATABASE_URL", self.url.clone()),
+            ("NATS_URL", self.nats.url().to_owned()),
+            ("REDIS_URL", self.redis.url().to_owned()),
+            // Nobody has to learn that a process stops: nothing balances load here.
+            ("ECS_SHUTDOWN_GRACE_S", "0".to_owned()),
+        ]
+    }
+}
+
+/// A connection that a task of this runtime drives.
+pub(crate) async fn connect(url: &str) -> anyhow::Result<Client> {
+    let (client, connection) =
+        tokio_postgres::connect(url, NoTls).await.context("no connection to PostgreSQL")?;
+    tokio::spawn(connection);
+    Ok(client)
+}
