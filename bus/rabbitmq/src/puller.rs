@@ -24,6 +24,8 @@ use crate::{groups, message, names, topology};
 const PAUSE: Duration = Duration::from_millis(250);
 /// How long the server may take to answer.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// How long it may take to end a consumer.
+const CANCELLED_WITHIN: Duration = Duration::from_secs(2);
 /// The most messages that are sent to one consumer ahead of their acknowledgement.
 const MOST: usize = u16::MAX as usize;
 
@@ -296,7 +298,7 @@ impl Puller {
             }
             lapin::Result::Ok(())
         };
-        let cancelled = tokio::time::timeout(ANSWERS_WITHIN, cancelling).await;
+        let cancelled = tokio::time::timeout(CANCELLED_WITHIN, cancelling).await;
         self.take(None).await;
         if matches!(cancelled, Ok(Ok(()))) {
             self.retired.extend(self.line.take());

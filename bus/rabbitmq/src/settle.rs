@@ -22,8 +22,8 @@ use crate::{message, names, topology};
 
 /// How long a failed event waits that can't be published anew, before it goes back as it is.
 const EXCUSE: Duration = Duration::from_secs(1);
-/// How long a leaving member waits for the server.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long the server may take to hear what became of deliveries.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long events can wait, in milliseconds: a retry waits for the shortest of these that is long enough.
 const DELAYS: [u64; 16] = [
@@ -71,12 +71,16 @@ impl Voice {
         let mut told = Ok(());
         for (id, numbers) in by_channel(places) {
             if let Some(channel) = channels.get(&id) {
-                let acknowledged = acknowledge(channel, &self.member, id, &numbers).await;
+                let acknowledging = acknowledge(channel, &self.member, id, &numbers);
+                let acknowledged = tokio::time::timeout(HEARD_WITHIN, acknowledging).await;
                 self.member.close(id, &numbers);
-                told = told.and(acknowledged);
+                told = told.and(match acknowledged {
+                    Ok(heard) => heard.map_err(|error| away(&error)),
+                    Err(_) => Err(away(&"it does not hear what is done")),
+                });
             }
         }
-        told.map_err(|error| away(&error))
+        told
     }
 
     /// These go back to the group at once, as if they had never been sent.
@@ -84,13 +88,15 @@ impl Voice {
         let channels = self.channels.lock().await;
         for (id, numbers) in by_channel(places) {
             let Some(channel) = channels.get(&id) else { continue };
-            for number in &numbers {
-                let again = BasicNackOptions { multiple: false, requeue: true };
-                if channel.basic_nack(*number, again).await.is_err() {
-                    // The channel is gone, and with it they are back.
-                    break;
+            let returning = async {
+                for number in &numbers {
+                    let again = BasicNackOptions { multiple: false, requeue: true };
+                    channel.basic_nack(*number, again).await?;
                 }
-            }
+                lapin::Result::Ok(())
+            };
+            // A channel that is gone has given everything back.
+            let _ = tokio::time::timeout(HEARD_WITHIN, returning).await;
             self.member.close(id, &numbers);
         }
     }
@@ -106,7 +112,7 @@ impl Voice {
                 channel.close(200, "OK".into()).await
             };
             // A channel that is gone has given everything back.
-            let _ = tokio::time::timeout(FAREWELL, farewell).await;
+            let _ = tokio::time::timeout(HEARD_WITHIN, farewell).await;
         }
     }
 
