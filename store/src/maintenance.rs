@@ -13,6 +13,9 @@ pub trait Maintenance: Send + Sync + 'static {
     /// before `ids_since` go, and so do answers to requests from before `answers_since`. Aggregates stay. Does a
     /// bounded piece of work and may be called again.
     ///
+    /// A replay from the log that was begun before `answers_since` and never ended is given up, with all that it took in: what events
+    /// say must not outlive them there.
+    ///
     /// An event that comes again counts as arriving then, for the bus may deliver the repeat for as long as it could the
     /// first one. An engine may save itself the note of it while the last one is less than a day old.
     async fn retain(&self, retention: Retention) -> Result<Retained, StoreError>;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::ObjectBuilder;
 
-use crate::{Reading, problem};
+use crate::{Deps, Reading, problem};
 
 /// How long one call works on a replay: well within every deadline on its way.
 const TIME: Duration = Duration::from_millis(250);
@@ -111,10 +111,14 @@ pub(crate) async fn replay(
 }
 
 async fn replay_days(reading: &Reading, days: ReplayDays) -> Result<Json<ReplayView>, Problem> {
-    let deps = &reading.deps;
-    let plan = LogReplayPlan { stress: deps.stress, days };
-    let store: &dyn Replays = deps.store.as_ref();
-    let replay = replays::work_on_days(deps.bus.as_ref(), store, deps.clock.as_ref(), plan, TIME).await;
+    let Deps { bus, store, clock, stress, .. } = reading.deps.clone();
+    let plan = LogReplayPlan { stress, days };
+    let work = async move {
+        let store: &dyn Replays = store.as_ref();
+        replays::work_on_days(bus.as_ref(), store, clock.as_ref(), plan, TIME).await
+    };
+    // As below.
+    let replay = reading.finisher.finish(work).await;
     Ok(Json(replay.map_err(|error| of_days(&error))?.into()))
 }
 

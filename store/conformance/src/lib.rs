@@ -79,7 +79,7 @@ macro_rules! conformance {
             log_replays: days_are_rebuilt_from_the_log, the_log_comes_before_the_raw_rows,
                 only_counted_events_have_a_part, nothing_gets_poorer, the_log_outlives_the_raw_rows,
                 folds_go_on_while_days_are_rebuilt, a_replay_from_the_log_goes_on_where_it_was,
-                another_plan_begins_anew;
+                another_plan_begins_anew, an_abandoned_replay_is_given_up;
             life: reopening_keeps_everything, a_closed_store_is_unavailable;
         }
     };

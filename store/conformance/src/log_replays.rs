@@ -260,3 +260,22 @@ pub async fn another_plan_begins_anew<H: Harness>() {
     let none: Option<Day> = store.last_replay().await.unwrap().unwrap().days.map(|days| days.from);
     assert_eq!(none, None);
 }
+
+/// What was taken in doesn't outlive the events for long, though nobody goes on with the replay. One that has ended stays known.
+pub async fn an_abandoned_replay_is_given_up<H: Harness>() {
+    let harness = with_crowd::<H>().await;
+    let store = harness.store();
+    let retain = async |answers_since| {
+        let retention = Retention { raw_floor: day("2026-11-01"), ids_since: after(-86_400), answers_since };
+        store.retain(retention).await.unwrap();
+    };
+    read(store.as_ref(), &crowd()).await;
+    retain(now()).await;
+    assert!(store.last_replay().await.unwrap().is_some(), "it is not over its time yet");
+    retain(after(1)).await;
+    assert_eq!((store.last_replay().await.unwrap(), store.rebuild(3).await.unwrap()), (None, None));
+    let done = replay(store.as_ref(), &[], 3).await;
+    assert_eq!(counts(done), [0, 0, 0, 10], "what was taken in is gone");
+    retain(after(1)).await;
+    assert_eq!(store.last_replay().await.unwrap(), Some(done));
+}

@@ -15,6 +15,7 @@ use crate::engine::{Call, Fault, Session};
 use crate::idempotency;
 use crate::partitions::{self, BE_BRIEF, SHUT_FOLDS_OUT};
 use crate::plan::FIXED_PLANS;
+use crate::replays;
 
 /// How many ids one transaction moves or drops at most: some tens of milliseconds in which folds wait.
 const CHUNK: i64 = 10_000;
@@ -61,6 +62,11 @@ impl Maintenance for PostgresStore {
             .primary
             .run(Call::long("retention.answers"), |session| async move {
                 idempotency::drop_old(&session, answers_since, CHUNK).await
+            })
+            .await?;
+        self.primary
+            .run(Call::long("retention.replays"), |session| async move {
+                replays::give_up(&session, answers_since).await
             })
             .await?;
         let more = more_rows || [ids, answers].iter().any(|dropped| *dropped >= unsigned(CHUNK));

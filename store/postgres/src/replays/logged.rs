@@ -97,6 +97,7 @@ VALUES (1, $1::timestamptz, 1, $2::integer, $3::date, $4::uuid, 0, 0, 0, 0, $3::
 ON CONFLICT (one) DO UPDATE SET started_at = excluded.started_at, phase = 1, stress = excluded.stress,
     next_day = excluded.next_day, next_user = excluded.next_user, confirmed = 0, healed = 0, kept = 0, carried_over = 0,
     switched_at = NULL, from_day = excluded.from_day, to_day = excluded.to_day, log_cursor = excluded.log_cursor";
+const GIVE_UP: &str = "DELETE FROM replay WHERE from_day IS NOT NULL AND phase <> 3 AND started_at < $1::timestamptz RETURNING true";
 const NOTE: &str = "UPDATE replay SET log_cursor = $1 WHERE one = 1";
 
 /// Begins anew in the open transaction.
@@ -108,6 +109,21 @@ pub(super) async fn begin(session: &Session, plan: LogReplayPlan, now: Timestamp
         flight.add(forget, &[]);
     }
     flight.add(BEGIN, &[&now, &stress, &days.from, &nobody, &days.to]);
+    flight.send().await?;
+    Ok(())
+}
+
+/// Forgets a replay from the log that was begun before this and never ended.
+pub(crate) async fn give_up(session: &Session, before: Timestamp) -> Result<(), Fault> {
+    let mut flight = session.flight();
+    flight.begin_long();
+    let given_up = flight.add(GIVE_UP, &[&before]);
+    let is_any = flight.send().await?.take(given_up).first().is_some();
+    let mut flight = session.flight();
+    for forget in FORGET.iter().filter(|_| is_any) {
+        flight.add(forget, &[]);
+    }
+    flight.commit();
     flight.send().await?;
     Ok(())
 }

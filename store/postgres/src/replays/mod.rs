@@ -6,6 +6,8 @@
 mod logged;
 mod piece;
 
+pub(crate) use logged::give_up;
+
 use async_trait::async_trait;
 use ecs_domain::{Day, Timestamp};
 use ecs_store::{

@@ -55,6 +55,7 @@ const BEGIN: &str = "INSERT OR REPLACE INTO replay
         (one, started_at, phase, stress, next_day, next_user, confirmed, healed, kept, carried_over, switched_at,
             from_day, to_day, log_cursor)
      VALUES (1, ?1, 1, ?2, ?3, ?4, 0, 0, 0, 0, NULL, ?3, ?5, '')";
+const GIVE_UP: &str = "DELETE FROM replay WHERE from_day IS NOT NULL AND phase <> 3 AND started_at < ?1";
 const ADD: &str = "INSERT INTO replay_log (day, user_id, event_id, positivity, intensity, stress)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
 const NOTE: &str = "UPDATE replay SET log_cursor = ?1 WHERE one = 1";
@@ -64,6 +65,14 @@ pub(super) fn begin(connection: &Connection, plan: LogReplayPlan, now: Timestamp
     let stress = i64::from(plan.stress.0.billionths());
     connection.execute_batch(FORGET)?;
     connection.execute(BEGIN, params![At(now), stress, from, IdBytes(Uuid::nil()), to])?;
+    Ok(())
+}
+
+/// Forgets a replay from the log that was begun before this and never ended.
+pub(crate) fn give_up(connection: &Connection, before: Timestamp) -> Result<(), Fault> {
+    if connection.prepare_cached(GIVE_UP)?.execute([At(before)])? > 0 {
+        connection.execute_batch(FORGET)?;
+    }
     Ok(())
 }
 

@@ -3,6 +3,8 @@
 mod logged;
 mod piece;
 
+pub(crate) use logged::give_up;
+
 use async_trait::async_trait;
 use ecs_domain::Timestamp;
 use ecs_store::{
