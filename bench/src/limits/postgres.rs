@@ -16,16 +16,17 @@ use super::per_second;
 use crate::data;
 use crate::population::Population;
 
-/// As many as the role emotion-processing has members.
-const WRITERS: usize = 2;
+/// As many writers as the role emotion-processing has members.
+pub(crate) const WRITERS: usize = 2;
 
-/// Folds these events into the database, `batch` of them in each transaction, by two writers at once. The batches are sorted
+/// Folds these events into the database, `batch` of them in each transaction, by so many writers at once. The batches are sorted
 /// beforehand: that isn't the database's work. The first tenth of them doesn't count, unless that would leave none.
 pub(crate) async fn fold(
     url: &str,
     population: &Population,
     numbers: Range<u64>,
     batch: usize,
+    writers: usize,
 ) -> anyhow::Result<f64> {
     let (threshold, now) = (data::stress_threshold()?, Timestamp::now());
     let events = numbers.map(|n| population.emotion(n)).collect::<anyhow::Result<Vec<EmotionEvent>>>()?;
@@ -34,13 +35,13 @@ pub(crate) async fn fold(
     let (warm_up, counted) = batches.split_at(batches.len() / 10);
     let store = PostgresStore::open(Options::new(url)).await?;
     let days: Vec<RawBatch> = events.chunks(50_000).map(RawBatch::new).collect();
-    let mut writers = Vec::new();
-    for _ in 0..WRITERS {
-        writers.push(RawLoop::open(&store, threshold, &days, now).await?);
+    let mut loops = Vec::new();
+    for _ in 0..writers {
+        loops.push(RawLoop::open(&store, threshold, &days, now).await?);
     }
-    run(&writers, warm_up, now).await?;
+    run(&loops, warm_up, now).await?;
     let started = Instant::now();
-    let folded = run(&writers, counted, now).await?;
+    let folded = run(&loops, counted, now).await?;
     let rate = per_second(folded, started.elapsed());
     store.close().await?;
     Ok(rate)

@@ -54,12 +54,19 @@ pub(super) fn group(size: Size) -> Group {
     let Size(users, called) = size;
     let row = format!("backlog.{called}");
     let name = format!("bus → PostgreSQL, from a backlog, {called} users");
+    let part = |suffix: &str, what: &str| {
+        Measure::new(format!("{row}.{suffix}"), format!("{what}, {called} users"), Unit::PerSecond)
+    };
+    let parts = [format!("{row}.consume"), format!("{row}.statement")];
     let measures = vec![
         Measure::new(&row, &name, Unit::PerSecond),
-        Measure::new(
-            format!("{row}.statement"),
-            format!("bare statement of the fold, batches as reached, {called} users"),
-            Unit::PerSecond,
+        part("statement", "bare statement of the fold, two writers, batches as reached"),
+        part("statement.one", "bare statement of the fold, one writer, batches as reached"),
+        part("consume", "consume of NATS, pulled and acknowledged"),
+        Measure::composed(
+            format!("{row}.composed"),
+            format!("consume of NATS and bare statement, two writers, {called} users"),
+            &parts.each_ref().map(String::as_str),
         ),
         Measure::new(
             format!("{row}.fold"),
@@ -67,7 +74,11 @@ pub(super) fn group(size: Size) -> Group {
             Unit::Count,
         ),
     ];
-    let rows = vec![Row::of(&row, &format!("{row}.statement")).with(Goal::FractionAtLeast(0.7))];
+    let rows = vec![
+        Row::of(&row, &format!("{row}.statement")).with(Goal::FractionAtLeast(0.7)),
+        Row::of(&row, &format!("{row}.statement.one")),
+        Row::of(&row, &format!("{row}.composed")),
+    ];
     let take =
         move |bench: &Bench, values: &mut Values| bench.runtime.block_on(take(bench, users, &row, values));
     Group { name, measures, rows, take: Box::new(take) }
@@ -82,18 +93,30 @@ async fn take(bench: &Bench, users: u32, row: &str, values: &mut Values) -> anyh
     let nats = engines.nats().await?;
     let messages =
         (0..count).map(|n| Ok(Prepared::of(&population.event(n)?))).collect::<anyhow::Result<Vec<_>>>()?;
-    Raw::open(nats.url()).await?.lay(&messages).await?;
+    let mut raw = Raw::open(nats.url()).await?;
+    raw.lay(&messages).await?;
     drop(messages);
+    let consume = raw.consume(count).await?;
 
     database.empty().await?;
     let rate = drain(nats.url(), &database.url, count).await?;
     let fold = database.folded(count).await?;
-    database.empty().await?;
-    // Other events: those of the role are counted.
-    let statement = postgres::fold(&database.url, &population, count..2 * count, batch_size(fold)).await?;
-    values.insert(row.to_owned(), rate);
-    values.insert(format!("{row}.statement"), statement);
-    values.insert(format!("{row}.fold"), fold);
+    // Other events each time: who comes second must not find those of the first.
+    let mut statements = [0.0; 2];
+    for ((statement, writers), start) in statements.iter_mut().zip([postgres::WRITERS, 1]).zip(1..) {
+        database.empty().await?;
+        let events = start * count..(start + 1) * count;
+        *statement = postgres::fold(&database.url, &population, events, batch_size(fold), writers).await?;
+    }
+    let [statement, one] = statements;
+    let readings = [
+        (row.to_owned(), rate),
+        (format!("{row}.statement"), statement),
+        (format!("{row}.statement.one"), one),
+        (format!("{row}.consume"), consume),
+        (format!("{row}.fold"), fold),
+    ];
+    values.extend(readings);
     Ok(())
 }
 

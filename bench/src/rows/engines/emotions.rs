@@ -107,7 +107,7 @@ async fn take_limits(bench: &Bench, counted: Counted, values: &mut Values) -> an
 
     let site = engines.site().await?;
     let (events, batch) = (0..bench.settings.events, batch_size(counted.folded));
-    let fold = postgres::fold(&site.url, &bench.population, events, batch).await?;
+    let fold = postgres::fold(&site.url, &bench.population, events, batch, postgres::WRITERS).await?;
     engines.drop(site).await?;
     let limits =
         [("append", append), ("single", single), ("single.one", one), ("consume", consume), ("fold", fold)];

@@ -10,7 +10,7 @@ use crate::engines::{Deployment, RATED, ROLES};
 use crate::load::{self, Affairs, Applicants, Emotions, Plan, Transactions};
 use crate::{platform, process};
 
-const CONNECTIONS: u32 = 64;
+const CONNECTIONS: u32 = 256;
 /// Customers who ask for decisions, and as many who pay for something.
 const CUSTOMERS: usize = 8;
 

@@ -15,7 +15,7 @@ use crate::load::{self, Affairs, Applicants, Emotions, Measured, Plan, as_f64, o
 use crate::population::bystander;
 
 /// Connections that the events come over.
-const CONNECTIONS: u32 = 64;
+const CONNECTIONS: u32 = 256;
 /// Events that are followed at the same time, each of a user of whom there are no others.
 const PROBES: u32 = 8;
 /// How often is looked whether an event is in its aggregate: what is measured is too long by half of it on average.
