@@ -12,8 +12,9 @@
 //! - [`Program`]: any other program, kept and harmed in the same way.
 //! - [`unavailable`]: why an engine can't be had here. A test says so loudly and ends; with `CI=true` that is a failure.
 //!
-//! An address in `ECS_TEST_POSTGRES_URL`, `ECS_TEST_NATS_URL`, `ECS_TEST_REDIS_URL` or `ECS_TEST_RABBITMQ_URL` takes the place of the shared server of that
-//! engine. `scripts/provision.sh` installs what is missing.
+//! An address in `ECS_TEST_POSTGRES_URL`, `ECS_TEST_NATS_URL`, `ECS_TEST_REDIS_URL` or `ECS_TEST_RABBITMQ_URL` takes the place of the
+//! server that tests share, or reserve one after the other with [`Nats::reserve`] and [`Redis::reserve`]. What harms its server starts
+//! one all the same, and [`unavailable_privately`] says why it can't. `scripts/provision.sh` installs what is missing.
 
 mod binaries;
 mod database;

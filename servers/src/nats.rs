@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use async_nats::{ConnectOptions, ServerAddr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::binaries::{self, Engine};
 use crate::folder;
@@ -14,6 +15,12 @@ use crate::instance::Instance;
 use crate::ports;
 
 const USER: &str = "ecs";
+
+/// The platform's streams.
+const STREAMS: [&str; 5] = ["emotions", "transactions", "credits", "notifications", "ecs-attempts"];
+
+/// Whose turn it is on the server that the environment names.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 /// How a private server is set up.
 #[derive(Debug, Clone)]
@@ -38,6 +45,7 @@ impl Default for Options {
 pub struct Nats {
     private: Option<Private>,
     url: String,
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 #[derive(Debug)]
@@ -49,27 +57,22 @@ struct Private {
 }
 
 impl Nats {
-    /// The one server of this process: the server of `ECS_TEST_NATS_URL` if that is set, else a private one. Whoever needs
-    /// streams to himself starts his own instead, which takes some 50 ms.
+    /// The server of `ECS_TEST_NATS_URL` if that is set, for nobody else in this process until this is dropped, and without the
+    /// platform's streams: they are deleted, with all that is in them. Else a private one.
+    ///
+    /// # Errors
+    /// As [`Nats::start`], and when the named server can't be reached or has no JetStream.
+    pub async fn reserve() -> Result<Self> {
+        let Some(url) = Engine::Nats.given() else { return Self::start(Options::default()).await };
+        let turn = TURN.lock().await;
+        delete_streams(&url).await.context("can't clear the server that ECS_TEST_NATS_URL names")?;
+        Ok(Self { private: None, url, _turn: Some(turn) })
+    }
+
+    /// A server of one's own, without streams, on a free port. It takes some 50 ms.
     ///
     /// # Errors
     /// NATS is not installed or doesn't start; the end of its log says why.
-    pub async fn shared() -> Result<&'static Self> {
-        static SHARED: OnceCell<Nats> = OnceCell::const_new();
-        SHARED
-            .get_or_try_init(|| async {
-                match Engine::Nats.given() {
-                    Some(url) => Ok(Self { private: None, url }),
-                    None => Self::start(Options::default()).await,
-                }
-            })
-            .await
-    }
-
-    /// A server of one's own, without streams, on a free port.
-    ///
-    /// # Errors
-    /// As [`Nats::shared`].
     pub async fn start(options: Options) -> Result<Self> {
         let options = &options;
         ports::until_bound(|port| Self::start_on(port, options)).await
@@ -79,7 +82,7 @@ impl Nats {
     /// `store_dir`, `NATS_SERVER_NAME` and `NATS_PASSWORD` are in its environment, and all else is as the file has it.
     ///
     /// # Errors
-    /// As [`Nats::shared`], and when the file can't be read or doesn't say where the streams are.
+    /// As [`Nats::start`], and when the file can't be read or doesn't say where the streams are.
     pub async fn start_from(settings: &Path) -> Result<Self> {
         let text = &std::fs::read_to_string(settings).context("can't read the settings")?;
         ports::until_bound(|port| Self::start_over(port, text)).await
@@ -119,7 +122,7 @@ impl Nats {
     async fn run(private: Private) -> Result<Self> {
         private.instance.start()?;
         let url = url_at(private.address, &private.password);
-        let server = Self { private: Some(private), url };
+        let server = Self { private: Some(private), url, _turn: None };
         server.ready().await?;
         Ok(server)
     }
@@ -227,6 +230,23 @@ impl Nats {
         let is_healthy = || async { self.monitor("/healthz").await.map(drop) };
         self.private()?.instance.wait_until(is_healthy).await
     }
+}
+
+async fn delete_streams(url: &str) -> Result<()> {
+    let address: ServerAddr = url.parse()?;
+    let options = match (address.username(), address.password()) {
+        (Some(user), Some(password)) => {
+            ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned())
+        }
+        (Some(token), None) => ConnectOptions::with_token(token.to_owned()),
+        (None, _) => ConnectOptions::new(),
+    };
+    let client = options.connect(address).await?;
+    for stream in STREAMS {
+        // That there was none is an answer, too.
+        client.request(format!("$JS.API.STREAM.DELETE.{stream}"), "".into()).await?;
+    }
+    Ok(())
 }
 
 /// The settings with their streams elsewhere.

@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::binaries::{self, Engine};
 use crate::folder;
 use crate::instance::Instance;
 use crate::ports;
+
+/// Whose turn it is on the server that the environment names.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 /// How a private server is set up.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +30,7 @@ pub struct Options {
 pub struct Redis {
     private: Option<Private>,
     url: String,
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 #[derive(Debug)]
@@ -37,27 +41,20 @@ struct Private {
 }
 
 impl Redis {
-    /// The one server of this process: the server of `ECS_TEST_REDIS_URL` if that is set, else a private one. Its keys are
-    /// everybody's; who needs them to himself starts his own, which takes some 20 ms.
+    /// The server of `ECS_TEST_REDIS_URL` if that is set, for nobody else in this process until this is dropped; else a private one.
+    /// The keys of those before stay in it. They count no more than after a restart of the platform: its cache begins anew.
+    ///
+    /// # Errors
+    /// As [`Redis::start`].
+    pub async fn reserve() -> Result<Self> {
+        let Some(url) = Engine::Redis.given() else { return Self::start(Options::default()).await };
+        Ok(Self { private: None, url, _turn: Some(TURN.lock().await) })
+    }
+
+    /// A server of one's own, empty, on a free port. It takes some 20 ms.
     ///
     /// # Errors
     /// Redis is not installed or doesn't start; the end of its log says why.
-    pub async fn shared() -> Result<&'static Self> {
-        static SHARED: OnceCell<Redis> = OnceCell::const_new();
-        SHARED
-            .get_or_try_init(|| async {
-                match Engine::Redis.given() {
-                    Some(url) => Ok(Self { private: None, url }),
-                    None => Self::start(Options::default()).await,
-                }
-            })
-            .await
-    }
-
-    /// A server of one's own, empty, on a free port.
-    ///
-    /// # Errors
-    /// As [`Redis::shared`].
     pub async fn start(options: Options) -> Result<Self> {
         let options = &options;
         ports::until_bound(|port| Self::start_on(port, options)).await
@@ -82,7 +79,7 @@ impl Redis {
         let instance = Instance::guarded("Redis", folder, "KILL", &command, &[])?;
         instance.start()?;
         let url = url_at(address, &password);
-        let server = Self { private: Some(Private { instance, address, password }), url };
+        let server = Self { private: Some(Private { instance, address, password }), url, _turn: None };
         server.ready().await?;
         Ok(server)
     }

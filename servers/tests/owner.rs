@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ecs_servers::{Engine, did_not_run, unavailable};
+use ecs_servers::{Engine, did_not_run, unavailable_privately};
 use rustix::process::{Pid, Signal, kill_process};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -52,11 +52,14 @@ fn is_empty(folder: &Path) -> bool {
     std::fs::read_dir(folder).unwrap().next().is_none()
 }
 
+/// Why the program under test can't start its servers.
+fn no_engines() -> Option<String> {
+    [Engine::Postgres, Engine::Nats, Engine::Redis].into_iter().find_map(unavailable_privately)
+}
+
 fn everything_goes_after(signal: Signal) {
-    for engine in [Engine::Postgres, Engine::Nats, Engine::Redis] {
-        if let Some(reason) = unavailable(engine) {
-            return did_not_run("everything goes with the owner", &reason);
-        }
+    if let Some(reason) = no_engines() {
+        return did_not_run("everything goes with the owner", &reason);
     }
     let mut owner = Owner::start();
     assert_eq!(owner.addresses.len(), 5, "{:?}", owner.addresses);
@@ -85,9 +88,7 @@ fn servers_and_folders_go_when_their_owner_is_stopped() {
 
 #[test]
 fn a_command_gets_the_addresses_and_its_end_is_the_end() {
-    if let Some(reason) =
-        unavailable(Engine::Postgres).or(unavailable(Engine::Nats)).or(unavailable(Engine::Redis))
-    {
+    if let Some(reason) = no_engines() {
         return did_not_run("a command gets the addresses", &reason);
     }
     let script = r#"test -n "$DATABASE_URL" -a -n "$BUS_URL" -a -n "$REDIS_URL" -a -z "$DATABASE_READ_URLS" && exit 7"#;
@@ -98,9 +99,7 @@ fn a_command_gets_the_addresses_and_its_end_is_the_end() {
 
 #[test]
 fn a_stop_is_handed_on_to_the_command() {
-    if let Some(reason) =
-        unavailable(Engine::Postgres).or(unavailable(Engine::Nats)).or(unavailable(Engine::Redis))
-    {
+    if let Some(reason) = no_engines() {
         return did_not_run("a stop is handed on to the command", &reason);
     }
     let script = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.01; done";

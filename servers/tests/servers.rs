@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use ecs_servers::{
     Engine, Nats, NatsOptions, Postgres, PostgresOptions, RabbitMq, RabbitMqOptions, Redis, RedisOptions,
-    Replication, Template, did_not_run, unavailable,
+    Replication, Template, did_not_run, unavailable, unavailable_privately,
 };
 use tokio_postgres::{Client, NoTls};
 
-/// Ends a test whose engine can't be had here, aloud.
+/// Ends a test whose engine can't be started here, aloud.
 macro_rules! needs {
     ($engine:ident) => {
-        if let Some(reason) = unavailable(Engine::$engine) {
+        if let Some(reason) = unavailable_privately(Engine::$engine) {
             return did_not_run(module_path!(), &reason);
         }
     };
@@ -50,7 +50,9 @@ async fn people(url: String) -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn every_test_has_a_database_of_its_own() {
-    needs!(Postgres);
+    if let Some(reason) = unavailable(Engine::Postgres) {
+        return did_not_run("a database per test", &reason);
+    }
     let server = Postgres::shared().await.unwrap();
     let template = || Template::new("people", people);
     let (one, other) = tokio::join!(server.database(template()), server.database(template()));
