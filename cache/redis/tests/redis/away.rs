@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ecs_servers::{Redis, RedisOptions};
+use ecs_servers::Redis;
 use tokio::task::JoinSet;
 
-use crate::support::{LONG, Process, Truth, cached, eventually, key, options, runs, user};
+use crate::support::{LONG, Process, Truth, cached, durable, eventually, key, options, own, user};
 
 const USERS: u128 = 8;
 const READERS: u128 = 64;
@@ -130,28 +130,20 @@ where
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_is_killed_under_load() {
-    if !runs() {
-        return;
-    }
-    let server = crate::support::durable().await;
+    let Some(server) = durable().await else { return };
     away_under_load(&server, || server.kill(), || server.restart()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_is_paused_under_load() {
-    if !runs() {
-        return;
-    }
-    let server = Redis::start(RedisOptions::default()).await.unwrap();
+    let Some(server) = own().await else { return };
     away_under_load(&server, || server.pause(), || async { server.resume() }).await;
 }
 
 #[tokio::test]
 async fn a_platform_starts_without_redis_and_finds_it_later() {
-    if !runs() {
-        return;
-    }
-    let (server, truth) = (Redis::start(RedisOptions::default()).await.unwrap(), Truth::default());
+    let Some(server) = own().await else { return };
+    let truth = Truth::default();
     server.kill().await.unwrap();
     let process = Process::starting(options(server.url()));
     for expect in 1..=3 {
@@ -165,10 +157,8 @@ async fn a_platform_starts_without_redis_and_finds_it_later() {
 
 #[tokio::test]
 async fn an_away_redis_opens_the_breaker_and_costs_nothing_then() {
-    if !runs() {
-        return;
-    }
-    let (server, truth) = (Redis::start(RedisOptions::default()).await.unwrap(), Truth::default());
+    let Some(server) = own().await else { return };
+    let truth = Truth::default();
     let long = ecs_breaker::Options { open_for: Duration::from_secs(3600), ..Default::default() };
     let process = Process::starting(ecs_cache_redis::Options { breaker: long, ..options(server.url()) });
     process.connected().await;

@@ -1,15 +1,15 @@
-//! The cache's contract, each behaviour over a server of its own: a process that starts ends whatever others have cached.
+//! The cache's contract, one behaviour per server at a time: a process that starts ends whatever others have cached.
 
 use async_trait::async_trait;
 use ecs_cache::{Backend, Cache};
 use ecs_cache_conformance::Harness;
-use ecs_servers::{Engine, Redis, RedisOptions};
+use ecs_servers::{Engine, Redis};
 
 use crate::support::Process;
 
 struct OverRedis {
     process: Process,
-    /// Ends when this does.
+    /// Ends, or is somebody else's, when this is dropped.
     _server: Redis,
 }
 
@@ -22,7 +22,7 @@ impl Harness for OverRedis {
     }
 
     async fn start() -> Self {
-        let server = Redis::start(RedisOptions::default()).await.unwrap();
+        let server = Redis::reserve().await.unwrap();
         Self { process: Process::over(server.url()).await, _server: server }
     }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use ecs_cache::Backend;
 use ecs_cache_redis::{OpenError, Options, RedisBackend};
-use ecs_servers::{Redis, RedisOptions};
+use ecs_servers::Redis;
 
-use crate::support::{LONG, Process, Truth, eventually, key, options, runs, user};
+use crate::support::{LONG, Process, Truth, eventually, key, lent, options, own, user};
 
 /// How often each command was called since the counts were reset.
 async fn calls(server: &Redis) -> BTreeMap<String, u64> {
@@ -34,10 +34,7 @@ fn of(expect: &[(&str, u64)]) -> BTreeMap<String, u64> {
 
 #[tokio::test]
 async fn a_hit_is_one_round_trip_at_either_level() {
-    if !runs() {
-        return;
-    }
-    let server = Redis::start(RedisOptions::default()).await.unwrap();
+    let Some(server) = own().await else { return };
     let truth = Truth::default();
     let (one, two) = (Process::over(server.url()).await, Process::over(server.url()).await);
     one.read(key(0), &truth).await;
@@ -58,10 +55,7 @@ async fn a_hit_is_one_round_trip_at_either_level() {
 
 #[tokio::test]
 async fn a_miss_costs_a_look_a_generation_and_a_put() {
-    if !runs() {
-        return;
-    }
-    let server = Redis::start(RedisOptions::default()).await.unwrap();
+    let Some(server) = own().await else { return };
     let truth = Truth::default();
     let process = Process::over(server.url()).await;
     process.read(key(1), &truth).await;
@@ -73,10 +67,7 @@ async fn a_miss_costs_a_look_a_generation_and_a_put() {
 
 #[tokio::test]
 async fn an_entry_of_the_level_goes_with_its_generation() {
-    if !runs() {
-        return;
-    }
-    let server = Redis::start(RedisOptions::default()).await.unwrap();
+    let Some(server) = lent().await else { return };
     let truth = Truth::default();
     let (one, two) = (Process::over(server.url()).await, Process::over(server.url()).await);
     for process in [&one, &two] {
@@ -91,10 +82,7 @@ async fn an_entry_of_the_level_goes_with_its_generation() {
 
 #[tokio::test]
 async fn an_evicted_epoch_ends_everything_and_brings_nothing_back() {
-    if !runs() {
-        return;
-    }
-    let server = Redis::start(RedisOptions::default()).await.unwrap();
+    let Some(server) = own().await else { return };
     let truth = Truth::default();
     let process = Process::over(server.url()).await;
     process.read(key(0), &truth).await;
@@ -107,10 +95,7 @@ async fn an_evicted_epoch_ends_everything_and_brings_nothing_back() {
 
 #[tokio::test]
 async fn an_entry_is_not_found_once_its_time_is_over_at_either_level() {
-    if !runs() {
-        return;
-    }
-    let server = Redis::start(RedisOptions::default()).await.unwrap();
+    let Some(server) = lent().await else { return };
     let (one, two) = (Process::over(server.url()).await, Process::over(server.url()).await);
     let generation = user(0).generation_key();
     one.backend.begin_generation(&generation, Bytes::from_static(b"g"), LONG).await.unwrap();

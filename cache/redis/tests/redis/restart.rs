@@ -2,7 +2,7 @@
 
 use ecs_servers::Redis;
 
-use crate::support::{Process, Truth, cached, durable, key, runs, user};
+use crate::support::{Process, Truth, cached, durable, key, lent, user};
 
 /// The server's old keys are there again, or a test of them shows nothing.
 async fn has_old_keys(server: &Redis) {
@@ -12,10 +12,8 @@ async fn has_old_keys(server: &Redis) {
 
 #[tokio::test]
 async fn an_invalidation_missed_while_redis_was_away_brings_nothing_stale_back() {
-    if !runs() {
-        return;
-    }
-    let (server, truth) = (durable().await, Truth::default());
+    let Some(server) = durable().await else { return };
+    let truth = Truth::default();
     let (one, two) = (Process::over(server.url()).await, Process::over(server.url()).await);
     for process in [&one, &two] {
         process.read(key(0), &truth).await;
@@ -33,10 +31,8 @@ async fn an_invalidation_missed_while_redis_was_away_brings_nothing_stale_back()
 
 #[tokio::test]
 async fn the_process_that_owed_the_invalidation_may_be_dead_when_redis_comes_back() {
-    if !runs() {
-        return;
-    }
-    let (server, truth) = (durable().await, Truth::default());
+    let Some(server) = durable().await else { return };
+    let truth = Truth::default();
     let (one, two) = (Process::over(server.url()).await, Process::over(server.url()).await);
     one.read(key(0), &truth).await;
     server.kill().await.unwrap();
@@ -50,10 +46,8 @@ async fn the_process_that_owed_the_invalidation_may_be_dead_when_redis_comes_bac
 
 #[tokio::test]
 async fn a_process_that_died_between_commit_and_invalidation_makes_it_good_at_its_next_start() {
-    if !runs() {
-        return;
-    }
-    let (server, truth) = (durable().await, Truth::default());
+    let Some(server) = lent().await else { return };
+    let truth = Truth::default();
     let (one, two) = (Process::over(server.url()).await, Process::over(server.url()).await);
     one.read(key(0), &truth).await;
     let now = truth.change();

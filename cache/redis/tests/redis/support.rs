@@ -9,7 +9,7 @@ use ecs_cache::{Backend, Cache, Key, Scope};
 use ecs_cache_redis::{Options, RedisBackend};
 use ecs_domain::UserId;
 use ecs_metrics::Metrics;
-use ecs_servers::{Engine, Redis, RedisOptions};
+use ecs_servers::{Engine, Redis, RedisOptions, did_not_run, unavailable, unavailable_privately};
 use uuid::Uuid;
 
 /// Long enough that nothing expires on its own.
@@ -18,20 +18,37 @@ pub(crate) const LONG: Duration = Duration::from_secs(3600);
 /// How long a test waits for what happens soon.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Whether there is a Redis here; said aloud if not.
-pub(crate) fn runs() -> bool {
-    match ecs_servers::unavailable(Engine::Redis) {
-        Some(reason) => {
-            ecs_servers::did_not_run("a test of the cache over Redis", &reason);
-            false
-        }
-        None => true,
+/// A server for a test that does it no harm; `None`, and said aloud, where there is none.
+pub(crate) async fn lent() -> Option<Redis> {
+    if is_missing(unavailable(Engine::Redis).as_deref()) {
+        return None;
     }
+    Some(Redis::reserve().await.unwrap())
 }
 
-/// A server that keeps its keys over a restart.
-pub(crate) async fn durable() -> Redis {
-    Redis::start(RedisOptions { append_only: true, settings: Vec::new() }).await.unwrap()
+/// A server of the test's own, which it may take away or watch; `None`, and said aloud, where none can be started.
+pub(crate) async fn own() -> Option<Redis> {
+    start(RedisOptions::default()).await
+}
+
+/// The same with keys that outlive a restart.
+pub(crate) async fn durable() -> Option<Redis> {
+    start(RedisOptions { append_only: true, settings: Vec::new() }).await
+}
+
+async fn start(options: RedisOptions) -> Option<Redis> {
+    if is_missing(unavailable_privately(Engine::Redis).as_deref()) {
+        return None;
+    }
+    Some(Redis::start(options).await.unwrap())
+}
+
+fn is_missing(reason: Option<&str>) -> bool {
+    if let Some(reason) = reason {
+        // The harness names the thread of a test after it.
+        did_not_run(std::thread::current().name().unwrap_or("a test of the cache over Redis"), reason);
+    }
+    reason.is_some()
 }
 
 /// What is true of some users: a number each.
