@@ -12,11 +12,11 @@ use futures::future::join_all;
 
 use crate::customers::{Customers, until};
 use crate::replicas::until_more;
-use crate::{address_of, can_run, options, support};
+use crate::{address_of, can_start, options, support};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_failover_the_store_goes_on_and_has_all_it_answered_for() {
-    if !can_run("failover") {
+    if !can_start("failover") {
         return;
     }
     let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
@@ -47,7 +47,7 @@ async fn after_a_failover_the_store_goes_on_and_has_all_it_answered_for() {
 /// new one, nothing that goes to the old one is answered with `Ok`, not even over connections that were there before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_to_a_former_primary_that_lives_on_are_left() {
-    if !can_run("a former primary that lives on") {
+    if !can_start("a former primary that lives on") {
         return;
     }
     let former = Postgres::start(PostgresOptions::default()).await.unwrap();
@@ -85,7 +85,7 @@ async fn connections_to_a_former_primary_that_lives_on_are_left() {
 /// Why the synchronous standby is the one to be promoted: the other one, if it is behind, has less than was answered for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promoting_the_synchronous_replica_loses_nothing_and_the_asynchronous_one_loses_commits() {
-    if !can_run("two promotions") {
+    if !can_start("two promotions") {
         return;
     }
     let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
@@ -129,7 +129,7 @@ async fn promoting_the_synchronous_replica_loses_nothing_and_the_asynchronous_on
 /// nothing of what was written since.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_failover_a_replica_of_the_old_primary_hides_nobodys_writes() {
-    if !can_run("a replica of another timeline") {
+    if !can_start("a replica of another timeline") {
         return;
     }
     let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
@@ -165,7 +165,7 @@ async fn after_a_failover_a_replica_of_the_old_primary_hides_nobodys_writes() {
 /// A commit whose wait for the standby was cancelled is there, and only the primary has it. That is not what `Ok` promises.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_the_standby_may_not_have_is_not_answered_for() {
-    if !can_run("a standby that is silent") {
+    if !can_start("a standby that is silent") {
         return;
     }
     let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
@@ -186,7 +186,7 @@ async fn a_commit_that_the_standby_may_not_have_is_not_answered_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_host_that_hangs_does_not_keep_the_second_from_being_found() {
-    if !can_run("a host that hangs") {
+    if !can_start("a host that hangs") {
         return;
     }
     let silent = Postgres::start(PostgresOptions::default()).await.unwrap();

@@ -5,7 +5,7 @@ use ecs_store::{StoreError, Users};
 use ecs_store_conformance::fixtures::new_user;
 use ecs_store_postgres::{Options, PostgresStore};
 
-use crate::{can_run, support};
+use crate::{can_run, can_start, support};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_without_synchronous_commit_is_refused() {
@@ -32,7 +32,7 @@ async fn a_server_without_synchronous_commit_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_without_fsync_is_refused_unless_a_test_wants_it() {
-    if !can_run("fsync=off") {
+    if !can_start("fsync=off") {
         return;
     }
     let settings = vec![("fsync".to_owned(), "off".to_owned())];

@@ -17,18 +17,24 @@ mod two_processes;
 
 use std::time::Duration;
 
-use ecs_servers::{Engine, Postgres};
+use ecs_servers::{Engine, Postgres, did_not_run, unavailable, unavailable_privately};
 use ecs_store_postgres::Options;
 
-/// Whether there is a PostgreSQL to be started here. Says so where there is none.
+/// Whether there is a PostgreSQL, for a test that keeps to a database of its own. Says so where there is none.
 fn can_run(what: &str) -> bool {
-    match ecs_servers::unavailable(Engine::Postgres) {
-        None => true,
-        Some(reason) => {
-            ecs_servers::did_not_run(what, &reason);
-            false
-        }
+    there_is_one(what, unavailable(Engine::Postgres).as_deref())
+}
+
+/// Whether one can be started here, for a test that harms it or sets it up. Says so where none can.
+fn can_start(what: &str) -> bool {
+    there_is_one(what, unavailable_privately(Engine::Postgres).as_deref())
+}
+
+fn there_is_one(what: &str, missing: Option<&str>) -> bool {
+    if let Some(reason) = missing {
+        did_not_run(what, reason);
     }
+    missing.is_none()
 }
 
 /// Options whose breakers come back soon: a test doesn't wait half a minute.

@@ -13,7 +13,7 @@ use ecs_store_postgres::PostgresStore;
 use futures::future::join_all;
 
 use crate::customers::{Customers, notification, until};
-use crate::{can_run, options, support};
+use crate::{can_run, can_start, options, support};
 
 async fn unavailable(store: &PostgresStore) -> Duration {
     let begun = Instant::now();
@@ -24,7 +24,7 @@ async fn unavailable(store: &PostgresStore) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_primary_holds_nobody_for_long_and_then_nobody_at_all() {
-    if !can_run("a silent primary") {
+    if !can_start("a silent primary") {
         return;
     }
     let server = Postgres::start(PostgresOptions::default()).await.unwrap();
@@ -56,7 +56,7 @@ async fn a_silent_primary_holds_nobody_for_long_and_then_nobody_at_all() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_and_restarted_has_all_that_was_answered_for() {
-    if !can_run("a restart") {
+    if !can_start("a restart") {
         return;
     }
     let server = Postgres::start(PostgresOptions::default()).await.unwrap();
@@ -80,7 +80,7 @@ async fn a_server_that_is_killed_and_restarted_has_all_that_was_answered_for() {
 /// As one finds a former primary that an operator has demoted: it answers, and takes no writes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_that_turns_read_only_is_left() {
-    if !can_run("a demotion") {
+    if !can_start("a demotion") {
         return;
     }
     let server = Postgres::start(PostgresOptions::default()).await.unwrap();

@@ -14,7 +14,7 @@ use ecs_store_conformance::fixtures::{first_page, make_offer, now, register, use
 use ecs_store_postgres::{Lsn, PostgresStore, RecentWrites, RecentWritesError};
 
 use crate::customers::{Customers, until};
-use crate::{can_run, options, support};
+use crate::{can_start, options, support};
 
 /// How many reads were answered where.
 pub(crate) fn reads(metrics: &Metrics, target: &str) -> u64 {
@@ -32,7 +32,7 @@ pub(crate) async fn until_more(metrics: &Metrics, target: &str, more: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_are_read_when_they_can_be_and_own_writes_are_always_seen() {
-    if !can_run("replicas") {
+    if !can_start("replicas") {
         return;
     }
     let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
@@ -79,7 +79,7 @@ async fn replicas_are_read_when_they_can_be_and_own_writes_are_always_seen() {
 /// replayed, so neither shows a write at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_one_replica_dies_the_other_is_read() {
-    if !can_run("two replicas") {
+    if !can_start("two replicas") {
         return;
     }
     let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
@@ -104,7 +104,7 @@ async fn when_one_replica_dies_the_other_is_read() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_follows_nobody_is_not_read() {
-    if !can_run("a replica that is none") {
+    if !can_start("a replica that is none") {
         return;
     }
     let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
@@ -161,7 +161,7 @@ impl RecentWrites for Shared {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_shared_notes_a_write_through_one_process_is_read_through_another() {
-    if !can_run("shared notes") {
+    if !can_start("shared notes") {
         return;
     }
     let primary = Postgres::start(PostgresOptions::default()).await.unwrap();

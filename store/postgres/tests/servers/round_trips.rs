@@ -18,7 +18,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::customers::notification;
-use crate::{can_run, options};
+use crate::{can_start, options};
 
 /// Counts how often the client speaks after the server has.
 #[derive(Default)]
@@ -115,7 +115,7 @@ async fn costs(store: &PostgresStore, counter: &Counter, number: u128) -> Vec<(&
 /// last is written, which costs nobody a wait and looks like one.
 #[tokio::test]
 async fn calls_cost_few_round_trips() {
-    if !can_run("round trips") {
+    if !can_start("round trips") {
         return;
     }
     let server = Postgres::start(PostgresOptions::default()).await.unwrap();

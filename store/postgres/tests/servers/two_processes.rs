@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::customers::{notification, until};
 use crate::replicas::{Shared, reads};
-use crate::{can_run, options, support};
+use crate::{can_start, options, support};
 
 /// Waits until a process reads from its replica.
 async fn until_replica_is_read(store: &PostgresStore, metrics: &Metrics) {
@@ -55,7 +55,7 @@ async fn writes_are_read(writer: &PostgresStore, reader: &PostgresStore, number:
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_shared_notes_every_write_is_read_at_once_through_the_other_process() {
-    if !can_run("two processes with shared notes") {
+    if !can_start("two processes with shared notes") {
         return;
     }
     let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
@@ -127,14 +127,14 @@ async fn old_reads_end(primary_is_silent: bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_shared_notes_no_read_is_older_than_the_limit() {
-    if can_run("two processes without shared notes") {
+    if can_start("two processes without shared notes") {
         old_reads_end(false).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_primary_makes_no_read_older_than_the_limit() {
-    if can_run("two processes and a silent primary") {
+    if can_start("two processes and a silent primary") {
         old_reads_end(true).await;
     }
 }
