@@ -3,7 +3,7 @@
 use ecs::role::Role;
 use ecs_client::Retries;
 use ecs_domain::Clock as _;
-use ecs_servers::{Engine, Nats, NatsOptions, Postgres, PostgresOptions, did_not_run, unavailable};
+use ecs_servers::{Engine, Nats, NatsOptions, Postgres, PostgresOptions, did_not_run, unavailable_privately};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -83,7 +83,7 @@ struct Apart {
 impl Apart {
     async fn start() -> Option<Self> {
         for engine in [Engine::Postgres, Engine::Nats] {
-            if let Some(reason) = unavailable(engine) {
+            if let Some(reason) = unavailable_privately(engine) {
                 did_not_run("an intake while the store is away", &reason);
                 return None;
             }

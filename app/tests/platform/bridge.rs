@@ -10,7 +10,7 @@ use ecs::role::Role;
 use ecs::settings::{Flags, Settings, merge};
 use ecs_bus::{Event, Frontier, Headers, Subject};
 use ecs_domain::{EventId, UserId};
-use ecs_servers::{Engine, Nats, NatsOptions, did_not_run, unavailable};
+use ecs_servers::{Engine, Nats, NatsOptions, did_not_run, unavailable_privately};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 use uuid::Uuid;
@@ -60,7 +60,7 @@ fn event(number: u128, bytes: usize) -> Event {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_go_from_a_folder_to_nats_and_back_as_they_are() {
-    if let Some(reason) = unavailable(Engine::Nats) {
+    if let Some(reason) = unavailable_privately(Engine::Nats) {
         return did_not_run("a bridge to NATS and back", &reason);
     }
     let nats = Nats::start(NatsOptions { max_payload: 16 << 10, ..NatsOptions::default() }).await.unwrap();
@@ -162,7 +162,7 @@ async fn copied_some(nats: &Nats, data: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_platform_moves_to_another_bus_under_load_while_bridges_are_killed() {
-    if let Some(reason) = unavailable(Engine::Nats) {
+    if let Some(reason) = unavailable_privately(Engine::Nats) {
         return did_not_run("a move to another bus", &reason);
     }
     let old = Nats::start(NatsOptions::default()).await.unwrap();

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use ecs_servers::{Engine, Nats, NatsOptions, did_not_run, unavailable};
+use ecs_servers::{Engine, Nats, NatsOptions, did_not_run, unavailable_privately};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
 use crate::support::process::{Server, ecs, run, text};
@@ -47,7 +47,7 @@ async fn a_start_that_cannot_succeed_says_why() {
 /// What was acknowledged must be on disk. The monitor of NATS says whether it is, where a setting says where that is.
 #[tokio::test]
 async fn a_nats_that_does_not_flush_is_refused_where_its_monitor_is_named() {
-    if let Some(reason) = unavailable(Engine::Nats) {
+    if let Some(reason) = unavailable_privately(Engine::Nats) {
         return did_not_run("a start over a NATS that does not flush", &reason);
     }
     let nats = Nats::start(NatsOptions { sync_always: false, ..NatsOptions::default() }).await.unwrap();

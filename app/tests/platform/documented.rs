@@ -110,7 +110,7 @@ async fn every_command_in_the_readme_and_the_docs_works_as_it_stands() {
 /// The page about roles as processes, over private servers and with other ports than it names.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_about_processes_works_as_it_stands() {
-    let Some(servers) = Servers::start("docs/distributed.md").await else { return };
+    let Some(servers) = Servers::reserve("docs/distributed.md").await else { return };
     let page = std::fs::read_to_string(root().join("docs").join(DISTRIBUTED)).unwrap();
     let typed = blocks(&page).into_iter().filter(|(kind, _)| kind == "sh").map(|(_, text)| text);
     let mut script: String = typed.collect();

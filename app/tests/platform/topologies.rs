@@ -207,21 +207,23 @@ async fn the_commands_of_operators_reach_it(platform: &Deployment) {
 /// What design and documentation promise: five settings, and nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn five_settings_start_a_platform_in_production() {
-    let Some(servers) = Servers::start("five settings").await else { return };
+    let Some(servers) = Servers::reserve("five settings").await else { return };
     let address = free_address();
     let process = Process::start(Role::ALL.to_vec(), address, &servers.settings());
     process.is_ready().await;
     let log = process.log();
     assert!(log.contains("have not given consent will be discarded"), "{log}");
     let serving = log.lines().find(|line| line.contains("\"serving\"")).unwrap();
-    for part in
-        ["PostgreSQL at 127.0.0.1:", "NATS at 127.0.0.1:", "Redis at 127.0.0.1:", "emotion-processing"]
-    {
+    for part in ["PostgreSQL at ", "NATS at ", "Redis at ", "emotion-processing"] {
         assert!(serving.contains(part), "{serving}");
     }
-    for (_, secret) in servers.settings() {
-        let password = secret.split_once("://").map_or(&*secret, |(_, rest)| rest.split('@').next().unwrap());
-        assert!(!log.contains(password), "{log}");
+    for (_, setting) in servers.settings() {
+        // Of an address it is what stands before the host; a server that the environment names may be without.
+        let secret = match setting.split_once("://") {
+            Some((_, rest)) => rest.split_once('@').map(|(secret, _)| secret),
+            None => Some(&*setting),
+        };
+        assert!(secret.is_none_or(|secret| !log.contains(secret)), "{log}");
     }
     let ana = process.edge.person("ana").await;
     process.edge.live_well(&ana).await;

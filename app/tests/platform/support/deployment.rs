@@ -7,7 +7,7 @@ use ecs::role::Role;
 use ecs_client::{Client, Credentials};
 use ecs_servers::{
     Database, Engine, Nats, NatsOptions, Postgres, Program, Redis, RedisOptions, Template, did_not_run,
-    free_port, unavailable,
+    free_port, unavailable, unavailable_privately,
 };
 
 use super::edge::Edge;
@@ -47,7 +47,7 @@ impl Topology {
     }
 }
 
-/// The real servers of one deployment, with nothing else in them.
+/// The real servers of one deployment, with nothing in them that counts.
 pub(crate) struct Servers {
     database: Database,
     pub(crate) nats: Nats,
@@ -55,20 +55,28 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// `None`, loudly, where one of them can't be had.
-    pub(crate) async fn start(what: &str) -> Option<Self> {
-        for engine in [Engine::Postgres, Engine::Nats, Engine::Redis] {
-            if let Some(reason) = unavailable(engine) {
-                did_not_run(what, &reason);
-                return None;
-            }
+    /// Those that the environment names, or private ones. `None`, loudly, where one of them can't be had.
+    pub(crate) async fn reserve(what: &str) -> Option<Self> {
+        let engines = [Engine::Postgres, Engine::Nats, Engine::Redis];
+        if let Some(reason) = engines.into_iter().find_map(unavailable) {
+            did_not_run(what, &reason);
+            return None;
         }
-        let empty = Template::new("ecs_empty", async |_| Ok(()));
-        Some(Self {
-            database: Postgres::shared().await.unwrap().database(empty).await.unwrap(),
-            nats: Nats::start(NatsOptions::default()).await.unwrap(),
-            redis: Redis::start(RedisOptions::default()).await.unwrap(),
-        })
+        // In this order everywhere: whoever has one of two that are reserved must get the other.
+        let (nats, redis) = (Nats::reserve().await.unwrap(), Redis::reserve().await.unwrap());
+        Some(Self { database: database().await, nats, redis })
+    }
+
+    /// Such that NATS and Redis may be killed. `None`, loudly, where they can't be started here.
+    pub(crate) async fn start(what: &str) -> Option<Self> {
+        let killed = [Engine::Nats, Engine::Redis].into_iter().find_map(unavailable_privately);
+        if let Some(reason) = killed.or(unavailable(Engine::Postgres)) {
+            did_not_run(what, &reason);
+            return None;
+        }
+        let nats = Nats::start(NatsOptions::default()).await.unwrap();
+        let redis = Redis::start(RedisOptions::default()).await.unwrap();
+        Some(Self { database: database().await, nats, redis })
     }
 
     /// The settings that are enough to start a platform over these servers.
@@ -85,6 +93,12 @@ impl Servers {
             ("REDIS_URL", self.redis.url()),
         ])
     }
+}
+
+/// An empty one, for one platform.
+async fn database() -> Database {
+    let empty = Template::new("ecs_empty", async |_| Ok(()));
+    Postgres::shared().await.unwrap().database(empty).await.unwrap()
 }
 
 /// A platform that runs. It can be used like its first gateway.
@@ -113,7 +127,7 @@ impl Deployment {
                 settings.extend(owned(&[("SECRET_KEY", SECRET), ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY)]));
                 None
             }
-            _ => Some(Servers::start(&format!("{topology:?}")).await?),
+            _ => Some(Servers::reserve(&format!("{topology:?}")).await?),
         };
         settings.extend(servers.iter().flat_map(Servers::settings));
         let places = places(topology);
