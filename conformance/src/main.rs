@@ -12,7 +12,7 @@ use table::Table;
 
 /// The columns. The rows come from the kits; a backend is listed so that it is missed when none of its tests ran.
 const CONTRACTS: [(&str, &[&str]); 3] = [
-    ("bus", &["embedded", "nats", "rabbitmq"]),
+    ("bus", &["embedded", "nats", "rabbitmq", "kafka"]),
     ("store", &["sqlite", "postgres"]),
     ("cache", &["none", "memory", "redis"]),
 ];

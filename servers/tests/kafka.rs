@@ -1,5 +1,4 @@
 //! Brokers start, die, hang and come back as tests of others rely on.
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::net::SocketAddr;
 use std::time::Duration;

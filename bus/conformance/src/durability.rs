@@ -9,7 +9,8 @@ use ecs_domain::EventId;
 use tokio::task::JoinSet;
 
 use crate::kit::{
-    GROUP, ack, batches_of, event, events, ids, ids_of, join, publish, retry, settled, take, within,
+    GROUP, ack, batches_of, event, events, full_batches_of, ids, ids_of, join, publish, retry, settled, take,
+    within,
 };
 use crate::{Harness, Settings};
 
@@ -40,7 +41,7 @@ pub async fn what_was_settled_stays_settled_over_an_orderly_end<H: Harness>() {
     let harness = H::start(Settings::default()).await;
     let bus = harness.bus();
     publish(&*bus, events(0..30)).await;
-    let mut member = join(&*bus, GROUP, batches_of(20)).await;
+    let mut member = join(&*bus, GROUP, full_batches_of(20)).await;
     let first = take(&mut member, 20).await;
     ack(&mut member, &first).await;
     drop((member, bus));

@@ -82,6 +82,13 @@ pub fn batches_of(max_batch: usize) -> SubscribeOptions {
     SubscribeOptions { max_batch, linger: Duration::ZERO, lease: Duration::from_secs(60) }
 }
 
+/// Batches of exactly `max_batch`, as long as so many are there: the first one waits a moment for its mates, which a transport with
+/// shards may have from several places.
+#[must_use]
+pub fn full_batches_of(max_batch: usize) -> SubscribeOptions {
+    SubscribeOptions { linger: Duration::from_secs(1), ..batches_of(max_batch) }
+}
+
 /// Joins the group.
 pub async fn join(bus: &dyn Bus, group: Group, options: SubscribeOptions) -> Box<dyn Subscription> {
     within(bus.subscribe(SUBJECT, group, options)).await.unwrap()

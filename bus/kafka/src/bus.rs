@@ -1,0 +1,328 @@
+//! The bus itself: the contract over topics, a producer and groups.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ecs_breaker::{Breaker, State};
+use ecs_bus::{
+    Backlog, Bus, BusError, Capabilities, Event, Frontier, Group, LogPage, LogRecord, Position, PublishError,
+    Subject, SubscribeOptions, Subscription,
+};
+use ecs_domain::Timestamp;
+use ecs_metrics::Metrics;
+use rdkafka::message::Message;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::backlog::{self, Observers};
+use crate::client::{blocking, unavailable};
+use crate::groups::{self, Groups};
+use crate::producer::{Failure, Fate, Outgoing, Producer};
+use crate::reader::{Offsets, Reader, Then};
+use crate::topics::{self, Topics};
+use crate::window::{Places, RETRY_AFTER, Window};
+use crate::{Options, message};
+
+/// How long a ping waits for its answer.
+const PING: Duration = Duration::from_secs(1);
+
+/// A bus over a Kafka broker or cluster, shared by all processes that name the same one. [`Bus::close`] ends it in good order.
+/// Dropping it leaves the groups in the background.
+pub struct KafkaBus {
+    options: Arc<Options>,
+    topics: Topics,
+    names: HashMap<Subject, Arc<str>>,
+    window: Window,
+    producer: Arc<Producer>,
+    groups: Groups,
+    observers: Arc<Observers>,
+    /// One reads the log, the other looks at single messages, so that a long page holds up no backlog.
+    log: Arc<Mutex<Reader>>,
+    probe: Arc<Mutex<Reader>>,
+    closing: AtomicBool,
+    breaker: Breaker,
+    metrics: Metrics,
+}
+
+impl KafkaBus {
+    /// Connects, makes the topics that are missing, and checks those that are there. [`BusError::Corrupt`] names each setting of a
+    /// topic that would break a promise; [`BusError::Unavailable`] when Kafka can't be reached.
+    pub async fn open(options: Options) -> Result<Self, BusError> {
+        let options = Arc::new(options);
+        let topics = Topics::open(&options)?;
+        let name = |subject| topics::of_subject(&options.prefix, subject);
+        topics.ensure(&Subject::ALL.map(name)).await?;
+        let names = Subject::ALL.map(|subject| (subject, name(subject).into())).into();
+        let producer = Arc::new(Producer::open(&options)?);
+        let reader = || Reader::open(&options).map(|reader| Arc::new(Mutex::new(reader)));
+        Ok(Self {
+            names,
+            window: Window::new(options.window_events, options.window_bytes, options.max_payload),
+            groups: Groups::new(&options, &topics, &producer),
+            observers: Arc::new(Observers::new(&options)),
+            log: reader()?,
+            probe: reader()?,
+            closing: AtomicBool::new(false),
+            breaker: Breaker::new("bus", options.breaker, &options.metrics),
+            metrics: options.metrics.clone(),
+            producer,
+            topics,
+            options,
+        })
+    }
+
+    fn check_open(&self) -> Result<(), BusError> {
+        if self.closing.load(Ordering::Acquire) { Err(BusError::Closed) } else { Ok(()) }
+    }
+
+    fn name(&self, subject: Subject) -> Arc<str> {
+        self.names.get(&subject).map_or_else(|| subject.as_str().into(), Arc::clone)
+    }
+
+    /// Publishes what the window has admitted, with the places in the caller's batch.
+    async fn submit(&self, admitted: Vec<(usize, Event)>) -> Vec<(usize, Result<(), PublishError>)> {
+        let permit = match self.breaker.admit() {
+            Ok(permit) => permit,
+            Err(open) => {
+                let retry_after = open.retry_after;
+                let away = format!("Kafka did not answer lately; next try in {retry_after:?}");
+                let refusal = Err(PublishError::Unavailable(away));
+                return admitted.into_iter().map(|(place, _)| (place, refusal.clone())).collect();
+            }
+        };
+        let mut counts: HashMap<Subject, usize> = HashMap::new();
+        let (mut places, mut records) =
+            (Vec::with_capacity(admitted.len()), Vec::with_capacity(admitted.len()));
+        for (place, event) in admitted {
+            *counts.entry(event.subject).or_default() += 1;
+            places.push(place);
+            records.push(Outgoing::event(self.name(event.subject), &event));
+        }
+        let fates = self.producer.send(records).await;
+        // A refusal is an answer: who gives it is there.
+        match fates.iter().any(|fate| matches!(fate, Err(Failure::Unheard(_)))) {
+            true => permit.failed(),
+            false => permit.succeeded(),
+        }
+        counts
+            .into_iter()
+            .for_each(|(subject, count)| self.metrics.bus_batch("published", subject.as_str(), count));
+        let failed = fates.iter().filter(|fate| fate.is_err()).count();
+        if let Some(Err(reason)) = fates.iter().find(|fate| fate.is_err()) {
+            tracing::warn!(failed, of = fates.len(), ?reason, "events were not made durable");
+        }
+        places.into_iter().zip(fates.into_iter().map(result)).collect()
+    }
+
+    /// Runs what looks into topics.
+    async fn look<T: Send + 'static>(
+        reader: &Arc<Mutex<Reader>>,
+        work: impl FnOnce(&Reader) -> Result<T, BusError> + Send + 'static,
+    ) -> Result<T, BusError> {
+        let reader = Arc::clone(reader);
+        blocking(move || work(&reader.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+}
+
+fn result(fate: Fate) -> Result<(), PublishError> {
+    fate.map_err(|failure| match failure {
+        Failure::Full => PublishError::WindowFull { retry_after: RETRY_AFTER },
+        Failure::Refused(reason) | Failure::Unheard(reason) => PublishError::Unavailable(reason),
+    })
+}
+
+#[async_trait]
+impl Bus for KafkaBus {
+    async fn publish(&self, batch: Vec<Event>) -> Vec<Result<(), PublishError>> {
+        let count = batch.len();
+        if self.check_open().is_err() {
+            return vec![Err(PublishError::Closed); count];
+        }
+        if self.breaker.state() == State::Open {
+            let away = PublishError::Unavailable("Kafka did not answer lately".to_owned());
+            return vec![Err(away); count];
+        }
+        let mut taken = Places { window: &self.window, events: 0, bytes: 0 };
+        let mut results = Vec::with_capacity(count);
+        let mut admitted = Vec::with_capacity(count);
+        for (place, event) in batch.into_iter().enumerate() {
+            match self.window.admit(&event) {
+                Ok(()) => {
+                    taken.events += 1;
+                    taken.bytes += event.payload.len();
+                    admitted.push((place, event));
+                }
+                Err(error) => results.push((place, Err(error))),
+            }
+        }
+        if !admitted.is_empty() {
+            results.extend(self.submit(admitted).await);
+        }
+        results.sort_unstable_by_key(|(place, _)| *place);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    async fn subscribe(
+        &self,
+        subject: Subject,
+        group: Group,
+        options: SubscribeOptions,
+    ) -> Result<Box<dyn Subscription>, BusError> {
+        self.check_open()?;
+        self.groups.join(subject, group, options).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            transport: "kafka",
+            stored_once_per_id: false,
+            ordered_per_key: true,
+            keeps_log: true,
+            shared: true,
+        }
+    }
+
+    async fn backlog(&self, subject: Subject, group: Group) -> Result<Backlog, BusError> {
+        self.check_open()?;
+        let prefix = &self.options.prefix;
+        let (name, names) = (groups::name(prefix, subject, group), groups::names(prefix, subject, group));
+        let observers = Arc::clone(&self.observers);
+        Self::look(&self.probe, move |reader| backlog::of_group(&observers, reader, &name, &names)).await
+    }
+
+    async fn log(&self, subject: Subject, after: &Frontier, limit: usize) -> Result<LogPage, BusError> {
+        self.check_open()?;
+        let (topic, after, observers) = (self.name(subject), after.clone(), Arc::clone(&self.observers));
+        Self::look(&self.log, move |reader| page(reader, &observers, subject, &topic, &after, limit)).await
+    }
+
+    async fn prune(&self, subject: Subject, before: Timestamp) -> Result<u64, BusError> {
+        self.check_open()?;
+        let (topic, observers) = (self.name(subject), Arc::clone(&self.observers));
+        let mut topics = self.topics.retries_of(subject).await?;
+        let (forgotten, list) = Self::look(&self.probe, move |reader| {
+            let partitions = reader.partitions(&topic)?;
+            let mut list = TopicPartitionList::new();
+            let forgotten = older(reader, &topic, partitions, before, &mut list)?;
+            if forgotten > 0 {
+                // Noted first: what is said to be forgotten may be there, but never the other way round.
+                observers.note_pruned(&topic, before)?;
+            }
+            for (retries, partitions) in topics.drain(..) {
+                older(reader, &retries, partitions, before, &mut list)?;
+            }
+            Ok((forgotten, list))
+        })
+        .await?;
+        if list.count() > 0 {
+            self.topics.forget(&list).await?;
+        }
+        Ok(forgotten)
+    }
+
+    async fn ping(&self) -> Result<(), BusError> {
+        self.check_open()?;
+        self.topics.ping(self.name(Subject::Emotions).to_string(), PING).await
+    }
+
+    async fn close(&self) -> Result<(), BusError> {
+        if self.closing.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let (producer, patience) = (Arc::clone(&self.producer), self.options.publish_timeout + PING);
+        let flushed = blocking(move || producer.flush(patience)).await;
+        self.groups.close().await;
+        flushed
+    }
+}
+
+impl Drop for KafkaBus {
+    fn drop(&mut self) {
+        self.groups.end();
+    }
+}
+
+/// A page of a topic's log.
+fn page(
+    reader: &Reader,
+    observers: &Observers,
+    subject: Subject,
+    topic: &str,
+    after: &Frontier,
+    limit: usize,
+) -> Result<LogPage, BusError> {
+    let spans = reader.spans(topic, reader.partitions(topic)?)?;
+    let (mut from, mut to) = (Offsets::new(), Offsets::new());
+    for (partition, span) in (0_u16..).zip(&spans) {
+        let next = i64::try_from(after.next(partition)).unwrap_or(i64::MAX);
+        from.insert(i32::from(partition), next.max(span.start));
+        to.insert(i32::from(partition), span.end);
+    }
+    let mut records = Vec::new();
+    if limit > 0 {
+        reader.read(topic, &from, &to, |record| {
+            records.push(LogRecord {
+                position: position(record.partition(), record.offset())?,
+                published_at: message::published_at(record),
+                event: message::event(subject, record),
+            });
+            Ok(if records.len() < limit { Then::On } else { Then::End })
+        })?;
+    }
+    // Looked at last: events that are forgotten meanwhile are missing from the page and named here.
+    let spans = reader.spans(topic, reader.partitions(topic)?)?;
+    let pruned_at = match spans.iter().any(|span| span.start > 0) {
+        false => None,
+        true => match observers.pruned_at(topic)? {
+            Some(noted) => Some(noted),
+            None => Some(complete_since(reader, topic, &spans)?),
+        },
+    };
+    Ok(LogPage { records, pruned_at })
+}
+
+fn position(partition: i32, offset: i64) -> Result<Position, BusError> {
+    match (u16::try_from(partition), u64::try_from(offset)) {
+        (Ok(shard), Ok(offset)) => Ok(Position { shard, offset }),
+        _ => Err(BusError::Corrupt(format!("no event can stand in partition {partition} at {offset}"))),
+    }
+}
+
+/// Since when a topic is complete of which somebody else has removed something.
+fn complete_since(
+    reader: &Reader,
+    topic: &str,
+    spans: &[std::ops::Range<i64>],
+) -> Result<Timestamp, BusError> {
+    let parts = || (0..).zip(spans).filter(|(_, span)| span.start > 0);
+    let from = parts().map(|(partition, span)| (partition, span.start)).collect();
+    let to = parts().map(|(partition, span)| (partition, span.end)).collect();
+    let first = backlog::first_time(reader, topic, &from, &to, Timestamp::max)?;
+    let is_empty = parts().any(|(_, span)| span.is_empty());
+    Ok(first.filter(|_| !is_empty).unwrap_or_else(Timestamp::now))
+}
+
+/// Adds the places before which a topic's records are older than a time, and counts these.
+fn older(
+    reader: &Reader,
+    topic: &str,
+    partitions: i32,
+    before: Timestamp,
+    list: &mut TopicPartitionList,
+) -> Result<u64, BusError> {
+    // In this order: what is published in between is behind the end, and stays.
+    let spans = reader.spans(topic, partitions)?;
+    let stays = reader.first_since(topic, partitions, before)?;
+    let mut count = 0;
+    for ((span, stays), partition) in spans.iter().zip(stays).zip(0..) {
+        let stays = stays.unwrap_or(span.end).min(span.end);
+        if stays > span.start {
+            let added = list.add_partition_offset(topic, partition, Offset::Offset(stays));
+            added.map_err(|error| unavailable(&error))?;
+            count += u64::try_from(stays - span.start).unwrap_or_default();
+        }
+    }
+    Ok(count)
+}

@@ -1,0 +1,125 @@
+//! What all clients of Kafka in this process have in common.
+
+use std::time::Duration;
+
+use ecs_bus::BusError;
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+
+use crate::Options;
+use crate::address::Address;
+
+/// Room for headers and the protocol beside the largest payload.
+pub(crate) const ROOM: usize = 64 << 10;
+/// The largest record batch that Kafka takes unless told otherwise.
+const USUAL_LARGEST: usize = 1_048_588;
+
+/// Hands what the library has to say to our log.
+pub(crate) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, _: &str) {
+        tracing::warn!(%error, "Kafka");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// What the library says names hosts, and never what is sent.
+pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error
+        | RDKafkaLogLevel::Warning => tracing::warn!(facility, "Kafka: {message}"),
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+            tracing::debug!(facility, "Kafka: {message}");
+        }
+    }
+}
+
+/// The largest batch of records that a topic has to take.
+pub(crate) fn largest_batch(max_payload: usize) -> usize {
+    USUAL_LARGEST.max(max_payload + ROOM)
+}
+
+/// The settings that every client has.
+pub(crate) fn config(options: &Options) -> Result<ClientConfig, BusError> {
+    let address = Address::parse(&options.url)?;
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", address.hosts)
+        .set("client.id", "ecs")
+        .set("socket.timeout.ms", millis(options.publish_timeout))
+        .set("socket.nagle.disable", "true")
+        .set("reconnect.backoff.ms", "20")
+        .set("reconnect.backoff.max.ms", "500")
+        .set("retry.backoff.ms", "20")
+        .set("retry.backoff.max.ms", "500")
+        .set("topic.metadata.refresh.fast.interval.ms", "50")
+        .set("allow.auto.create.topics", "false");
+    let protocol = match (address.login.is_some(), address.tls) {
+        (false, false) => "plaintext",
+        (true, false) => "sasl_plaintext",
+        (false, true) => "ssl",
+        (true, true) => "sasl_ssl",
+    };
+    if address.tls && !cfg!(feature = "tls") {
+        return Err(BusError::Unsupported {
+            transport: "kafka",
+            capability: "encrypted connections in this build (feature `kafka-tls`)",
+        });
+    }
+    config.set("security.protocol", protocol);
+    if let Some((user, password)) = address.login {
+        config.set("sasl.mechanism", "PLAIN").set("sasl.username", user).set("sasl.password", password);
+    }
+    if let Some(certificates) = options.root_certificates.as_ref().filter(|_| address.tls) {
+        config.set("ssl.ca.location", certificates.display().to_string());
+    }
+    Ok(config)
+}
+
+/// The settings of a consumer that belongs to a group, or only looks at one.
+pub(crate) fn consumer(config: &ClientConfig, group: &str) -> ClientConfig {
+    let mut config = config.clone();
+    config
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("fetch.wait.max.ms", "100")
+        .set("fetch.error.backoff.ms", "50")
+        .set("fetch.queue.backoff.ms", "10")
+        .set("queued.min.messages", "20000")
+        .set("queued.max.messages.kbytes", "16384");
+    config
+}
+
+/// In the library's unit.
+pub(crate) fn millis(duration: Duration) -> String {
+    duration.as_millis().max(1).to_string()
+}
+
+/// An error of the library in the contract's words.
+pub(crate) fn unavailable(error: &KafkaError) -> BusError {
+    BusError::Unavailable(format!("Kafka: {error}"))
+}
+
+/// Runs what blocks on a thread of its own.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BusError> + Send + 'static,
+) -> Result<T, BusError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(_) => Err(BusError::Unavailable("a task of the Kafka client has failed".to_owned())),
+    }
+}

@@ -1,0 +1,23 @@
+//! The transport over Apache Kafka.
+
+mod address;
+mod backlog;
+mod bus;
+mod client;
+mod drift;
+mod engine;
+mod groups;
+mod message;
+mod options;
+mod producer;
+mod reader;
+mod rebalance;
+mod settling;
+mod state;
+mod subscription;
+mod topics;
+mod track;
+mod window;
+
+pub use bus::KafkaBus;
+pub use options::Options;

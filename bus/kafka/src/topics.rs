@@ -1,0 +1,176 @@
+//! The topics: one per subject, and one per group and subject for what waits for a retry. Made where they are missing, checked
+//! where they are there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_bus::{BusError, Group, Subject};
+use rdkafka::TopicPartitionList;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::MetadataTopic;
+use tokio::time::Instant;
+
+use crate::Options;
+use crate::client::{self, Quiet, blocking, unavailable};
+use crate::drift::{self, Found};
+
+/// How long Kafka may take to tell of topics, or to make them.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How long to wait before looking again whether all brokers know of a topic that was made.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// The topics of a deployment.
+#[derive(Clone)]
+pub(crate) struct Topics {
+    admin: Arc<AdminClient<Quiet>>,
+    options: Arc<Options>,
+}
+
+/// The name of a subject's topic.
+pub(crate) fn of_subject(prefix: &str, subject: Subject) -> String {
+    format!("{prefix}{subject}")
+}
+
+/// The name of the topic in which events of a subject wait for their retry in a group.
+pub(crate) fn of_retries(prefix: &str, subject: Subject, group: Group) -> String {
+    format!("{prefix}ecs.retry.{group}.{subject}")
+}
+
+impl Topics {
+    pub(crate) fn open(options: &Arc<Options>) -> Result<Self, BusError> {
+        let admin = client::config(options)?.create_with_context(Quiet);
+        let admin = Arc::new(admin.map_err(|error| unavailable(&error))?);
+        Ok(Self { admin, options: Arc::clone(options) })
+    }
+
+    fn settings() -> AdminOptions {
+        AdminOptions::new().request_timeout(Some(LIMIT)).operation_timeout(Some(LIMIT))
+    }
+
+    /// Makes what is missing, and checks all.
+    pub(crate) async fn ensure(&self, names: &[String]) -> Result<(), BusError> {
+        let there = self.shapes(names).await?;
+        let missing: Vec<&String> = names.iter().filter(|name| !there.contains_key(*name)).collect();
+        let there = if missing.is_empty() {
+            there
+        } else {
+            self.make(&missing).await?;
+            self.appear(names).await?
+        };
+        let specifiers: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+        let told = self.admin.describe_configs(&specifiers, &Self::settings()).await;
+        let told = told.map_err(|error| unavailable(&error))?;
+        for (name, told) in names.iter().zip(told) {
+            let told = told.map_err(|code| refused("tells nothing of", name, code))?;
+            let settings = told.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
+            let (partitions, replicas) = there.get(name).copied().unwrap_or_default();
+            let found = Found { settings: settings.collect(), partitions, replicas };
+            drift::check(name, &found, &self.options)?;
+        }
+        Ok(())
+    }
+
+    async fn make(&self, names: &[&String]) -> Result<(), BusError> {
+        let wanted = drift::wanted(&self.options);
+        let mut topics = Vec::with_capacity(names.len());
+        for name in names {
+            let copies = TopicReplication::Fixed(self.options.replicas.max(1));
+            let topic = NewTopic::new(name, self.options.partitions.max(1), copies);
+            topics.push(wanted.iter().fold(topic, |topic, (key, value)| topic.set(key, value)));
+        }
+        let made = self.admin.create_topics(&topics, &Self::settings()).await;
+        for result in made.map_err(|error| unavailable(&error))? {
+            match result {
+                Ok(topic) => tracing::info!(topic, "made the topic"),
+                // Another process was faster.
+                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((name, code)) => return Err(refused("doesn't make", &name, code)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until Kafka tells of topics that were made.
+    async fn appear(&self, names: &[String]) -> Result<HashMap<String, (usize, usize)>, BusError> {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let there = self.shapes(names).await?;
+            if there.len() == names.len() {
+                return Ok(there);
+            }
+            if Instant::now() > deadline {
+                return Err(BusError::Unavailable("Kafka tells nothing of the topics it made".to_owned()));
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
+    /// How many partitions and copies each of these topics has that are there.
+    async fn shapes(&self, names: &[String]) -> Result<HashMap<String, (usize, usize)>, BusError> {
+        let mut shapes = self.all().await?;
+        shapes.retain(|name, _| names.contains(name));
+        Ok(shapes)
+    }
+
+    /// How many partitions and copies each topic has.
+    async fn all(&self) -> Result<HashMap<String, (usize, usize)>, BusError> {
+        let admin = Arc::clone(&self.admin);
+        blocking(move || {
+            let told = admin.inner().fetch_metadata(None, LIMIT).map_err(|error| unavailable(&error))?;
+            Ok(told.topics().iter().filter_map(shape).collect())
+        })
+        .await
+    }
+
+    /// How many partitions a topic has.
+    pub(crate) async fn partitions(&self, name: &str) -> Result<i32, BusError> {
+        let shapes = self.shapes(&[name.to_owned()]).await?;
+        let shape = shapes.get(name).and_then(|(partitions, _)| i32::try_from(*partitions).ok());
+        shape.ok_or_else(|| BusError::Unavailable(format!("Kafka has no topic {name}")))
+    }
+
+    /// The topics in which events of a subject wait for a retry, whoever's group it is, with their partitions.
+    pub(crate) async fn retries_of(&self, subject: Subject) -> Result<Vec<(String, i32)>, BusError> {
+        let (begin, end) = (format!("{}ecs.retry.", self.options.prefix), format!(".{subject}"));
+        let all = self.all().await?.into_iter();
+        let ours = all.filter(|(name, _)| name.starts_with(&begin) && name.ends_with(&end));
+        Ok(ours.filter_map(|(name, (partitions, _))| Some((name, i32::try_from(partitions).ok()?))).collect())
+    }
+
+    /// Whether Kafka answers for a topic, within `limit`.
+    pub(crate) async fn ping(&self, topic: String, limit: Duration) -> Result<(), BusError> {
+        let admin = Arc::clone(&self.admin);
+        blocking(move || {
+            let told =
+                admin.inner().fetch_metadata(Some(&topic), limit).map_err(|error| unavailable(&error))?;
+            match told.topics().first().and_then(|topic| topic.partitions().first()) {
+                Some(partition) if partition.leader() >= 0 => Ok(()),
+                _ => Err(BusError::Unavailable("Kafka has no leader for a topic".to_owned())),
+            }
+        })
+        .await
+    }
+
+    /// Forgets what stands before the offsets.
+    pub(crate) async fn forget(&self, before: &TopicPartitionList) -> Result<(), BusError> {
+        let forgotten = self.admin.delete_records(before, &Self::settings()).await;
+        let forgotten = forgotten.map_err(|error| unavailable(&error))?;
+        match forgotten.elements().iter().find_map(|partition| partition.error().err()) {
+            Some(error) => Err(unavailable(&error)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn shape(topic: &MetadataTopic) -> Option<(String, (usize, usize))> {
+    let partitions = topic.partitions();
+    let has_leaders = partitions.iter().all(|partition| partition.leader() >= 0);
+    let replicas = partitions.iter().map(|partition| partition.replicas().len()).min()?;
+    (topic.error().is_none() && has_leaders).then(|| (topic.name().to_owned(), (partitions.len(), replicas)))
+}
+
+fn refused(what: &str, topic: &str, code: RDKafkaErrorCode) -> BusError {
+    BusError::Unavailable(format!("Kafka {what} the topic {topic}: {code}"))
+}
