@@ -16,6 +16,8 @@ use crate::replays::rebuild;
 
 /// How many events of the log are read at once.
 const PAGE: usize = 5_000;
+/// How many users' days a piece has. Each of their events is looked up, and an embedded store folds nothing meanwhile.
+const PIECE: usize = 1_000;
 
 /// Why days can't be rebuilt from the log, or not now.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +67,7 @@ pub async fn work_on_days(
     let mut replay = store.begin_log_replay(plan, clock.now()).await?;
     while replay.phase == ReplayPhase::Building {
         let Some(cursor) = store.log_cursor().await? else {
-            return Ok(rebuild(store, clock, replay, end).await?);
+            return Ok(rebuild(store, clock, replay, PIECE, end).await?);
         };
         let page = read(bus, cursor, plan.days).await?;
         replay = store.take_in(page).await?.unwrap_or(replay);
@@ -73,7 +75,7 @@ pub async fn work_on_days(
             return Ok(replay);
         }
     }
-    Ok(rebuild(store, clock, replay, end).await?)
+    Ok(rebuild(store, clock, replay, PIECE, end).await?)
 }
 
 /// Whether the replay is to be begun, or more of the log is to be read for it.

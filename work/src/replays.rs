@@ -26,19 +26,20 @@ pub async fn work_on(
 ) -> Result<Replay, StoreError> {
     let begun = Instant::now();
     let replay = store.begin_replay(plan, clock.now()).await?;
-    rebuild(store, clock, replay, begun + time).await
+    rebuild(store, clock, replay, PIECE, begun + time).await
 }
 
-/// Rebuilds what can be until `end`, at least one piece, and switches when all of it is.
+/// Rebuilds what can be until `end`, at least one piece of so many users' days, and switches when all of it is.
 pub(crate) async fn rebuild(
     store: &dyn Replays,
     clock: &dyn Clock,
     replay: Replay,
+    piece: usize,
     end: Instant,
 ) -> Result<Replay, StoreError> {
     let mut replay = replay;
     while replay.phase == ReplayPhase::Building {
-        replay = store.rebuild(PIECE).await?.unwrap_or(replay);
+        replay = store.rebuild(piece).await?.unwrap_or(replay);
         if Instant::now() >= end {
             break;
         }

@@ -48,7 +48,7 @@ pub(super) fn report(subjects: &[SubjectProgress]) -> String {
     for of in subjects {
         let mut line = format!("{:24} {} copied", of.subject, of.copied);
         if !of.caught_up {
-            line += &format!(", at least {} left; run it again to go on", of.left);
+            line += ", stopped before the end; run it again to go on";
         }
         lines.push(line);
         for refusal in of.refusals.iter().take(REFUSALS) {
@@ -97,6 +97,6 @@ mod tests {
             Refusal { event_id: ecs_domain::EventId::new(uuid::Uuid::nil()), reason: "too large".to_owned() };
         let told = report(&[SubjectProgress { refused: 21, refusals: vec![refusal; 21], ..of(3, 21) }]);
         assert_eq!(told.matches("too large").count(), 20, "{told}");
-        assert!(told.contains("and 1 more") && told.contains("at least 21 left"), "{told}");
+        assert!(told.contains("and 1 more") && told.contains("stopped before the end"), "{told}");
     }
 }
