@@ -37,6 +37,12 @@ pub struct BridgeArgs {
     /// [default: bridge, and archive for an archive]
     #[arg(long, value_name = "NAME", value_parser = name, conflicts_with = "unsettled")]
     pub name: Option<String>,
+    /// A setting for FROM alone, such as ECS_KAFKA_PREFIX=old.; repeat it for several
+    #[arg(long, value_name = "NAME=VALUE", value_parser = super::pair)]
+    pub from_set: Vec<(String, String)>,
+    /// A setting for TO alone, such as ECS_BUS_REPLICAS=3
+    #[arg(long, value_name = "NAME=VALUE", value_parser = super::pair)]
+    pub to_set: Vec<(String, String)>,
     /// Show nothing while it runs
     #[arg(long)]
     pub quiet: bool,

@@ -110,6 +110,9 @@ async fn what_cannot_be_bridged_is_refused_without_an_address() {
     check(1, &["pigeons://a:hunter2@b", &there], "FROM names the engine \"pigeons\"").await;
     check(1, &[&here, "hunter2"], "TO must be an address").await;
     check(2, &[&here, &there, "--archive"], "--keep-days").await;
+    check(1, &[&here, &there, "--to-set", "ECS_PIGEONS=3"], "ECS_PIGEONS is not a setting").await;
+    check(1, &[&here, &there, "--to-set", "ECS_BUS_REPLICAS=9"], "ECS_BUS_REPLICAS must be a whole number")
+        .await;
     check(2, &[&here, &there, "--subject", "letters"], "must be one of user.emotions.topic").await;
     let server = Server::start(Path::new(data)).await;
     check(1, &[&here, &there], "is in use by another process").await;

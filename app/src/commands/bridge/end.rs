@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use crate::data_dir::DataDir;
 use crate::platform::{Storage, SystemClock, bus_name};
-use crate::settings::{Address, BusAt, Raw, Settings, bus_at};
+use crate::settings::{Address, BusAt, Raw, Settings, Source, Value, bus_at, catalogue};
 
 /// A bus, not opened yet.
 pub(super) struct End {
@@ -73,6 +73,17 @@ impl fmt::Display for End {
             false => write!(f, "{label} (embedded in {})", settings.data_dir.display()),
         }
     }
+}
+
+/// The settings with what one end has for itself.
+pub(super) fn with(raw: &Raw, own: &[(String, String)]) -> anyhow::Result<Raw> {
+    let mut raw = raw.clone();
+    for (name, text) in own {
+        let setting = catalogue::find(name)
+            .with_context(|| format!("{name} is not a setting; `ecs config` lists them"))?;
+        raw.insert(setting.name, Value { text: text.clone(), source: Source::Flag });
+    }
+    Ok(raw)
 }
 
 /// The address itself, or what stands in the file that is named instead.

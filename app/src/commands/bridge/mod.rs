@@ -25,8 +25,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) async fn run(args: &BridgeArgs, settings: &Settings, raw: &Raw) -> anyhow::Result<Outcome> {
     let plan = plan(args);
-    let from = End::named("FROM", &args.from, settings, raw)?;
-    let to = End::named("TO", &args.to, settings, raw)?;
+    let from = End::named("FROM", &args.from, settings, &end::with(raw, &args.from_set)?)?;
+    let to = End::named("TO", &args.to, settings, &end::with(raw, &args.to_set)?)?;
     anyhow::ensure!(!from.is_same(&to), "FROM and TO are the same bus");
     from.must_exist()?;
     let mut signals = Signals::listen()?;
