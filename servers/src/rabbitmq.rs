@@ -105,6 +105,18 @@ impl RabbitMq {
         Ok(url_at(address, &self.private()?.password))
     }
 
+    /// The address of a new, empty virtual host of this server.
+    ///
+    /// # Errors
+    /// The server isn't ours, or the command fails.
+    pub async fn vhost(&self) -> Result<String> {
+        let private = self.private()?;
+        let name = format!("test-{:016x}", ports::random());
+        self.control(&["add_vhost", &name]).await?;
+        self.control(&["set_permissions", "--vhost", &name, USER, ".*", ".*", ".*"]).await?;
+        Ok(format!("amqp://{USER}:{}@{}/{name}", private.password, private.address))
+    }
+
     /// Where the server listens.
     ///
     /// # Errors

@@ -88,9 +88,8 @@ impl RabbitBus {
         let census = Census::open(&listen, Arc::clone(&courier), names.questions(), closing.subscribe());
         let settled = Mutex::default();
         let core = Arc::new(Core { names, talk, listen, courier, control, census, settled });
-        for subject in Subject::ALL {
-            groups::open(&core, subject, &core.names.group(subject, subject.group())).await?;
-        }
+        let own = Subject::ALL.map(|subject| (subject, core.names.group(subject, subject.group())));
+        groups::open(&core, &own).await?;
         let window = Window::new(options.window_events, options.window_bytes, options.max_payload);
         let window = Arc::new(window);
         let breaker = Breaker::new("bus", options.breaker, &options.metrics);
@@ -177,8 +176,7 @@ impl Bus for RabbitBus {
     ) -> Result<Box<dyn Subscription>, BusError> {
         self.check_open()?;
         let queue = self.core.names.group(subject, group);
-        groups::open(&self.core, subject, &queue).await?;
-        topology::open_members(&self.core.listen, &queue).await?;
+        groups::open(&self.core, &[(subject, queue.clone())]).await?;
         let core = Arc::clone(&self.core);
         let member = Arc::new(Member::new(options));
         let voice = Arc::new(Voice::new(Arc::clone(&core), queue.clone(), Arc::clone(&member)));

@@ -12,18 +12,34 @@ use crate::topology;
 /// How many events are copied at once.
 const PIECE: usize = 1_000;
 
-/// Makes a group's queue where it is missing, and fills it once with what was published before it was there. From the moment it is
-/// bound it gets what is published; what stands in the log by then is copied, and only when all of it is confirmed does the group
-/// count as complete. Whoever finds it incomplete copies again, so a crash on the way costs duplicates and loses nothing.
-pub(crate) async fn open(core: &Core, subject: Subject, queue: &str) -> Result<(), BusError> {
-    topology::open_group(&core.listen, &core.names, subject, queue).await?;
-    if core.control.is_complete(queue) {
-        return Ok(());
+/// Makes groups' queues where they are missing, and fills each once with what was published before it was there. From the moment it
+/// is bound a queue gets what is published; what stands in the log by then is copied, and only when all of it is confirmed does the
+/// group count as complete. Whoever finds it incomplete copies again, so a crash on the way costs duplicates and loses nothing.
+pub(crate) async fn open(core: &Core, groups: &[(Subject, String)]) -> Result<(), BusError> {
+    let mut begun = Vec::new();
+    for (subject, queue) in groups {
+        topology::open_group(&core.listen, &core.names, *subject, queue).await?;
+        if !core.control.is_complete(queue) {
+            topology::open_members(&core.listen, queue).await?;
+            let copied = fill(core, *subject, queue).await?;
+            tracing::info!(queue, copied, "a group begins");
+            begun.push(queue);
+        }
     }
+    if !begun.is_empty() {
+        topology::noted().await;
+    }
+    for queue in begun {
+        core.control.set_complete(&core.courier, queue).await?;
+    }
+    Ok(())
+}
+
+/// Copies what the log keeps into a group's queue.
+async fn fill(core: &Core, subject: Subject, queue: &str) -> Result<u64, BusError> {
     let floor = core.control.floor(subject);
     let mut walk = Walk::begin(core, subject, Start::At(floor.offset)).await?;
-    let mut parcels = Vec::new();
-    let mut copied = 0;
+    let (mut parcels, mut copied) = (Vec::new(), 0);
     while let Some(entry) = walk.next().await? {
         let Some(record) = entry.record(subject) else { continue };
         if floor.before.is_some_and(|before| record.published_at < before) {
@@ -37,9 +53,7 @@ pub(crate) async fn open(core: &Core, subject: Subject, queue: &str) -> Result<(
         }
     }
     keep(core, parcels).await?;
-    core.control.set_complete(&core.courier, queue).await?;
-    tracing::info!(queue, copied, "a group begins");
-    Ok(())
+    Ok(copied)
 }
 
 async fn keep(core: &Core, parcels: Vec<Parcel>) -> Result<(), BusError> {

@@ -140,8 +140,8 @@ impl Puller {
 
     async fn open_line(&mut self) -> Result<Line, BusError> {
         if self.rest_until.take().is_some() {
-            // Whatever was refused may have gone with its queue, so that is looked after first.
-            groups::open(&self.core, self.subject, &self.queue).await?;
+            // Whatever was refused may have gone with its queues, so these are looked after first.
+            groups::open(&self.core, &[(self.subject, self.queue.clone())]).await?;
             topology::open_members(&self.core.listen, &self.queue).await?;
         }
         let on = self.core.listen.channel().await?;

@@ -167,6 +167,7 @@ impl Voice {
         let delay = delay.unwrap_or(Duration::from_secs(after.as_secs() + 1));
         if !self.core.control.delays(&self.queue).contains(&delay) {
             topology::open_retry(&self.core.listen, &self.queue, delay).await?;
+            topology::noted().await;
             // Written down before anything waits there, so that it is never overlooked.
             self.core.control.add_delay(&self.core.courier, &self.queue, delay).await?;
         }

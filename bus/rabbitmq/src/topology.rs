@@ -13,7 +13,11 @@ use crate::link::{Link, away};
 use crate::names::{self, Names};
 
 /// How long the server may take to make something.
-const MADE_WITHIN: Duration = Duration::from_secs(10);
+const MADE_WITHIN: Duration = Duration::from_secs(15);
+/// When the server has noted a new name, with room for a busy one.
+const NOTED_WITHIN: Duration = Duration::from_secs(1);
+/// How long to wait for what doesn't run yet.
+const NOT_YET: Duration = Duration::from_millis(100);
 /// The size of a log's files. The server forgets whole files, so this is how much may outlive its age.
 const LOG_FILE_BYTES: i64 = 32 << 20;
 /// The same for what all processes know, and how much of it is kept. Each record tells everything that its writer knew.
@@ -35,6 +39,12 @@ pub(crate) struct Counts {
     /// Messages that nobody holds.
     pub(crate) ready: u64,
     pub(crate) consumers: u64,
+}
+
+/// Waits until the server has written down the names of what was just made. It does so half a second later, and a server that dies before
+/// comes back with the queue and without what was confirmed in it; nothing must count as durable there until then.
+pub(crate) async fn noted() {
+    tokio::time::sleep(NOTED_WITHIN).await;
 }
 
 /// Makes what all groups share: the exchanges, and the streams.
@@ -135,27 +145,35 @@ fn text(value: &str) -> AMQPValue {
 
 async fn declare(link: &Link, queue: &str, arguments: &[(&'static str, AMQPValue)]) -> Result<(), BusError> {
     within(async {
-        // A refusal ends the channel.
-        let channel = link.channel().await?.channel;
         let mut table = FieldTable::default();
         for (name, value) in arguments {
             table.insert(ShortString::from(*name), value.clone());
         }
-        match channel.queue_declare(queue.into(), QueueDeclareOptions::durable(), table).await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if is(&error, code::PRECONDITION_FAILED) && error.to_string().contains("x-max-age") =>
-            {
-                tracing::warn!(
-                    queue,
-                    "the log keeps events for another time than it is set to; a policy can shorten it"
-                );
-                Ok(())
+        loop {
+            // A refusal ends the channel.
+            let channel = link.channel().await?.channel;
+            let durable = QueueDeclareOptions::durable();
+            match channel.queue_declare(queue.into(), durable, table.clone()).await {
+                Ok(_) => return Ok(()),
+                // It is there but doesn't run yet: the server has just started.
+                Err(error) if is(&error, code::NOT_FOUND) => tokio::time::sleep(NOT_YET).await,
+                Err(error) if is_age(&error) => {
+                    tracing::warn!(
+                        queue,
+                        "the log keeps events for another time than it is set to; a policy can shorten it"
+                    );
+                    return Ok(());
+                }
+                Err(error) => return Err(refused(queue, &error)),
             }
-            Err(error) => Err(refused(queue, &error)),
         }
     })
     .await
+}
+
+/// Whether only the time differs for which events are kept.
+fn is_age(error: &lapin::Error) -> bool {
+    is(error, code::PRECONDITION_FAILED) && error.to_string().contains("x-max-age")
 }
 
 async fn bind(link: &Link, names: &Names, subject: Subject, queue: &str) -> Result<(), BusError> {
