@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The long versions of the fault and property tests. Writes docs/soak.md; takes about an hour on 2 cores.
-# SOAK_KILLS (default 200), SOAK_CUTS (default 1000), SOAK_FAULTS (rounds through all faults, default 2) and SOAK_CASES (default
-# 20000) make it longer or shorter.
+# SOAK_KILLS (default 200), SOAK_CUTS (default 1000), SOAK_FAULTS (rounds through all faults, default 2), SOAK_CASES (default
+# 20000) and SOAK_RUNS (default 10) make it longer or shorter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/provision.sh --require
@@ -9,6 +9,7 @@ kills=${SOAK_KILLS:-200}
 cuts=${SOAK_CUTS:-1000}
 faults=${SOAK_FAULTS:-2}
 cases=${SOAK_CASES:-20000}
+runs=${SOAK_RUNS:-10}
 seed=${SOAK_SEED:-$(date +%s)}
 report=docs/soak.md
 log=$(mktemp)
@@ -55,8 +56,8 @@ run "contracts, by property" "$cases cases" \
     env PROPTEST_CASES="$cases" cargo test --release --locked -p ecs-domain -p ecs-bus-embedded -p ecs-store-sqlite
 run "concurrency checks: interleavings, models, and the code beside them" "$((cases / 10)) cases, 4 preemptions" \
     env PROPTEST_CASES="$cases" ECS_CHECK_PREEMPTIONS=4 cargo test --release --locked -p ecs-cache -p ecs-checks
-run "the whole suite again, ten times over" "10 runs of the platform tests" \
-    bash -c 'for _ in $(seq 10); do cargo test --release --locked -p ecs --test platform || exit 1; done'
+run "the whole suite again and again" "$runs runs of the platform tests" \
+    bash -c 'for _ in $(seq '"$runs"'); do cargo test --release --locked -p ecs --test platform || exit 1; done'
 cat "$report.tail" >>"$report" 2>/dev/null || true
 rm -f "$report.tail"
 cat "$report"
