@@ -16,6 +16,10 @@ pub(crate) const EMBEDDED_BUS: Engine =
     Engine { name: "the embedded bus", feature: "embedded", is_built: cfg!(feature = "embedded") };
 pub(crate) const NATS: Engine =
     Engine { name: "the bus over NATS", feature: "nats", is_built: cfg!(feature = "nats") };
+pub(crate) const KAFKA: Engine =
+    Engine { name: "the bus over Kafka", feature: "kafka", is_built: cfg!(feature = "kafka") };
+pub(crate) const RABBITMQ: Engine =
+    Engine { name: "the bus over RabbitMQ", feature: "rabbitmq", is_built: cfg!(feature = "rabbitmq") };
 pub(crate) const REDIS: Engine =
     Engine { name: "the cache over Redis", feature: "redis", is_built: cfg!(feature = "redis") };
 

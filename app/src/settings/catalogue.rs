@@ -55,14 +55,25 @@ pub const CATALOGUE: &[Setting] = &[
     ),
     secret(
         "BUS_URL",
-        "The bus: nats://user:password@host:4222 (tls:// for TLS), several of one cluster separated by commas. Unset or \
-         `embedded:` is a log in the data folder. NATS_URL is an alias.",
+        "The bus: nats://user:password@host:4222 (tls:// for TLS), kafka://user:password@host:9092 (kafkas:// \
+         for TLS, where it is built in), or amqp://user:password@host:5672/vhost for RabbitMQ (amqps:// for TLS); several of one cluster separated by commas. Unset or `embedded:` is a log in the data \
+         folder. NATS_URL is an alias.",
     ),
     setting(
         "ECS_BUS_REPLICAS",
         "1",
-        "On how many servers of the NATS cluster each event is kept: 1 to 5. New streams are made so; of others a \
-         difference is reported.",
+        "On how many servers of the NATS or Kafka cluster each event is kept: 1 to 5. New streams and topics are made so; of \
+         others a difference is reported.",
+    ),
+    setting(
+        "ECS_KAFKA_PARTITIONS",
+        "6",
+        "How many partitions each topic gets that this process makes on Kafka. At most as many processes share a subject's work.",
+    ),
+    setting(
+        "ECS_KAFKA_PREFIX",
+        "",
+        "What the names of topics and groups on Kafka begin with, for several deployments over one cluster.",
     ),
     setting(
         "NATS_MONITOR_URL",

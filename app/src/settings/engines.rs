@@ -38,6 +38,22 @@ pub enum BusAt {
         /// Where the server's monitor listens, `host:port`, if anybody named it.
         monitor: Option<String>,
     },
+    /// Apache Kafka, which any number of processes share.
+    Kafka {
+        /// The broker, or several of one cluster.
+        servers: Address,
+        /// On how many brokers of the cluster an event is kept.
+        replicas: usize,
+        /// How many partitions a new topic gets.
+        partitions: usize,
+        /// What the names of topics and groups begin with.
+        prefix: String,
+    },
+    /// RabbitMQ, which any number of processes share.
+    RabbitMq {
+        /// The server with its virtual host, or several of one cluster.
+        servers: Address,
+    },
 }
 
 /// Where the cache is.
@@ -71,7 +87,10 @@ impl BusAt {
     /// Whether several processes may use it at the same time.
     #[must_use]
     pub fn is_shared(&self) -> bool {
-        matches!(self, Self::Nats { .. })
+        match self {
+            Self::DataFolder => false,
+            Self::Nats { .. } | Self::Kafka { .. } | Self::RabbitMq { .. } => true,
+        }
     }
 }
 
@@ -129,6 +148,8 @@ impl Reader<'_> {
     pub(super) fn bus(&mut self) -> BusAt {
         let replicas = self.number("ECS_BUS_REPLICAS", 1, 5);
         let monitor = self.monitor();
+        let partitions = self.number("ECS_KAFKA_PARTITIONS", 1, 1_000);
+        let prefix = self.prefix();
         let named = self.text("BUS_URL").map(Address::new);
         let Some(servers) = named.filter(|address| address.scheme() != Some("embedded")) else {
             if monitor.is_some() {
@@ -139,9 +160,38 @@ impl Reader<'_> {
         };
         match servers.scheme() {
             Some("nats" | "tls") => self.refuse_unless_built("BUS_URL", built::NATS),
-            other => self.unknown_engine("BUS_URL", other, "embedded:, nats://host or tls://host"),
+            Some("kafka" | "kafkas") => {
+                if monitor.is_some() {
+                    self.problem("NATS_MONITOR_URL", "names the monitor of a NATS that BUS_URL doesn't name");
+                }
+                self.refuse_unless_built("BUS_URL", built::KAFKA);
+                return BusAt::Kafka { servers, replicas, partitions, prefix };
+            }
+            Some("amqp" | "amqps") => {
+                if monitor.is_some() {
+                    self.problem("NATS_MONITOR_URL", "names the monitor of a NATS that BUS_URL doesn't name");
+                }
+                self.refuse_unless_built("BUS_URL", built::RABBITMQ);
+                return BusAt::RabbitMq { servers };
+            }
+            other => {
+                self.unknown_engine("BUS_URL", other, "embedded:, nats://, tls://, kafka:// or amqp://host");
+            }
         }
         BusAt::Nats { servers, replicas, monitor }
+    }
+
+    /// What Kafka takes in a name, and short enough to leave room for the rest of it.
+    fn prefix(&mut self) -> String {
+        let prefix = self.text("ECS_KAFKA_PREFIX").unwrap_or_default().to_owned();
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        if prefix.len() > 100 || !prefix.bytes().all(is_plain) {
+            self.problem(
+                "ECS_KAFKA_PREFIX",
+                "must be at most 100 letters, digits, dots, dashes and underscores",
+            );
+        }
+        prefix
     }
 
     /// The `host:port` of the monitor. It knows no passwords and no TLS, and its port isn't that of the web.

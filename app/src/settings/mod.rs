@@ -245,6 +245,26 @@ mod tests {
         assert!(!format!("{settings:?}").contains("hunter2"));
         let monitored = with_keys(&[POSTGRES, NATS, ("NATS_MONITOR_URL", "http://bus:8222/")]).unwrap();
         assert!(matches!(&monitored.bus, BusAt::Nats { monitor: Some(at), .. } if at == "bus:8222"));
+        #[cfg(feature = "kafka")]
+        {
+            let kafka = ("BUS_URL", "kafka://ecs:hunter2@a:9092,b:9092");
+            let prefix = ("ECS_KAFKA_PREFIX", "here.");
+            let over_kafka = with_keys(&[POSTGRES, kafka, prefix]).unwrap();
+            let BusAt::Kafka { servers, partitions: 6, prefix, .. } = &over_kafka.bus else {
+                panic!("another bus")
+            };
+            assert_eq!((servers.hosts().as_str(), prefix.as_str()), ("a:9092,b:9092", "here."));
+            assert!(!format!("{over_kafka:?}").contains("hunter2"));
+            let odd = with_keys(&[POSTGRES, kafka, ("ECS_KAFKA_PREFIX", "a/b")]).unwrap_err();
+            assert!(odd.contains("letters, digits"), "{odd}");
+        }
+        #[cfg(feature = "rabbitmq")]
+        {
+            let over_rabbitmq = with_keys(&[POSTGRES, ("BUS_URL", "amqp://ecs:hunter2@a:5672/ecs")]).unwrap();
+            let BusAt::RabbitMq { servers } = &over_rabbitmq.bus else { panic!("another bus") };
+            assert_eq!(servers.hosts(), "a:5672");
+            assert!(!format!("{over_rabbitmq:?}").contains("hunter2"));
+        }
         let without_redis = with_keys(&[POSTGRES, NATS]).unwrap();
         assert_eq!(without_redis.cache, CacheIn::Nothing);
     }

@@ -20,6 +20,8 @@ macro_rules! over_every_topology {
         over_every_topology!(@ all_in_one_over_real_servers AllInOne $($test)+);
         over_every_topology!(@ split_in_two_over_real_servers SplitInTwo $($test)+);
         over_every_topology!(@ two_processes_per_role_over_real_servers RolePerProcess $($test)+);
+        over_every_topology!(@ a_process_per_role_over_kafka RolePerProcessOverKafka $($test)+);
+        over_every_topology!(@ a_process_per_role_over_rabbitmq RolePerProcessOverRabbitMq $($test)+);
     };
     (@ $name:ident $topology:ident $($test:ident)+) => {
         mod $name {

@@ -27,7 +27,7 @@ impl Address {
         let (scheme, rest) = url.split_once("://")?;
         let tls = match scheme {
             "kafka" => false,
-            "kafka+tls" => true,
+            "kafkas" => true,
             _ => return None,
         };
         let rest = rest.trim_end_matches('/');
@@ -89,7 +89,7 @@ mod tests {
         };
         check("kafka://host", Some(("host:9092", None, false)));
         check("kafka://a:1, b/", Some(("a:1,b:9092", None, false)));
-        check("kafka+tls://u:s%40sesame@a,b:2", Some(("a:9092,b:2", Some(("u", "s@sesame")), true)));
+        check("kafkas://u:s%40sesame@a,b:2", Some(("a:9092,b:2", Some(("u", "s@sesame")), true)));
         check("kafka://sesame@host", None);
         check("kafka://", None);
         check("kafka://a,,b", None);

@@ -66,8 +66,8 @@ impl Groups {
     async fn start(&self, subject: Subject, group: Group) -> Result<Arc<Engine>, BusError> {
         let prefix = &self.options.prefix;
         let names = names(prefix, subject, group);
-        self.topics.ensure(&[names.retries.to_string()]).await?;
-        let partitions = self.topics.partitions(&names.retries).await?;
+        let there = self.topics.ensure(&[names.retries.to_string()]).await?;
+        let partitions = there.get(&*names.retries).copied().unwrap_or(1);
         let config = client::config(&self.options)?;
         let mut config = client::consumer(&config, &name(prefix, subject, group));
         let session = self.options.session_timeout;

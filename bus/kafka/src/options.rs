@@ -10,7 +10,7 @@ use ecs_metrics::Metrics;
 /// address: addresses carry passwords.
 #[derive(Clone)]
 pub struct Options {
-    /// `kafka://user:password@host:9092,other:9092`. User and password (SASL PLAIN) may be left out. `kafka+tls://` encrypts, where
+    /// `kafka://user:password@host:9092,other:9092`. User and password (SASL PLAIN) may be left out. `kafkas://` encrypts, where
     /// the crate is built with its feature `tls`.
     pub url: String,
     /// A file of certificates (PEM) that are trusted instead of the system's.

@@ -49,8 +49,8 @@ impl Topics {
         AdminOptions::new().request_timeout(Some(LIMIT)).operation_timeout(Some(LIMIT))
     }
 
-    /// Makes what is missing, and checks all.
-    pub(crate) async fn ensure(&self, names: &[String]) -> Result<(), BusError> {
+    /// Makes what is missing, and checks all. Returns how many partitions each topic has.
+    pub(crate) async fn ensure(&self, names: &[String]) -> Result<HashMap<String, i32>, BusError> {
         let there = self.shapes(names).await?;
         let missing: Vec<&String> = names.iter().filter(|name| !there.contains_key(*name)).collect();
         let there = if missing.is_empty() {
@@ -69,7 +69,8 @@ impl Topics {
             let found = Found { settings: settings.collect(), partitions, replicas };
             drift::check(name, &found, &self.options)?;
         }
-        Ok(())
+        let counts = there.into_iter().map(|(name, (count, _))| Some((name, i32::try_from(count).ok()?)));
+        Ok(counts.flatten().collect())
     }
 
     async fn make(&self, names: &[&String]) -> Result<(), BusError> {
@@ -122,13 +123,6 @@ impl Topics {
             Ok(told.topics().iter().filter_map(shape).collect())
         })
         .await
-    }
-
-    /// How many partitions a topic has.
-    pub(crate) async fn partitions(&self, name: &str) -> Result<i32, BusError> {
-        let shapes = self.shapes(&[name.to_owned()]).await?;
-        let shape = shapes.get(name).and_then(|(partitions, _)| i32::try_from(*partitions).ok());
-        shape.ok_or_else(|| BusError::Unavailable(format!("Kafka has no topic {name}")))
     }
 
     /// The topics in which events of a subject wait for a retry, whoever's group it is, with their partitions.

@@ -85,6 +85,8 @@ pub(super) async fn bus(
         BusAt::Nats { servers, replicas, monitor } => {
             nats(settings, engines, servers, *replicas, monitor.as_deref()).await
         }
+        BusAt::Kafka { .. } => super::kafka::open(settings, engines).await,
+        BusAt::RabbitMq { servers } => super::rabbitmq::open(settings, engines, servers).await,
     };
     Ok(Arc::new(MeteredBus::new(bus?, &engines.metrics)))
 }

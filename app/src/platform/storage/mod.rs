@@ -1,8 +1,10 @@
 //! The store, the bus and the cache of one process, as far as its roles use them.
 
 mod engines;
-#[cfg(any(feature = "postgres", feature = "nats", test))]
+mod kafka;
+#[cfg(any(feature = "postgres", feature = "nats", feature = "kafka", feature = "rabbitmq", test))]
 mod patience;
+mod rabbitmq;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod recent_writes;
 
@@ -122,6 +124,8 @@ pub(crate) fn bus_name(settings: &Settings) -> String {
     match &settings.bus {
         BusAt::DataFolder => "embedded".to_owned(),
         BusAt::Nats { servers, .. } => format!("NATS at {}", servers.hosts()),
+        BusAt::Kafka { servers, .. } => format!("Kafka at {}", servers.hosts()),
+        BusAt::RabbitMq { servers } => format!("RabbitMQ at {}", servers.hosts()),
     }
 }
 

@@ -6,8 +6,8 @@ use std::process::Output;
 use ecs::role::Role;
 use ecs_client::{Client, Credentials};
 use ecs_servers::{
-    Database, Engine, Nats, NatsOptions, Postgres, Program, Redis, RedisOptions, Template, did_not_run,
-    free_port, unavailable, unavailable_privately,
+    Database, Engine, Kafka, Nats, NatsOptions, Postgres, Program, RabbitMq, RabbitMqOptions, Redis, RedisOptions, Template,
+    did_not_run, free_port, unavailable, unavailable_privately,
 };
 
 use super::edge::Edge;
@@ -25,6 +25,10 @@ pub(crate) enum Topology {
     SplitInTwo,
     /// Over the same: one process per role, each of them twice.
     RolePerProcess,
+    /// One process per role over PostgreSQL, Kafka and Redis.
+    RolePerProcessOverKafka,
+    /// The same over RabbitMQ.
+    RolePerProcessOverRabbitMq,
 }
 
 impl Topology {
@@ -43,6 +47,7 @@ impl Topology {
                 (vec![edge.to_vec(), work], 1)
             }
             Self::RolePerProcess => (Role::ALL.into_iter().map(|role| vec![role]).collect(), 2),
+            Self::RolePerProcessOverKafka | Self::RolePerProcessOverRabbitMq => (Role::ALL.into_iter().map(|role| vec![role]).collect(), 1),
         }
     }
 }
@@ -130,6 +135,14 @@ impl Deployment {
             _ => Some(Servers::reserve(&format!("{topology:?}")).await?),
         };
         settings.extend(servers.iter().flat_map(Servers::settings));
+        if topology == Topology::RolePerProcessOverKafka {
+            settings.retain(|(name, _)| name != "NATS_URL");
+            settings.extend(over_kafka(&format!("{topology:?}")).await?);
+        }
+        if topology == Topology::RolePerProcessOverRabbitMq {
+            settings.retain(|(name, _)| name != "NATS_URL");
+            settings.extend(over_rabbitmq(&format!("{topology:?}")).await?);
+        }
         let places = places(topology);
         let settings = [settings, services(&places)].concat();
         let processes: Vec<Process> =
@@ -220,6 +233,29 @@ impl Process {
     pub(crate) async fn kill(&self) {
         self.program.kill().await.unwrap();
     }
+}
+
+/// The settings that lead to a Kafka, with topics of the deployment's own. `None`, loudly, where there is none.
+async fn over_kafka(what: &str) -> Option<Vec<(String, String)>> {
+    if let Some(reason) = unavailable(Engine::Kafka) {
+        did_not_run(what, &reason);
+        return None;
+    }
+    let kafka = Kafka::shared().await.unwrap();
+    let prefix = format!("platform-{}.", uuid::Uuid::new_v4());
+    Some(owned(&[("BUS_URL", kafka.url()), ("ECS_KAFKA_PREFIX", &prefix), ("ECS_KAFKA_PARTITIONS", "2")]))
+}
+
+/// The same for a RabbitMQ, with a virtual host of the deployment's own.
+async fn over_rabbitmq(what: &str) -> Option<Vec<(String, String)>> {
+    static SERVER: tokio::sync::OnceCell<RabbitMq> = tokio::sync::OnceCell::const_new();
+    if let Some(reason) = unavailable_privately(Engine::RabbitMq) {
+        did_not_run(what, &reason);
+        return None;
+    }
+    let start = || async { RabbitMq::start(RabbitMqOptions::default()).await.unwrap() };
+    let vhost = SERVER.get_or_init(start).await.vhost().await.unwrap();
+    Some(owned(&[("BUS_URL", &vhost)]))
 }
 
 /// What runs where.
