@@ -10,7 +10,7 @@ use ecs::role::Role;
 use ecs::settings::{Flags, Settings, merge};
 use ecs_bus::{Event, Frontier, Headers, Subject};
 use ecs_domain::{EventId, UserId};
-use ecs_servers::{Engine, Nats, NatsOptions, did_not_run, unavailable_privately};
+use ecs_servers::{Engine, Kafka, Nats, NatsOptions, did_not_run, unavailable, unavailable_privately};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 use uuid::Uuid;
@@ -32,6 +32,11 @@ async fn bridge(code: i32, arguments: &[&str]) -> String {
 
 /// A bus, opened in this process.
 async fn opened(address: &str, data: &Path) -> Storage {
+    opened_with(address, data, &[]).await
+}
+
+/// The same with more settings.
+async fn opened_with(address: &str, data: &Path, more: &[(&str, &str)]) -> Storage {
     let environment = owned(&[
         ("ECS_MODE", "testing"),
         ("SECRET_KEY", SECRET),
@@ -39,6 +44,7 @@ async fn opened(address: &str, data: &Path) -> Storage {
         ("BUS_URL", address),
         ("ECS_DATA_DIR", data.to_str().unwrap()),
     ]);
+    let environment = [environment, owned(more)].concat();
     let raw = merge(&environment.into_iter().collect(), &Flags::default()).unwrap();
     Storage::open(&Settings::from_raw(&raw).unwrap(), Arc::new(SystemClock)).await.unwrap()
 }
@@ -87,6 +93,41 @@ async fn events_go_from_a_folder_to_nats_and_back_as_they_are() {
     assert_eq!((&said[0]["copied"], &said[0]["left"]), (&3_000.into(), &0.into()), "{said}");
     assert_eq!(said.as_array().unwrap().len(), 1);
     let storage = opened("embedded:", &new.path().join("bus")).await;
+    let mut came = events(&storage, Subject::Transactions).await;
+    came.sort_by_key(|event| event.id);
+    assert_eq!(came, sent);
+    storage.close().await.unwrap();
+}
+
+/// Kafka as the long archive beside another bus, and what it holds brought back.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_in_kafka_holds_everything_but_emotions() {
+    if let Some(reason) = unavailable(Engine::Kafka) {
+        return did_not_run("an archive in Kafka", &reason);
+    }
+    let kafka = Kafka::shared().await.unwrap();
+    let prefix = format!("archive-{}.", Uuid::new_v4());
+    let own = format!("ECS_KAFKA_PREFIX={prefix}");
+    let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let sent: Vec<Event> = (0..2_000).map(|number| event(number, 100)).collect();
+    let felt = sent.iter().take(10).map(|event| Event { subject: Subject::Emotions, ..event.clone() });
+    let storage = opened("embedded:", old.path()).await;
+    let all = [felt.collect(), sent.clone()].concat();
+    assert!(storage.bus().unwrap().publish(all).await.iter().all(Result::is_ok));
+    storage.close().await.unwrap();
+
+    let from = format!("embedded:{}", old.path().display());
+    let archive = [&from, kafka.url(), "--archive", "--keep-days", "365", "--to-set", &own, "--quiet"];
+    assert!(bridge(0, &archive).await.contains("transactions.topic       2000 copied"));
+    let scratch = tempfile::tempdir().unwrap();
+    let storage = opened_with(kafka.url(), scratch.path(), &[("ECS_KAFKA_PREFIX", &prefix)]).await;
+    assert_eq!(events(&storage, Subject::Emotions).await, []);
+    assert_eq!(events(&storage, Subject::Transactions).await.len(), 2_000);
+    storage.close().await.unwrap();
+
+    let to = format!("embedded:{}", new.path().display());
+    bridge(0, &[kafka.url(), &to, "--from-set", &own, "--quiet"]).await;
+    let storage = opened("embedded:", new.path()).await;
     let mut came = events(&storage, Subject::Transactions).await;
     came.sort_by_key(|event| event.id);
     assert_eq!(came, sent);
