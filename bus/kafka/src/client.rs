@@ -114,12 +114,17 @@ pub(crate) fn unavailable(error: &KafkaError) -> BusError {
     BusError::Unavailable(format!("Kafka: {error}"))
 }
 
-/// Runs what blocks on a thread of its own.
+/// Runs what blocks on a thread of its own: whoever ends the runtime must not wait for a broker that is away.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BusError> + Send + 'static,
 ) -> Result<T, BusError> {
-    match tokio::task::spawn_blocking(work).await {
+    let (reply, done) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("kafka-call".to_owned());
+    // Who asked may have gone away.
+    let spawned = thread.spawn(move || drop(reply.send(work())));
+    spawned.map_err(|error| BusError::Unavailable(format!("no thread for Kafka: {error}")))?;
+    match done.await {
         Ok(done) => done,
-        Err(_) => Err(BusError::Unavailable("a task of the Kafka client has failed".to_owned())),
+        Err(_) => Err(BusError::Unavailable("a call of the Kafka client has failed".to_owned())),
     }
 }

@@ -18,8 +18,8 @@ use crate::state::Item;
 
 /// How long a member waits for Kafka's word that it keeps the progress.
 const LIMIT: Duration = Duration::from_secs(4);
-/// How often to try while the group is being dealt out anew, and how long to wait in between.
-const TRIES: usize = 40;
+/// How long to try while the group is being dealt out anew, and how long to wait in between.
+const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(50);
 /// When the keeper of leases looks at the latest.
 const GLANCE: Duration = Duration::from_secs(1);
@@ -93,7 +93,7 @@ impl Engine {
 
     /// The same on this thread.
     pub(crate) fn commit_with(&self, consumer: &GroupConsumer) -> KafkaResult<()> {
-        let mut tries = 1;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             // Looked at anew each time: a partition that has gone meanwhile is not ours to speak of.
             let due = self.state().due();
@@ -114,8 +114,7 @@ impl Engine {
                     self.state().committed(&due);
                     return Ok(());
                 }
-                Err(error) if tries < TRIES && passes(error.rdkafka_error_code()) => {
-                    tries += 1;
+                Err(error) if Instant::now() < deadline && passes(error.rdkafka_error_code()) => {
                     std::thread::sleep(PAUSE);
                 }
                 Err(error) => return Err(error),
