@@ -10,7 +10,10 @@ use ecs::role::Role;
 use ecs::settings::{Flags, Settings, merge};
 use ecs_bus::{Event, Frontier, Headers, Subject};
 use ecs_domain::{EventId, UserId};
-use ecs_servers::{Engine, Kafka, Nats, NatsOptions, did_not_run, unavailable, unavailable_privately};
+use ecs_servers::{
+    Engine, Kafka, Nats, NatsOptions, RabbitMq, RabbitMqOptions, did_not_run, unavailable,
+    unavailable_privately,
+};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 use uuid::Uuid;
@@ -93,6 +96,29 @@ async fn events_go_from_a_folder_to_nats_and_back_as_they_are() {
     assert_eq!((&said[0]["copied"], &said[0]["left"]), (&3_000.into(), &0.into()), "{said}");
     assert_eq!(said.as_array().unwrap().len(), 1);
     let storage = opened("embedded:", &new.path().join("bus")).await;
+    let mut came = events(&storage, Subject::Transactions).await;
+    came.sort_by_key(|event| event.id);
+    assert_eq!(came, sent);
+    storage.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_go_from_a_folder_to_rabbitmq_and_back_as_they_are() {
+    if let Some(reason) = unavailable_privately(Engine::RabbitMq) {
+        return did_not_run("a bridge to RabbitMQ and back", &reason);
+    }
+    let rabbit = RabbitMq::start(RabbitMqOptions::default()).await.unwrap();
+    let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let sent: Vec<Event> = (0..1_500).map(|number| event(number, 100)).collect();
+    let storage = opened("embedded:", old.path()).await;
+    assert!(storage.bus().unwrap().publish(sent.clone()).await.iter().all(Result::is_ok));
+    storage.close().await.unwrap();
+    let [from, to] = [&old, &new].map(|folder| format!("embedded:{}", folder.path().display()));
+    assert!(
+        bridge(0, &[&from, rabbit.url(), "--quiet"]).await.contains("transactions.topic       1500 copied")
+    );
+    bridge(0, &[rabbit.url(), &to, "--quiet"]).await;
+    let storage = opened("embedded:", new.path()).await;
     let mut came = events(&storage, Subject::Transactions).await;
     came.sort_by_key(|event| event.id);
     assert_eq!(came, sent);
