@@ -217,7 +217,7 @@ mod tests {
         check("DATABASE_URL", "mysql://user:hunter2@x", "\"mysql\", which there is none of");
         check("DATABASE_URL", "hunter2", "must be an address such as postgres://");
         check("DATABASE_READ_URLS", "postgres://x", "that DATABASE_URL doesn't name");
-        check("BUS_URL", "amqp://user:hunter2@x", "\"amqp\"");
+        check("BUS_URL", "pulsar://user:hunter2@x", "\"pulsar\"");
         check("ECS_BUS_REPLICAS", "6", "from 1 to 5");
         check("NATS_MONITOR_URL", "http://bus", "http://host:8222");
         check("NATS_MONITOR_URL", "http://ecs:hunter2@bus:8222", "http://host:8222");

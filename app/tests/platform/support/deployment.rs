@@ -6,8 +6,8 @@ use std::process::Output;
 use ecs::role::Role;
 use ecs_client::{Client, Credentials};
 use ecs_servers::{
-    Database, Engine, Kafka, Nats, NatsOptions, Postgres, Program, RabbitMq, RabbitMqOptions, Redis, RedisOptions, Template,
-    did_not_run, free_port, unavailable, unavailable_privately,
+    Database, Engine, Kafka, Nats, NatsOptions, Postgres, Program, RabbitMq, RabbitMqOptions, Redis,
+    RedisOptions, Template, did_not_run, free_port, unavailable, unavailable_privately,
 };
 
 use super::edge::Edge;
@@ -47,7 +47,9 @@ impl Topology {
                 (vec![edge.to_vec(), work], 1)
             }
             Self::RolePerProcess => (Role::ALL.into_iter().map(|role| vec![role]).collect(), 2),
-            Self::RolePerProcessOverKafka | Self::RolePerProcessOverRabbitMq => (Role::ALL.into_iter().map(|role| vec![role]).collect(), 1),
+            Self::RolePerProcessOverKafka | Self::RolePerProcessOverRabbitMq => {
+                (Role::ALL.into_iter().map(|role| vec![role]).collect(), 1)
+            }
         }
     }
 }
