@@ -7,7 +7,8 @@ use ecs_bus::{Settlement, SubscribeOptions, Verdict};
 use ecs_domain::EventId;
 
 use crate::kit::{
-    GROUP, ack, batches_of, event, events, ids, ids_of, join, next, publish, retry, settled, take, within,
+    GROUP, ack, batches_of, event, events, full_batches_of, ids, ids_of, join, next, publish, retry, settled,
+    take, within,
 };
 use crate::{Harness, Settings};
 
@@ -75,7 +76,8 @@ pub async fn a_lease_that_ran_out_goes_to_the_group_again<H: Harness>() {
     let harness = H::start(Settings::default()).await;
     let bus = harness.bus();
     publish(&*bus, events(0..3)).await;
-    let short = SubscribeOptions { lease: Duration::from_millis(50), ..batches_of(3) };
+    // All three at once, so that their leases end together.
+    let short = SubscribeOptions { lease: Duration::from_millis(50), ..full_batches_of(3) };
     let mut slow = join(&*bus, GROUP, short).await;
     let held = take(&mut slow, 3).await;
     let mut other = join(&*bus, GROUP, batches_of(3)).await;
