@@ -142,7 +142,9 @@ async fn consume(bus: &KafkaBus, what: &str, group: Group, acknowledge: bool) ->
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let server = Kafka::start(KafkaOptions::default()).await.context("no Kafka")?;
-    let bus = Arc::new(KafkaBus::open(Options::new(server.url())).await?);
+    // An argument is the number of partitions: each is a flush of its own.
+    let partitions = std::env::args().nth(1).map_or(Ok(6), |count| count.parse())?;
+    let bus = Arc::new(KafkaBus::open(Options { partitions, ..Options::new(server.url()) }).await?);
     publish(&bus, "one publisher, awaiting each", 1, 1).await?;
     publish(&bus, "256 publishers, awaiting each", 256, 1).await?;
     publish(&bus, "one upload after the other of 1,000", 1, 1_000).await?;
