@@ -9,17 +9,21 @@
 mod consumer;
 mod error;
 mod event;
+mod failures;
 pub mod payload;
 mod position;
 mod subject;
 mod transport;
+mod window;
 
 pub use consumer::{Consumer, DEFAULT_DELIVERY_LIMIT, DeadLetter, DeadLetterSink, Outcome, SinkError};
 pub use error::{BusError, PublishError};
 pub use event::{Event, Headers, unnamed_id};
+pub use failures::Failures;
 pub use position::{Frontier, Position};
 pub use subject::{Group, Subject};
 pub use transport::{
     Backlog, Bus, Capabilities, Delivery, FailedAttempt, LogPage, LogRecord, Needs, Settlement,
     SubscribeOptions, Subscription, Tag, Verdict,
 };
+pub use window::{RETRY_AFTER, Window};

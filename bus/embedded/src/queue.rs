@@ -4,15 +4,11 @@ use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ecs_bus::{BusError, Event, PublishError, Subject};
+use ecs_bus::{BusError, Event, PublishError, RETRY_AFTER, Subject};
 use ecs_domain::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::Options;
-
-/// When a publisher that found the window full should come back. The window empties within milliseconds; a whole
-/// second keeps a crowd of them from coming back all at once.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Takes the lock; a holder that panicked left nothing half done, since every change under these locks is small.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

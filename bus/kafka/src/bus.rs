@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use ecs_breaker::{Breaker, State};
 use ecs_bus::{
     Backlog, Bus, BusError, Capabilities, Event, Frontier, Group, LogPage, LogRecord, Position, PublishError,
-    Subject, SubscribeOptions, Subscription,
+    RETRY_AFTER, Subject, SubscribeOptions, Subscription, Window,
 };
 use ecs_domain::Timestamp;
 use ecs_metrics::Metrics;
@@ -22,7 +22,7 @@ use crate::groups::{self, Groups};
 use crate::producer::{Failure, Fate, Outgoing, Producer};
 use crate::reader::{Offsets, Reader, Then};
 use crate::topics::{self, Topics};
-use crate::window::{Places, RETRY_AFTER, Window};
+use crate::window::Places;
 use crate::{Options, message};
 
 /// How long a ping waits for its answer.

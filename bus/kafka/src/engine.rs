@@ -227,7 +227,7 @@ impl Engine {
             None => {
                 let published_at = message::published_at(record);
                 let origin = (record.partition(), offset);
-                let failures = message::Failures::default();
+                let failures = ecs_bus::Failures::default();
                 state.add(Item { event, published_at, failures, origin, part, offset, epoch, at: now });
             }
             Some(message::Again { origin, published_at, not_before, failures }) => {

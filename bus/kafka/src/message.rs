@@ -1,7 +1,7 @@
 //! Events as Kafka's records, and back.
 
 use bytes::Bytes;
-use ecs_bus::{Event, FailedAttempt, Headers, Subject};
+use ecs_bus::{Event, FailedAttempt, Failures, Headers, Subject};
 use ecs_domain::{EventId, Timestamp, UserId};
 use rdkafka::Message;
 use rdkafka::message::{Header, Headers as _, OwnedHeaders};
@@ -12,32 +12,8 @@ use uuid::Uuid;
 const EVENT_ID: &str = "event-id";
 /// The header of a record that waits for a retry: what is known of its failures, in JSON.
 const RETRY: &str = "ecs-retry";
-/// The most failures that are remembered by their reasons; all are counted.
-const REASONS: usize = 64;
-/// The longest reason, in characters.
-const LONGEST_REASON: usize = 500;
 /// The longest text that somebody else chose, in bytes.
 const LONGEST_HEADER: usize = 512;
-
-/// The failures of one event in one group.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Failures {
-    /// How many.
-    pub(crate) count: u32,
-    /// Why, oldest first.
-    pub(crate) history: Vec<FailedAttempt>,
-}
-
-impl Failures {
-    /// One more.
-    pub(crate) fn add(&mut self, at: Timestamp, reason: &str) {
-        self.count = self.count.saturating_add(1);
-        if self.history.len() >= REASONS {
-            self.history.remove(0);
-        }
-        self.history.push(FailedAttempt { at, reason: reason.chars().take(LONGEST_REASON).collect() });
-    }
-}
 
 /// What a record says besides its event, when it waits for a retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -215,8 +191,11 @@ mod tests {
         for number in 0..100 {
             failures.add(Timestamp::UNIX_EPOCH, &format!("failure {number}"));
         }
-        assert_eq!((failures.count, failures.history.len()), (100, REASONS));
+        assert_eq!((failures.count, failures.history.len()), (100, Failures::REASONS));
         failures.add(Timestamp::UNIX_EPOCH, &"ü".repeat(1_000));
-        assert_eq!(failures.history.last().map(|line| line.reason.chars().count()), Some(LONGEST_REASON));
+        assert_eq!(
+            failures.history.last().map(|line| line.reason.chars().count()),
+            Some(Failures::LONGEST_REASON)
+        );
     }
 }

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use ecs_bus::{Delivery, Event, SubscribeOptions, Tag};
+use ecs_bus::{Delivery, Event, Failures, SubscribeOptions, Tag};
 use ecs_domain::Timestamp;
 use tokio::time::Instant;
 
-use crate::message::Failures;
 use crate::track::{Progress, Track};
 
 /// Which of a group's two topics.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use ecs_breaker::Breaker;
 use ecs_bus::{
     Backlog, Bus, BusError, Capabilities, Event, Frontier, Group, LogPage, Position, PublishError, Subject,
-    SubscribeOptions, Subscription,
+    SubscribeOptions, Subscription, Window,
 };
 use ecs_domain::Timestamp;
 use tokio::sync::watch;
@@ -20,7 +20,7 @@ use crate::member::Member;
 use crate::message::HEADER_ROOM;
 use crate::publisher::{self, Publisher};
 use crate::puller::Puller;
-use crate::queue::{Queue, Results, Window, locked};
+use crate::queue::{Queue, Results, locked};
 use crate::subscription::NatsSubscription;
 use crate::{Options, consumers, flushes, log, streams};
 

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use async_nats::{HeaderMap, Request, RequestErrorKind, StatusCode};
-use ecs_bus::{BusError, FailedAttempt, Group, Subject};
+use ecs_bus::{BusError, FailedAttempt, Failures, Group, Subject};
 use ecs_domain::{EventId, Timestamp};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
@@ -23,32 +23,8 @@ const STREAM: &str = "ecs-attempts";
 const SUBJECTS: &str = "ecs.attempts.>";
 /// How long a record outlives the last failure that was written to it. An event that waits longer starts anew.
 const KEPT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
-/// The most failures that are remembered by their reasons; all are counted.
-const REASONS: usize = 64;
-/// The longest reason, in characters.
-const LONGEST_REASON: usize = 500;
 /// How many records are asked for at once.
 const LOOK_UPS: usize = 128;
-
-/// The failures of one event in one group.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Failures {
-    /// How many.
-    pub(crate) count: u32,
-    /// Why, oldest first.
-    pub(crate) history: Vec<FailedAttempt>,
-}
-
-impl Failures {
-    /// One more.
-    pub(crate) fn add(&mut self, at: Timestamp, reason: &str) {
-        self.count = self.count.saturating_add(1);
-        if self.history.len() >= REASONS {
-            self.history.remove(0);
-        }
-        self.history.push(FailedAttempt { at, reason: reason.chars().take(LONGEST_REASON).collect() });
-    }
-}
 
 /// Which record is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -232,9 +208,12 @@ mod tests {
         for number in 0..100 {
             failures.add(Timestamp::UNIX_EPOCH, &format!("failure {number}"));
         }
-        assert_eq!((failures.count, failures.history.len()), (100, REASONS));
+        assert_eq!((failures.count, failures.history.len()), (100, Failures::REASONS));
         assert_eq!(failures.history.last().map(|line| line.reason.as_str()), Some("failure 99"));
         failures.add(Timestamp::UNIX_EPOCH, &"ü".repeat(1_000));
-        assert_eq!(failures.history.last().map(|line| line.reason.chars().count()), Some(LONGEST_REASON));
+        assert_eq!(
+            failures.history.last().map(|line| line.reason.chars().count()),
+            Some(Failures::LONGEST_REASON)
+        );
     }
 }

@@ -5,12 +5,11 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_nats::Subject as ReplySubject;
-use ecs_bus::{Delivery, Event, SubscribeOptions, Tag};
+use ecs_bus::{Delivery, Event, Failures, SubscribeOptions, Tag};
 use ecs_domain::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::ledger::Failures;
 use crate::queue::locked;
 
 /// How long fetched events wait for a member that is busy with others before they go back to the group. Fetching ahead is for

@@ -6,10 +6,10 @@ use std::time::Duration;
 use async_nats::{Request, Subject as ReplySubject};
 use async_trait::async_trait;
 use bytes::Bytes;
-use ecs_bus::{BusError, Delivery, Group, Settlement, Subject, Subscription, Verdict};
+use ecs_bus::{BusError, Delivery, Failures, Group, Settlement, Subject, Subscription, Verdict};
 use ecs_domain::Timestamp;
 
-use crate::ledger::{Failures, Key, Ledger};
+use crate::ledger::{Key, Ledger};
 use crate::link::Link;
 use crate::member::{Held, Member, Phase};
 use crate::message;

@@ -1,12 +1,12 @@
 //! How a group begins: with everything that the log still keeps.
 
-use ecs_bus::{BusError, Subject};
+use ecs_bus::{BusError, Failures, Subject};
 
 use crate::bus::Core;
 use crate::courier::{Fate, Parcel};
 use crate::link::away;
 use crate::log::{Start, Walk};
-use crate::message::{self, Failures};
+use crate::message;
 use crate::topology;
 
 /// How many events are copied at once.

@@ -1,7 +1,7 @@
 //! Events as AMQP messages, and back.
 
 use bytes::Bytes;
-use ecs_bus::{Event, FailedAttempt, Headers, Subject};
+use ecs_bus::{Event, FailedAttempt, Failures, Headers, Subject};
 use ecs_domain::{EventId, Timestamp, UserId};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
@@ -23,30 +23,6 @@ const OFFSET: &str = "x-stream-offset";
 
 /// Flushed before it is confirmed.
 const PERSISTENT: u8 = 2;
-/// The most failures that are remembered by their reasons; all are counted.
-const REASONS: usize = 64;
-/// The longest reason, in characters.
-const LONGEST_REASON: usize = 500;
-
-/// What an event has been through in one group.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Failures {
-    /// How often it failed.
-    pub(crate) count: u32,
-    /// Why, oldest first.
-    pub(crate) history: Vec<FailedAttempt>,
-}
-
-impl Failures {
-    /// One more.
-    pub(crate) fn add(&mut self, at: Timestamp, reason: &str) {
-        self.count = self.count.saturating_add(1);
-        if self.history.len() >= REASONS {
-            self.history.remove(0);
-        }
-        self.history.push(FailedAttempt { at, reason: reason.chars().take(LONGEST_REASON).collect() });
-    }
-}
 
 #[derive(Serialize, Deserialize)]
 struct Line {
@@ -231,7 +207,7 @@ mod tests {
         for number in 0..100 {
             failures.add(Timestamp::UNIX_EPOCH, &format!("failure {number}"));
         }
-        assert_eq!((failures.count, failures.history.len()), (100, REASONS));
+        assert_eq!((failures.count, failures.history.len()), (100, Failures::REASONS));
         assert_eq!(failures.history.last().map(|line| line.reason.as_str()), Some("failure 99"));
     }
 }

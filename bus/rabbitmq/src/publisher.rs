@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_breaker::{Breaker, Permit, State};
-use ecs_bus::{Event, PublishError, Subject};
+use ecs_bus::{Event, Failures, PublishError, Subject};
 use ecs_domain::Timestamp;
 use ecs_metrics::Metrics;
 use futures::StreamExt;
@@ -17,7 +17,7 @@ use lapin::types::ShortString;
 
 use crate::courier::{self, Fate, Parcel};
 use crate::link::{Link, OnLink};
-use crate::message::{self, Failures};
+use crate::message;
 use crate::names::Names;
 use crate::queue::{Queue, Request, Results};
 use crate::{Options, topology};

@@ -1,60 +1,13 @@
 //! What waits to be published: requests of one subject, within a window that all subjects share.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use ecs_bus::{Event, PublishError};
+use ecs_bus::{Event, PublishError, Window};
 use tokio::sync::{Notify, oneshot};
-
-/// When a publisher that found the window full should come back. The window empties within milliseconds; a whole
-/// second keeps a crowd of them from coming back all at once.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Takes the lock; a holder that panicked left nothing half done, since every change under these locks is small.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// How much may wait at once, all subjects together. What waits for its confirmation waits.
-pub(crate) struct Window {
-    most_events: usize,
-    most_bytes: usize,
-    max_payload: usize,
-    events: AtomicUsize,
-    bytes: AtomicUsize,
-}
-
-impl Window {
-    pub(crate) fn new(most_events: usize, most_bytes: usize, max_payload: usize) -> Self {
-        Self {
-            most_events,
-            most_bytes: most_bytes.max(max_payload),
-            max_payload,
-            events: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-        }
-    }
-
-    /// Takes a place for an event.
-    pub(crate) fn admit(&self, event: &Event) -> Result<(), PublishError> {
-        let bytes = event.payload.len();
-        if bytes > self.max_payload {
-            return Err(PublishError::TooLarge { bytes, limit: self.max_payload });
-        }
-        let events_before = self.events.fetch_add(1, Ordering::AcqRel);
-        let bytes_before = self.bytes.fetch_add(bytes, Ordering::AcqRel);
-        if events_before >= self.most_events || bytes_before + bytes > self.most_bytes {
-            self.release(1, bytes);
-            return Err(PublishError::WindowFull { retry_after: RETRY_AFTER });
-        }
-        Ok(())
-    }
-
-    fn release(&self, events: usize, bytes: usize) {
-        self.events.fetch_sub(events, Ordering::AcqRel);
-        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
-    }
 }
 
 /// What became of the events of a request, in their order.
