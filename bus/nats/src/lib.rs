@@ -6,6 +6,7 @@ mod choice;
 mod consumers;
 mod drift;
 mod flushes;
+mod gathering;
 mod ledger;
 mod link;
 mod log;

@@ -1,7 +1,7 @@
 //! Group commit: one task per stream publishes everything that waits as one group, and meanwhile the next one gathers.
 //!
-//! A lone event goes at once. While a group is under way, whatever comes waits and goes together. So a durable publish costs a
-//! fraction of a flush when many publish, and nobody lingers when few do.
+//! A lone event goes at once. While a group is under way, whatever comes waits and goes together, with those who come back from the
+//! group before it. So a durable publish costs a fraction of a flush when many publish, and nobody lingers when few do.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -17,16 +17,12 @@ use tokio::time::Instant;
 
 use crate::Options;
 use crate::choice::Choice;
+use crate::gathering::Gathering;
 use crate::link::Link;
 use crate::message;
 use crate::queue::{Queue, Request, Results};
 use crate::sender::{Failure, Fate, Outgoing, Sender, Way};
 use crate::streams;
-
-/// How long a group waits at most for publishers that were answered together to come back together.
-const LONGEST_GATHER: Duration = Duration::from_millis(2);
-/// It waits no longer than this part of what the last group took.
-const GATHER_SHARE: u32 = 4;
 
 /// Publishes the events of one subject.
 pub(crate) struct Publisher {
@@ -41,8 +37,7 @@ pub(crate) struct Publisher {
     choice: Choice,
     publish_timeout: Duration,
     patience: Duration,
-    /// How many requests the last group answered, and how long it took.
-    last: (usize, Duration),
+    gathering: Gathering,
 }
 
 impl Publisher {
@@ -66,7 +61,7 @@ impl Publisher {
             choice: Choice::default(),
             publish_timeout: options.publish_timeout,
             patience: options.patience,
-            last: (0, Duration::ZERO),
+            gathering: Gathering::default(),
         })
     }
 
@@ -83,19 +78,16 @@ impl Publisher {
                     let events = requests.iter().map(|request| request.events.len()).sum();
                     vec![Err(PublishError::Unavailable("publishing has failed".to_owned())); events]
                 });
-            self.last = (requests.len(), started.elapsed());
+            self.gathering.ended(requests.len(), self.queue.waiting(), started.elapsed());
             self.answer(requests, results);
         }
     }
 
-    /// Waits a moment for those who were answered together last time: they come back together, and their first would otherwise
-    /// take a group for itself. A lone publisher never waits.
-    async fn gather(&self) {
-        let (requests, took) = self.last;
-        let patience = (took / GATHER_SHARE).min(LONGEST_GATHER);
-        // The runtime's timer has a resolution of a millisecond.
-        if requests > 1 && patience >= Duration::from_millis(1) {
-            self.queue.filled_with(requests, Instant::now() + patience).await;
+    /// Waits a moment for those who are likely to come.
+    async fn gather(&mut self) {
+        if let Some((expected, patience)) = self.gathering.next() {
+            self.queue.filled_with(expected, Instant::now() + patience).await;
+            self.gathering.found(expected, self.queue.waiting());
         }
     }
 

@@ -82,6 +82,11 @@ impl Queue {
         }
     }
 
+    /// How many requests wait.
+    pub(crate) fn waiting(&self) -> usize {
+        locked(&self.state).requests.len()
+    }
+
     /// Waits until so many requests are there, or until `end`.
     pub(crate) async fn filled_with(&self, requests: usize, end: Instant) {
         loop {
