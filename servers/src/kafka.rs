@@ -1,5 +1,7 @@
 //! Private Kafka brokers in KRaft mode: one, or a cluster.
 
+mod settings;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +13,8 @@ use crate::binaries::{self, Engine};
 use crate::folder;
 use crate::instance::Instance;
 use crate::ports;
+
+use self::settings::{Listener, Node};
 
 const USER: &str = "ecs";
 /// The mark of a folder that is formatted.
@@ -25,11 +29,14 @@ pub struct Options {
     pub brokers: usize,
     /// More settings of each broker, by name and value.
     pub settings: Vec<(String, String)>,
+    /// Addresses of [`crate::Proxy`]s to the first broker. A client that comes is told where to go on, so it would pass a proxy by
+    /// that the broker doesn't know: for each of these the broker has a listener that tells this address ([`Kafka::target_of`]).
+    pub advertised: Vec<SocketAddr>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { brokers: 1, settings: Vec::new() }
+        Self { brokers: 1, settings: Vec::new(), advertised: Vec::new() }
     }
 }
 
@@ -37,6 +44,8 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Kafka {
     brokers: Vec<Broker>,
+    /// Where the first broker listens for whoever comes through a proxy, and the proxy's address.
+    listeners: Vec<Listener>,
     password: String,
     url: String,
 }
@@ -60,7 +69,9 @@ impl Kafka {
         SHARED
             .get_or_try_init(|| async {
                 match Engine::Kafka.given() {
-                    Some(url) => Ok(Self { brokers: Vec::new(), password: String::new(), url }),
+                    Some(url) => {
+                        Ok(Self { brokers: Vec::new(), listeners: Vec::new(), password: String::new(), url })
+                    }
                     None => Self::start(Options::default()).await,
                 }
             })
@@ -80,7 +91,19 @@ impl Kafka {
         let mut nodes = Vec::new();
         for id in 1..=options.brokers.max(1) {
             let port = if id == 1 { port } else { ports::free()? };
-            nodes.push(Node { id, address: local(port), controller: local(ports::free()?) });
+            nodes.push(Node {
+                id,
+                address: local(port),
+                controller: local(ports::free()?),
+                listeners: Vec::new(),
+            });
+        }
+        let listener = |advertised: &SocketAddr| {
+            Ok(Listener { address: local(ports::free()?), advertised: *advertised })
+        };
+        let listeners: Vec<Listener> = options.advertised.iter().map(listener).collect::<Result<_>>()?;
+        if let Some(first) = nodes.first_mut() {
+            first.listeners.clone_from(&listeners);
         }
         let password = ports::password();
         let mut brokers = Vec::new();
@@ -89,7 +112,7 @@ impl Kafka {
         }
         let addresses: Vec<SocketAddr> = nodes.iter().map(|node| node.address).collect();
         let url = url_of(&addresses, &password);
-        let server = Self { brokers, password, url };
+        let server = Self { brokers, listeners, password, url };
         for broker in &server.brokers {
             broker.start()?;
         }
@@ -115,6 +138,11 @@ impl Kafka {
     /// The broker isn't ours.
     pub fn address(&self, broker: usize) -> Result<SocketAddr> {
         Ok(self.broker(broker)?.address)
+    }
+
+    /// What a proxy must lead to whose address is one of [`Options::advertised`].
+    pub fn target_of(&self, proxy: SocketAddr) -> Option<SocketAddr> {
+        self.listeners.iter().find(|listener| listener.advertised == proxy).map(|listener| listener.address)
     }
 
     /// A broker's process id, for those who watch its system calls.
@@ -172,22 +200,15 @@ impl Kafka {
     }
 }
 
-/// Where a broker is found.
-struct Node {
-    id: usize,
-    address: SocketAddr,
-    controller: SocketAddr,
-}
-
 impl Broker {
     fn new(node: &Node, nodes: &[Node], password: &str, more: &[(String, String)]) -> Result<Self> {
         let (java, jars) = binaries::kafka()?;
         let folder = folder::make("kafka", None)?;
-        let settings = folder.join("server.properties");
-        let text = settings_file(&folder, node, nodes, password, more);
-        std::fs::write(&settings, text).context("can't write to the temporary folder")?;
+        let file = folder.join("server.properties");
+        let text = settings::file(&folder, node, nodes, password, more);
+        std::fs::write(&file, text).context("can't write to the temporary folder")?;
         let logging = folder.join("log4j2.properties");
-        std::fs::write(&logging, LOGGING).context("can't write to the temporary folder")?;
+        std::fs::write(&logging, settings::LOGGING).context("can't write to the temporary folder")?;
         let java = format!(
             "'{}' -Xms64m -Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+PerfDisableSharedMem \
              -Djava.io.tmpdir='{folder}' -Dlog4j2.configurationFile='{}' -cp '{}/*'",
@@ -201,7 +222,7 @@ impl Broker {
             "[ -f '{data}/{FORMATTED}' ] || {java} kafka.tools.StorageTool format \
              --cluster-id ZWNzLXByaXZhdGUta2Fma2E --config '{settings}' || exit 1; exec {java} kafka.Kafka '{settings}'",
             data = data_dir(&folder).display(),
-            settings = settings.display(),
+            settings = file.display(),
         );
         let command = ["sh", "-c", &script].map(str::to_owned);
         let instance = Instance::guarded("Kafka", folder, "KILL", &command, &[])?;
@@ -240,50 +261,4 @@ fn url_of(addresses: &[SocketAddr], password: &str) -> String {
 
 fn data_dir(folder: &Path) -> PathBuf {
     folder.join("data")
-}
-
-/// Errors and the one line that says that the broker is there, to the standard output.
-const LOGGING: &str = "status = error
-appender.out.type = Console
-appender.out.name = out
-appender.out.layout.type = PatternLayout
-appender.out.layout.pattern = %d %p %m (%c)%n%ex{3}
-rootLogger.level = warn
-rootLogger.appenderRef.out.ref = out
-logger.server.name = kafka.server.KafkaRaftServer
-logger.server.level = info
-";
-
-fn settings_file(
-    folder: &Path,
-    node: &Node,
-    nodes: &[Node],
-    password: &str,
-    more: &[(String, String)],
-) -> String {
-    let voters: Vec<String> =
-        nodes.iter().map(|voter| format!("{}@{}", voter.id, voter.controller)).collect();
-    let copies = nodes.len().min(3);
-    let in_sync = copies / 2 + 1;
-    let mut text = format!(
-        "process.roles=broker,controller\nnode.id={id}\ncontroller.quorum.voters={voters}\n\
-         listeners=BROKER://{address},CONTROLLER://{controller}\nadvertised.listeners=BROKER://{address}\n\
-         listener.security.protocol.map=BROKER:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT\n\
-         inter.broker.listener.name=BROKER\ncontroller.listener.names=CONTROLLER\n\
-         sasl.enabled.mechanisms=PLAIN\nsasl.mechanism.inter.broker.protocol=PLAIN\n\
-         listener.name.broker.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
-         username=\"{USER}\" password=\"{password}\" user_{USER}=\"{password}\";\n\
-         log.dirs={data}\nauto.create.topics.enable=false\ngroup.initial.rebalance.delay.ms=0\n\
-         offsets.topic.num.partitions=4\noffsets.topic.replication.factor={copies}\n\
-         min.insync.replicas={in_sync}\nnum.network.threads=2\nnum.io.threads=4\n",
-        id = node.id,
-        voters = voters.join(","),
-        address = node.address,
-        controller = node.controller,
-        data = data_dir(folder).display(),
-    );
-    for (name, value) in more {
-        text.push_str(&format!("{name}={value}\n"));
-    }
-    text
 }

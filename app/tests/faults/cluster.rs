@@ -9,7 +9,7 @@ use ecs::role::Role;
 use ecs_client::{Client, Credentials};
 use ecs_domain::permission::Permission;
 use ecs_domain::{Clock as _, UserId};
-use ecs_servers::{Program, Proxy, free_port};
+use ecs_servers::{Program, Proxy, Transport, free_port};
 use ecs_web::auth::{SecretKey, Tokens};
 use ecs_web::{Identity, Secret};
 
@@ -32,14 +32,19 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Starts everything and waits until every process is ready.
-    pub(crate) async fn start() -> Self {
-        let engines = Engines::start().await;
+    pub(crate) async fn start(transport: Transport) -> Self {
+        let mut links = Vec::new();
+        for _ in 0..ZONES {
+            // There is nothing yet that they could lead to.
+            links.push(Proxy::balance(Vec::new()).await.unwrap());
+        }
+        let engines = Engines::start(transport, &links).await;
         let address = |_| SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
         let addresses: BTreeMap<Role, Vec<SocketAddr>> =
             Role::ALL.into_iter().map(|role| (role, (0..ZONES).map(address).collect())).collect();
         let mut zones = Vec::new();
-        for _ in 0..ZONES {
-            zones.push(Network::start(&engines, &addresses).await);
+        for link in links {
+            zones.push(Network::start(&engines, link, &addresses).await);
         }
         let front = Proxy::balance(addresses[&Role::ApiGateway].clone()).await.unwrap();
         let mut cluster = Self { engines, zones, addresses, processes: BTreeMap::new(), front };

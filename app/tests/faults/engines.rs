@@ -1,6 +1,7 @@
-//! The servers: two PostgreSQL nodes that take turns as primary and synchronous replica, a far replica, NATS and Redis.
+//! The servers: two PostgreSQL nodes that take turns as primary and synchronous replica, a far replica, the
+//! server of a bus, and Redis.
 
-use ecs_servers::{Nats, NatsOptions, Postgres, PostgresOptions, Redis, RedisOptions, Replication};
+use ecs_servers::{Broker, Postgres, PostgresOptions, Proxy, Redis, RedisOptions, Replication, Transport};
 
 pub(crate) const DATABASE: &str = "ecs";
 
@@ -10,21 +11,22 @@ pub(crate) struct Engines {
     pub(crate) primary: usize,
     /// The asynchronous replica.
     pub(crate) far: Postgres,
-    pub(crate) nats: Nats,
+    pub(crate) broker: Broker,
     pub(crate) redis: Redis,
 }
 
 impl Engines {
-    pub(crate) async fn start() -> Self {
+    /// `proxies` will lead to the broker.
+    pub(crate) async fn start(transport: Transport, proxies: &[Proxy]) -> Self {
         // Twenty processes with a pool each.
         let options = PostgresOptions { max_connections: 600, ..PostgresOptions::default() };
         let primary = Postgres::start(options).await.unwrap();
         primary.execute(&format!("CREATE DATABASE {DATABASE}")).await.unwrap();
         let near = primary.replica(Replication::Synchronous).await.unwrap();
         let far = primary.replica(Replication::Asynchronous).await.unwrap();
-        let nats = Nats::start(NatsOptions::default()).await.unwrap();
+        let broker = Broker::behind(transport, proxies).await.unwrap();
         let redis = Redis::start(RedisOptions::default()).await.unwrap();
-        Self { nodes: [primary, near], primary: 0, far, nats, redis }
+        Self { nodes: [primary, near], primary: 0, far, broker, redis }
     }
 
     pub(crate) fn primary(&self) -> &Postgres {

@@ -30,7 +30,7 @@ pub(crate) enum Fault {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Server {
-    Nats,
+    Broker,
     Primary,
     SynchronousReplica,
     AsynchronousReplica,
@@ -38,11 +38,11 @@ pub(crate) enum Server {
 }
 
 const SERVERS: [Server; 5] =
-    [Server::Nats, Server::Primary, Server::SynchronousReplica, Server::AsynchronousReplica, Server::Redis];
+    [Server::Broker, Server::Primary, Server::SynchronousReplica, Server::AsynchronousReplica, Server::Redis];
 
 const LINKS: [Link; 6] = [
     Link::Postgres,
-    Link::Nats,
+    Link::Broker,
     Link::Redis,
     Link::Role(Role::EmotionIngestion),
     Link::Role(Role::UserAndCredit),
@@ -63,6 +63,30 @@ impl Fault {
             LINKS.map(Self::Cut).into(),
             LINKS.map(Self::Hold).into(),
         ]
+    }
+
+    /// Those in which transports differ: what befalls the broker, those who publish, those who work off, and the database in which they
+    /// note what they have done.
+    pub(crate) fn of_the_bus() -> Vec<Vec<Self>> {
+        let workers = [
+            Role::EmotionProcessing,
+            Role::TransactionProcessing,
+            Role::CreditApplication,
+            Role::Notification,
+        ];
+        let intake = [Role::EmotionIngestion, Role::TransactionIngestion];
+        let each = |faults: Vec<Self>| faults.into_iter().map(|fault| vec![fault]);
+        each(vec![
+            Self::KillServer(Server::Broker),
+            Self::PauseServer(Server::Broker),
+            Self::Cut(Link::Broker),
+            Self::Hold(Link::Broker),
+            Self::Failover,
+        ])
+        .chain(each(workers.map(Self::Kill).into()))
+        .chain(each(workers.map(Self::Pause).into()))
+        .chain([intake.map(Self::Kill).into(), intake.map(Self::Pause).into()])
+        .collect()
     }
 
     pub(crate) async fn strike(self, cluster: &mut Cluster) {
@@ -130,7 +154,7 @@ async fn restart(cluster: &Cluster, role: Role, zone: usize) {
 async fn kill(cluster: &Cluster, server: Server) {
     let engines = &cluster.engines;
     match server {
-        Server::Nats => engines.nats.kill().await,
+        Server::Broker => engines.broker.kill().await,
         Server::Primary => engines.primary().kill().await,
         Server::SynchronousReplica => engines.nodes[1 - engines.primary].kill().await,
         Server::AsynchronousReplica => engines.far.kill().await,
@@ -142,7 +166,7 @@ async fn kill(cluster: &Cluster, server: Server) {
 async fn revive(cluster: &Cluster, server: Server) {
     let engines = &cluster.engines;
     match server {
-        Server::Nats => engines.nats.restart().await,
+        Server::Broker => engines.broker.restart().await,
         Server::Primary => engines.primary().restart().await,
         Server::SynchronousReplica => engines.nodes[1 - engines.primary].restart().await,
         Server::AsynchronousReplica => engines.far.restart().await,
@@ -154,7 +178,7 @@ async fn revive(cluster: &Cluster, server: Server) {
 async fn pause(cluster: &Cluster, server: Server) {
     let engines = &cluster.engines;
     match server {
-        Server::Nats => engines.nats.pause().await,
+        Server::Broker => engines.broker.pause().await,
         Server::Primary => engines.primary().pause().await,
         Server::SynchronousReplica => engines.nodes[1 - engines.primary].pause().await,
         Server::AsynchronousReplica => engines.far.pause().await,
@@ -166,7 +190,7 @@ async fn pause(cluster: &Cluster, server: Server) {
 fn resume(cluster: &Cluster, server: Server) {
     let engines = &cluster.engines;
     match server {
-        Server::Nats => engines.nats.resume(),
+        Server::Broker => engines.broker.resume(),
         Server::Primary => engines.primary().resume(),
         Server::SynchronousReplica => engines.nodes[1 - engines.primary].resume(),
         Server::AsynchronousReplica => engines.far.resume(),

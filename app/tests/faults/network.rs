@@ -12,7 +12,7 @@ use crate::engines::{DATABASE, Engines};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Link {
     Postgres,
-    Nats,
+    Broker,
     Redis,
     /// A role of both zones.
     Role(Role),
@@ -21,7 +21,7 @@ pub(crate) enum Link {
 pub(crate) struct Network {
     nodes: [Proxy; 2],
     far: Proxy,
-    nats: Proxy,
+    broker: Proxy,
     redis: Proxy,
     /// One for each of a role's processes.
     roles: BTreeMap<Role, Vec<Proxy>>,
@@ -38,8 +38,12 @@ const SERVICES: [(Role, &str); 6] = [
 ];
 
 impl Network {
-    /// `processes` are those of each role, in every zone.
-    pub(crate) async fn start(engines: &Engines, processes: &BTreeMap<Role, Vec<SocketAddr>>) -> Self {
+    /// `broker` leads to the broker already, and `processes` are those of each role, in every zone.
+    pub(crate) async fn start(
+        engines: &Engines,
+        broker: Proxy,
+        processes: &BTreeMap<Role, Vec<SocketAddr>>,
+    ) -> Self {
         let to = async |address: SocketAddr| Proxy::start(address).await.unwrap();
         let mut roles = BTreeMap::new();
         for (role, _) in SERVICES {
@@ -55,7 +59,7 @@ impl Network {
                 to(engines.nodes[1].address().unwrap()).await,
             ],
             far: to(engines.far.address().unwrap()).await,
-            nats: to(engines.nats.address().unwrap()).await,
+            broker,
             redis: to(engines.redis.address().unwrap()).await,
             roles,
         }
@@ -70,7 +74,7 @@ impl Network {
         let mut settings = vec![
             ("DATABASE_URL", engines.primary().url_at(&nodes, DATABASE).unwrap()),
             ("DATABASE_READ_URLS", read_urls.join(",")),
-            ("BUS_URL", engines.nats.url_at(self.nats.address()).unwrap()),
+            ("BUS_URL", engines.broker.url_at(self.broker.address()).unwrap()),
             ("REDIS_URL", engines.redis.url_at(self.redis.address()).unwrap()),
         ];
         for (role, name) in SERVICES {
@@ -112,7 +116,7 @@ impl Network {
     fn proxies(&self, link: Link) -> Vec<&Proxy> {
         match link {
             Link::Postgres => self.nodes.iter().chain([&self.far]).collect(),
-            Link::Nats => vec![&self.nats],
+            Link::Broker => vec![&self.broker],
             Link::Redis => vec![&self.redis],
             Link::Role(role) => self.roles[&role].iter().collect(),
         }
