@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-pub(crate) use crate::settings::{Mode, Settings};
+pub(crate) use crate::settings::{Mode, Over, Settings};
 
 /// Measures the platform against limits taken in the same run.
 #[derive(Debug, Parser)]
@@ -20,7 +20,10 @@ pub(crate) struct Args {
     smoke: bool,
     /// Over private PostgreSQL, NATS and Redis servers: other rows, see docs/benchmarks.md.
     #[arg(long)]
-    pub(crate) engines: bool,
+    engines: bool,
+    /// Over private PostgreSQL and Redis servers and each transport in turn: other rows again.
+    #[arg(long, conflicts_with = "engines")]
+    transports: bool,
     /// How many rounds; the tables show medians.
     #[arg(long)]
     rounds: Option<usize>,
@@ -108,7 +111,12 @@ impl Args {
             (_, _, true) => Mode::Smoke,
             (false, false, false) => Mode::Default,
         };
-        let settings = if self.engines { Settings::over_engines(mode) } else { Settings::of(mode) };
+        let over = match (self.engines, self.transports) {
+            (true, _) => Over::Engines,
+            (false, true) => Over::Transports,
+            (false, false) => Over::Embedded,
+        };
+        let settings = Settings::of(over, mode);
         Settings { rounds: self.rounds.unwrap_or(settings.rounds).max(1), ..settings }
     }
 }

@@ -12,7 +12,7 @@ use ecs_store_sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::args::{Answer, Settings};
+use crate::args::{Answer, Over, Settings};
 use crate::data::{self, DataFolder};
 use crate::engines::Engines;
 use crate::load::{self, Measured, Plan, Requests};
@@ -53,11 +53,15 @@ impl Bench {
             engines: None,
             folder: tempfile::tempdir_in(place).context("no folder for the data")?,
         };
-        if bench.settings.engines {
-            bench.engines = Some(bench.runtime.block_on(Engines::start(&bench.population))?);
-            return Ok(bench);
+        match bench.settings.over {
+            Over::Embedded => {
+                bench.runtime.block_on(data::lay_users(&bench.template("users"), &bench.population))?;
+            }
+            Over::Engines | Over::Transports => {
+                let engines = Engines::start(&bench.population, bench.folder.path());
+                bench.engines = Some(bench.runtime.block_on(engines)?);
+            }
         }
-        bench.runtime.block_on(data::lay_users(&bench.template("users"), &bench.population))?;
         Ok(bench)
     }
 

@@ -102,6 +102,11 @@ impl Population {
         })
     }
 
+    /// The first events as they lie on the bus.
+    pub(crate) fn events(&self, count: u64) -> anyhow::Result<Vec<Event>> {
+        (0..count).map(|n| self.event(n)).collect()
+    }
+
     /// The n-th event as it lies on the bus.
     pub(crate) fn event(&self, n: u64) -> anyhow::Result<Event> {
         let (trace_id, headers) = trace(n);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::args::{Args, Settings};
+use crate::args::{Args, Over, Settings};
 use crate::bench::Bench;
 use crate::report::{Report, Values, files, markdown};
 use crate::rows::{self, Group};
@@ -11,10 +11,10 @@ use crate::{platform, say};
 /// The whole run.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let settings = args.settings();
-    let groups = if settings.engines {
-        rows::engines::all(&settings, &args.rows)
-    } else {
-        rows::all(args.cdnow.as_deref())
+    let groups = match settings.over {
+        Over::Embedded => rows::all(args.cdnow.as_deref()),
+        Over::Engines => rows::engines::all(&settings, &args.rows),
+        Over::Transports => rows::transports::all(),
     };
     let groups = rows::select(groups, &args.rows);
     anyhow::ensure!(!groups.is_empty(), "no row is called {}", args.rows.join(" or "));

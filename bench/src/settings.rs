@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// How large a run is, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,55 @@ pub(crate) enum Mode {
     Default,
     Quick,
     Smoke,
+}
+
+/// What the platform runs over, which decides what rows there are. Each has reports and marks in the documents of its own, so
+/// that none takes another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Over {
+    /// Storage in the data folder.
+    #[default]
+    Embedded,
+    /// PostgreSQL, NATS and Redis.
+    Engines,
+    /// PostgreSQL, Redis and one transport after the other.
+    Transports,
+}
+
+impl Over {
+    /// What the files of its reports are called, without what they end in.
+    pub(crate) fn file(self) -> &'static str {
+        match self {
+            Self::Embedded => "report",
+            Self::Engines => "engines",
+            Self::Transports => "transports",
+        }
+    }
+
+    /// What the marks around its tables are called.
+    pub(crate) fn marks(self) -> &'static str {
+        match self {
+            Self::Embedded => "bench",
+            Self::Engines => "engines",
+            Self::Transports => "transports",
+        }
+    }
+
+    /// Reports from before there were transports say whether it was over the engines.
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Flag(bool),
+            Name(Over),
+        }
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Flag(false) => Self::Embedded,
+            Written::Flag(true) => Self::Engines,
+            Written::Name(over) => over,
+        })
+    }
 }
 
 /// How large a run is.
@@ -39,15 +88,22 @@ pub(crate) struct Settings {
     pub(crate) users: u32,
     /// Accounts about which a decision can be made.
     pub(crate) deciders: u32,
-    /// Whether the platform ran over PostgreSQL, NATS and Redis.
-    #[serde(default)]
-    pub(crate) engines: bool,
+    #[serde(default, alias = "engines", deserialize_with = "Over::read")]
+    pub(crate) over: Over,
     /// Whether this benchmark was built without optimisation.
     pub(crate) debug_build: bool,
 }
 
 impl Settings {
-    pub(crate) fn of(mode: Mode) -> Self {
+    pub(crate) fn of(over: Over, mode: Mode) -> Self {
+        match over {
+            Over::Embedded => Self::embedded(mode),
+            Over::Engines => Self::engines(mode),
+            Over::Transports => Self::transports(mode),
+        }
+    }
+
+    fn embedded(mode: Mode) -> Self {
         let default = Self {
             mode,
             rounds: 3,
@@ -60,7 +116,7 @@ impl Settings {
             events: 300_000,
             users: 10_000,
             deciders: 80_000,
-            engines: false,
+            over: Over::Embedded,
             debug_build: cfg!(debug_assertions),
         };
         match mode {
@@ -90,8 +146,8 @@ impl Settings {
             Mode::Smoke => Self {
                 rounds: 1,
                 warm_up_seconds: 0.05,
-                steady_seconds: 0.3,
-                short_seconds: 0.2,
+                steady_seconds: 0.5,
+                short_seconds: 0.5,
                 limit_seconds: 0.1,
                 idle_seconds: 0.1,
                 starts: 1,
@@ -104,13 +160,23 @@ impl Settings {
     }
 
     /// The same over servers, which take longer to fill and to warm up.
-    pub(crate) fn over_engines(mode: Mode) -> Self {
-        let settings = Self { engines: true, ..Self::of(mode) };
+    fn engines(mode: Mode) -> Self {
+        let settings = Self { over: Over::Engines, ..Self::embedded(mode) };
         match mode {
             Mode::Default => Self { warm_up_seconds: 2.0, events: 200_000, short_seconds: 10.0, ..settings },
             Mode::Long => Self { warm_up_seconds: 5.0, events: 400_000, short_seconds: 30.0, ..settings },
             Mode::Quick => Self { warm_up_seconds: 1.0, events: 60_000, short_seconds: 3.0, ..settings },
             Mode::Smoke => settings,
+        }
+    }
+
+    /// The same for each of four transports: a shorter load, so that the run takes as long.
+    fn transports(mode: Mode) -> Self {
+        let settings = Self { over: Over::Transports, ..Self::engines(mode) };
+        match mode {
+            Mode::Default => Self { steady_seconds: 8.0, ..settings },
+            Mode::Long => Self { steady_seconds: 30.0, ..settings },
+            Mode::Quick | Mode::Smoke => settings,
         }
     }
 
@@ -143,5 +209,25 @@ impl fmt::Display for Settings {
             f,
             "{rounds} rounds; {steady_seconds} s of load on the row with the goal, {short_seconds} s on others, {limit_seconds} s on limits, {each}; {users} users."
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_run_was_over_is_read_from_old_reports_and_new_ones() {
+        let check = |name: &str, value: serde_json::Value, expect: Over| {
+            let mut json = serde_json::to_value(Settings::of(Over::Embedded, Mode::Quick)).unwrap();
+            let fields = json.as_object_mut().unwrap();
+            fields.remove("over");
+            fields.insert(name.to_owned(), value);
+            assert_eq!(serde_json::from_value::<Settings>(json).unwrap().over, expect, "{name}");
+        };
+        check("unknown", true.into(), Over::Embedded);
+        check("engines", false.into(), Over::Embedded);
+        check("engines", true.into(), Over::Engines);
+        check("over", "transports".into(), Over::Transports);
     }
 }

@@ -27,6 +27,10 @@ fn main() -> ExitCode {
         reports_can_be_made_again(folder.path(), "engines", "engines");
         passed += 2;
     }
+    if every_row_over_the_transports_has_numbers(folder.path()) {
+        reports_can_be_made_again(folder.path(), "transports", "transports");
+        passed += 2;
+    }
     // In the words of the harness that this test does without, for whoever adds them up.
     println!("test result: ok. {passed} passed; 0 failed");
     ExitCode::SUCCESS
@@ -52,15 +56,31 @@ fn every_row_has_numbers(folder: &Path) {
 
 /// False, loudly, where an engine can't be had.
 fn every_row_over_the_engines_has_numbers(folder: &Path) -> bool {
-    for engine in [Engine::Postgres, Engine::Nats, Engine::Redis] {
-        if let Some(reason) = unavailable(engine) {
-            did_not_run("the benchmark over the engines", &reason);
-            return false;
-        }
+    if !are_there("the benchmark over the engines", &[Engine::Postgres, Engine::Nats, Engine::Redis]) {
+        return false;
     }
     smoke(folder, &["--engines"]);
     numbers(&folder.join("engines.json"), 16);
     true
+}
+
+/// The same of transports.
+fn every_row_over_the_transports_has_numbers(folder: &Path) -> bool {
+    let engines = [Engine::Postgres, Engine::Redis, Engine::Nats, Engine::RabbitMq, Engine::Kafka];
+    if !are_there("the benchmark over the transports", &engines) {
+        return false;
+    }
+    smoke(folder, &["--transports"]);
+    numbers(&folder.join("transports.json"), 11);
+    true
+}
+
+fn are_there(who: &str, engines: &[Engine]) -> bool {
+    let missing = engines.iter().find_map(|engine| unavailable(*engine));
+    if let Some(reason) = &missing {
+        did_not_run(who, reason);
+    }
+    missing.is_none()
 }
 
 /// The least that touches everything, with this as the platform.

@@ -1,8 +1,9 @@
-//! The real engines: private PostgreSQL, NATS and Redis servers on this machine, gone with the run.
+//! The real engines: private PostgreSQL, Redis and message brokers on this machine, gone with the run.
 //!
 //! One PostgreSQL server serves the whole run, and each row gets a database of its own, copied from one in which everybody
-//! has an account and has consented. NATS and Redis are started anew for each row.
+//! has an account and has consented. Brokers and Redis are started anew for each row.
 
+mod broker;
 mod fill;
 mod running;
 
@@ -12,11 +13,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Context as _;
 use ecs_domain::Day;
-use ecs_servers::{Nats, Postgres, PostgresOptions, Redis, RedisOptions};
+use ecs_servers::{Postgres, PostgresOptions, Redis, RedisOptions};
 use ecs_store_postgres::{Options, PostgresStore};
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, NoTls};
 
+pub(crate) use broker::{Broker, Transport};
 pub(crate) use fill::SUMMED;
 use fill::fill;
 pub(crate) use running::{Counted, Deployment, RATED, ROLES, Running};
@@ -39,6 +41,8 @@ pub(crate) struct Engines {
     postgres: Postgres,
     /// The settings of NATS that we ship.
     nats_settings: PathBuf,
+    /// For what the embedded bus keeps.
+    folder: PathBuf,
     next: AtomicU32,
     /// Databases that are filled already.
     filled: Mutex<BTreeSet<String>>,
@@ -46,22 +50,33 @@ pub(crate) struct Engines {
 
 /// Servers with nothing in them but accounts and consents.
 pub(crate) struct Site {
-    pub(crate) nats: Nats,
+    broker: Broker,
     redis: Redis,
-    database: String,
-    /// The database's address.
+    pub(crate) database: Database,
+}
+
+/// A database of one row.
+pub(crate) struct Database {
+    name: String,
+    /// Its address.
     pub(crate) url: String,
 }
 
 impl Engines {
-    /// Starts PostgreSQL and lays the accounts.
-    pub(crate) async fn start(population: &Population) -> anyhow::Result<Self> {
+    /// Starts PostgreSQL and lays the accounts. `folder` is for files of the embedded bus.
+    pub(crate) async fn start(population: &Population, folder: &Path) -> anyhow::Result<Self> {
         let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let postgres = Postgres::start(PostgresOptions { settings, ..PostgresOptions::default() });
         let postgres = postgres.await.context("no PostgreSQL: run scripts/provision.sh")?;
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
         let nats_settings = workspace.join("deploy/nats/nats.conf");
-        let engines = Self { postgres, nats_settings, next: AtomicU32::new(0), filled: Mutex::default() };
+        let engines = Self {
+            postgres,
+            nats_settings,
+            folder: folder.to_owned(),
+            next: AtomicU32::new(0),
+            filled: Mutex::default(),
+        };
         let url = engines.database(TEMPLATE).await?;
         fill(&url, population, &[]).await?;
         Ok(engines)
@@ -96,23 +111,35 @@ impl Engines {
     }
 
     /// Servers for one row.
-    pub(crate) async fn site(&self) -> anyhow::Result<Site> {
-        let database = format!("row_{}", self.next.fetch_add(1, Ordering::Relaxed));
-        self.postgres.execute(&format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE}")).await?;
-        self.settle().await?;
-        let url = self.postgres.url(&database);
-        let (nats, redis) = tokio::try_join!(self.nats(), Redis::start(RedisOptions::default()))?;
-        Ok(Site { nats, redis, database, url })
+    pub(crate) async fn site(&self, transport: Transport) -> anyhow::Result<Site> {
+        let database = self.copy().await?;
+        let (broker, redis) =
+            tokio::try_join!(self.broker(transport), Redis::start(RedisOptions::default()))?;
+        Ok(Site { broker, redis, database })
     }
 
-    /// A server with the settings that we ship: it flushes before it acknowledges.
-    pub(crate) async fn nats(&self) -> anyhow::Result<Nats> {
-        Nats::start_from(&self.nats_settings).await.context("no NATS: run scripts/provision.sh")
+    /// A database with nothing in it but accounts and consents.
+    pub(crate) async fn copy(&self) -> anyhow::Result<Database> {
+        let name = format!("row_{}", self.number());
+        self.postgres.execute(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await?;
+        self.settle().await?;
+        let url = self.postgres.url(&name);
+        Ok(Database { name, url })
+    }
+
+    /// A transport with no events in it.
+    pub(crate) async fn broker(&self, transport: Transport) -> anyhow::Result<Broker> {
+        let folder = self.folder.join(format!("bus-{}", self.number()));
+        Broker::start(transport, &self.nats_settings, folder).await
+    }
+
+    fn number(&self) -> u32 {
+        self.next.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Gives a row's disk back.
-    pub(crate) async fn drop(&self, site: Site) -> anyhow::Result<()> {
-        self.postgres.execute(&format!("DROP DATABASE {} WITH (FORCE)", site.database)).await
+    pub(crate) async fn drop(&self, database: Database) -> anyhow::Result<()> {
+        self.postgres.execute(&format!("DROP DATABASE {} WITH (FORCE)", database.name)).await
     }
 }
 
@@ -120,8 +147,8 @@ impl Site {
     /// Three of the five settings that start the platform in production; the launcher has the two secrets.
     fn settings(&self) -> Vec<(&'static str, String)> {
         vec![
-            ("DATABASE_URL", self.url.clone()),
-            ("NATS_URL", self.nats.url().to_owned()),
+            ("DATABASE_URL", self.database.url.clone()),
+            self.broker.setting(),
             ("REDIS_URL", self.redis.url().to_owned()),
             // Nobody has to learn that a process stops: nothing balances load here.
             ("ECS_SHUTDOWN_GRACE_S", "0".to_owned()),

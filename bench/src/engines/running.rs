@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use ecs_store::{Books as _, Ledger, Maintenance as _};
 use ecs_store_postgres::{Options, PostgresStore};
 
-use super::{SUMMED, Site, connect};
+use super::{SUMMED, Site, Transport, connect};
 use crate::bench::{Bench, LOOK, PATIENCE};
 use crate::load::{self, Measured, Plan, Requests};
 use crate::platform::Server;
@@ -54,8 +54,8 @@ pub(crate) struct Counted {
 
 impl<'a> Running<'a> {
     /// Starts all roles in one process over servers of their own.
-    pub(crate) fn start(bench: &'a Bench) -> anyhow::Result<Self> {
-        let site = bench.runtime.block_on(bench.engines()?.site())?;
+    pub(crate) fn start(bench: &'a Bench, transport: Transport) -> anyhow::Result<Self> {
+        let site = bench.runtime.block_on(bench.engines()?.site(transport))?;
         let mut server = bench.launcher.start_at(free()?, &[], &site.settings())?;
         server.is_ready()?;
         Ok(Self { bench, server, site })
@@ -78,7 +78,7 @@ impl<'a> Running<'a> {
     pub(crate) fn batches(&self) -> anyhow::Result<Counted> {
         let metrics = self.server.metrics()?;
         let published = mean(&metrics, "ecs_bus_batch_events", "user.emotions.topic", "published")?;
-        Ok(Counted { published, folded: self.bench.runtime.block_on(folded(&self.site.url))? })
+        Ok(Counted { published, folded: self.bench.runtime.block_on(folded(&self.site.database.url))? })
     }
 
     /// Stops the platform and checks its books: every accepted event is counted once, and nothing else is.
@@ -90,9 +90,9 @@ impl<'a> Running<'a> {
 }
 
 impl<'a> Deployment<'a> {
-    /// Starts a process for each role, and waits until all of them are ready.
+    /// Starts a process for each role over NATS, and waits until all of them are ready.
     pub(crate) fn start(bench: &'a Bench) -> anyhow::Result<Self> {
-        let site = bench.runtime.block_on(bench.engines()?.site())?;
+        let site = bench.runtime.block_on(bench.engines()?.site(Transport::Nats))?;
         let places = ROLES.map(|(role, setting)| free().map(|address| (role, setting, address)));
         let places = places.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
         let named = places.iter().filter_map(|(_, setting, at)| Some(((*setting)?, format!("http://{at}"))));
@@ -134,7 +134,7 @@ fn free() -> anyhow::Result<SocketAddr> {
 fn await_counted(bench: &Bench, site: &Site, accepted: u64) -> anyhow::Result<Duration> {
     let started = Instant::now();
     bench.runtime.block_on(async {
-        let client = connect(&site.url).await?;
+        let client = connect(&site.database.url).await?;
         loop {
             let counted: i64 = client.query_one(SUMMED, &[]).await?.get(0);
             if u64::try_from(counted)? >= accepted {
@@ -152,7 +152,7 @@ fn await_counted(bench: &Bench, site: &Site, accepted: u64) -> anyhow::Result<Du
 /// A run whose books are off is no run.
 fn balance(bench: &Bench, site: Site, accepted: u64) -> anyhow::Result<()> {
     bench.runtime.block_on(async {
-        let store = PostgresStore::open(Options::new(&site.url)).await?;
+        let store = PostgresStore::open(Options::new(&site.database.url)).await?;
         let totals = store.ledger_totals(Ledger::Emotions).await?;
         store.close().await?;
         let balanced = totals.in_aggregates == accepted
@@ -160,7 +160,7 @@ fn balance(bench: &Bench, site: Site, accepted: u64) -> anyhow::Result<()> {
             && totals.discarded == 0
             && totals.dead_lettered == 0;
         anyhow::ensure!(balanced, "{accepted} events were accepted, the store has {totals:?}");
-        bench.engines()?.drop(site).await
+        bench.engines()?.drop(site.database).await
     })
 }
 

@@ -1,16 +1,18 @@
 //! The bus's limits: its own statements in a loop, and a consumer that does nothing but acknowledge.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use ecs_bus::{Bus, Event, Settlement, Subject, SubscribeOptions, Verdict};
+use async_trait::async_trait;
+use ecs_bus::{Bus, Event, Group, Settlement, Subject, SubscribeOptions, Verdict};
 use ecs_bus_embedded::raw::RawLog;
 use ecs_bus_embedded::{EmbeddedBus, Options};
 use ecs_domain::Timestamp;
 
 use super::per_second;
+use super::raw::{GROUP, RawBus};
 use crate::platform::SystemClock;
 use crate::population::Population;
 
@@ -51,19 +53,22 @@ pub(crate) async fn prefill(path: &Path, population: &Population, count: u64) ->
     let mut next = 0;
     while next < count {
         let end = (next + CHUNK).min(count);
-        let events = (next..end).map(|n| population.event(n)).collect::<anyhow::Result<Vec<Event>>>()?;
-        for result in bus.publish(events).await {
-            result.context("laying a backlog")?;
-        }
+        lay(&bus, (next..end).map(|n| population.event(n)).collect::<anyhow::Result<_>>()?).await?;
         next = end;
     }
     Ok(bus)
 }
 
+async fn lay(bus: &EmbeddedBus, events: Vec<Event>) -> anyhow::Result<()> {
+    for result in bus.publish(events).await {
+        result.context("laying a backlog")?;
+    }
+    Ok(())
+}
+
 /// Takes a backlog from the bus, batch by batch, and acknowledges it. Its first batch doesn't count, unless it is all.
-pub(crate) async fn consume(bus: &EmbeddedBus, count: u64) -> anyhow::Result<f64> {
-    let subject = Subject::Emotions;
-    let mut subscription = bus.subscribe(subject, subject.group(), SubscribeOptions::default()).await?;
+pub(crate) async fn consume(bus: &EmbeddedBus, group: Group, count: u64) -> anyhow::Result<f64> {
+    let mut subscription = bus.subscribe(Subject::Emotions, group, SubscribeOptions::default()).await?;
     let mut started = Instant::now();
     let (mut consumed, mut uncounted) = (0, 0);
     while consumed < count {
@@ -76,4 +81,52 @@ pub(crate) async fn consume(bus: &EmbeddedBus, count: u64) -> anyhow::Result<f64
         }
     }
     Ok(per_second(consumed - uncounted, started.elapsed()))
+}
+
+/// The embedded bus as one of several transports. Its statements are all the client library it has.
+pub(crate) struct Raw {
+    bus: PathBuf,
+    events: Vec<Event>,
+    /// How many logs were made to append to.
+    logs: u32,
+}
+
+impl Raw {
+    /// Over the file of the platform's bus, and other files beside it.
+    pub(crate) fn new(bus: PathBuf) -> Self {
+        Self { bus, events: Vec::new(), logs: 0 }
+    }
+}
+
+#[async_trait(?Send)]
+impl RawBus for Raw {
+    fn prepare(&mut self, events: &[Event]) {
+        self.events = events.to_vec();
+    }
+
+    /// To a new log each time.
+    async fn groups(&mut self, size: usize, time: Duration) -> anyhow::Result<f64> {
+        self.logs += 1;
+        append(&self.bus.with_file_name(format!("append-{}.sqlite", self.logs)), &self.events, size, time)
+    }
+
+    /// The file has one writer: publishers would stand in line.
+    async fn singly(&mut self, _: usize, time: Duration) -> anyhow::Result<f64> {
+        self.groups(1, time).await
+    }
+
+    async fn lay(&mut self) -> anyhow::Result<()> {
+        let bus = EmbeddedBus::open(&self.bus, options())?;
+        for events in self.events.chunks(usize::try_from(CHUNK)?) {
+            lay(&bus, events.to_vec()).await?;
+        }
+        Ok(bus.close().await?)
+    }
+
+    async fn consume(&mut self) -> anyhow::Result<f64> {
+        let bus = EmbeddedBus::open(&self.bus, options())?;
+        let rate = consume(&bus, GROUP, self.events.len() as u64).await?;
+        bus.close().await?;
+        Ok(rate)
+    }
 }

@@ -4,8 +4,11 @@ pub(crate) mod bus;
 pub(crate) mod decisions;
 pub(crate) mod fold;
 pub(crate) mod http;
+pub(crate) mod kafka;
 pub(crate) mod nats;
 pub(crate) mod postgres;
+pub(crate) mod rabbitmq;
+mod raw;
 pub(crate) mod transactions;
 
 use std::path::Path;
@@ -16,6 +19,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use crate::load::as_f64;
+pub(crate) use raw::RawBus;
 
 pub(crate) fn per_second(events: u64, took: Duration) -> f64 {
     as_f64(events) / took.as_secs_f64()

@@ -1,29 +1,28 @@
 //! The limits of NATS: its own protocol in a loop, with nothing around it. A publisher that sends one group after the other
 //! and waits for its acknowledgement, publishers that await each message, and a consumer that does nothing but acknowledge.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use async_nats::header::{NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE};
 use async_nats::{Client, ConnectOptions, HeaderMap, Message, ServerAddr, Subscriber};
+use async_trait::async_trait;
 use bytes::Bytes;
-use ecs_bus::{Bus as _, Event, Headers, Subject};
-use ecs_bus_nats::{NatsBus, Options};
+use ecs_bus::{Event, Headers, Subject};
 use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
 use serde_json::{Value, json};
 
 use super::per_second;
+use super::raw::{GROUP, RawBus, SILENCE, by_publishers, in_groups};
 
-/// The stream of emotion events, and a group of its own.
+/// The stream of emotion events.
 const STREAM: &str = "emotions";
-const GROUP: &str = "limit";
 /// The most messages that the server takes as one batch.
 const LARGEST_BATCH: usize = 1_000;
 /// How many messages are asked for at once, and how many of such requests stand.
 const PULL: usize = 5_000;
 const PULLS: usize = 2;
-const SILENCE: Duration = Duration::from_secs(10);
 
 /// How a group goes into the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,17 +39,17 @@ pub(crate) struct Raw {
     inbox: String,
     answers: Subscriber,
     group: u64,
+    messages: Vec<Prepared>,
 }
 
-/// A message that is sent over and over: making it is not what is measured.
-pub(crate) struct Prepared {
+struct Prepared {
     headers: HeaderMap,
     payload: Bytes,
 }
 
 impl Prepared {
     /// The same bytes as the platform's.
-    pub(crate) fn of(event: &Event) -> Self {
+    fn of(event: &Event) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert("event-id", event.id.to_string());
         headers.insert("key", event.key.to_string());
@@ -68,65 +67,23 @@ impl Prepared {
 }
 
 impl Raw {
-    /// Lets the bus make its streams, and connects.
-    pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {
-        NatsBus::open(Options::new(url)).await?.close().await?;
+    /// Connects to a server on which the bus has made its streams.
+    pub(crate) async fn connect(url: &str) -> anyhow::Result<Self> {
         let address: ServerAddr = url.parse().context("the address of NATS")?;
         let (user, password) = address.username().zip(address.password()).context("no password")?;
         let options = ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
         let client = options.subscription_capacity(1 << 17).connect(address).await?;
         let inbox = client.new_inbox();
         let answers = client.subscribe(format!("{inbox}.*")).await?;
-        Ok(Self { client, inbox, answers, group: 0 })
-    }
-
-    /// Sends groups of so many messages one after the other for some time, each in the way that is faster here. The first
-    /// tenth of the time doesn't count.
-    pub(crate) async fn append(
-        &mut self,
-        messages: &[Prepared],
-        batch: usize,
-        time: Duration,
-    ) -> anyhow::Result<f64> {
-        let mut fastest = 0.0_f64;
-        for way in [Way::Singles, Way::Batches] {
-            self.append_by(way, messages, batch, time / 20).await?;
-            fastest = fastest.max(self.append_by(way, messages, batch, time / 2).await?);
-        }
-        Ok(fastest)
-    }
-
-    async fn append_by(
-        &mut self,
-        way: Way,
-        messages: &[Prepared],
-        batch: usize,
-        time: Duration,
-    ) -> anyhow::Result<f64> {
-        let (started, mut appended) = (Instant::now(), 0);
-        for group in messages.chunks_exact(batch.clamp(1, messages.len())).cycle() {
-            if started.elapsed() >= time {
-                break;
-            }
-            self.send(group, way).await?;
-            appended += group.len() as u64;
-        }
-        Ok(per_second(appended, started.elapsed()))
-    }
-
-    /// Lays these messages, once each.
-    pub(crate) async fn lay(&mut self, messages: &[Prepared]) -> anyhow::Result<()> {
-        for group in messages.chunks(LARGEST_BATCH) {
-            self.send(group, Way::Batches).await?;
-        }
-        Ok(())
+        Ok(Self { client, inbox, answers, group: 0, messages: Vec::new() })
     }
 
     /// Sends a group and waits until all of it is acknowledged.
-    async fn send(&mut self, messages: &[Prepared], way: Way) -> anyhow::Result<()> {
+    async fn send(&mut self, group: Range<usize>, way: Way) -> anyhow::Result<()> {
         self.group += 1;
         let size = if way == Way::Singles { 1 } else { LARGEST_BATCH };
         let mut expected = 0;
+        let messages = self.messages.get(group).unwrap_or_default();
         for (number, part) in messages.chunks(size).enumerate() {
             self.send_part(number, part, way).await?;
             expected += 1;
@@ -161,38 +118,67 @@ impl Raw {
         Ok(())
     }
 
-    /// So many publishers at once, each of which awaits every message of its own: one flush per message.
-    pub(crate) async fn singly(
-        &self,
-        messages: &[Prepared],
-        publishers: usize,
-        time: Duration,
-    ) -> anyhow::Result<f64> {
-        let started = Instant::now();
-        let publisher = async |first: usize| {
-            let mut published = 0_u64;
-            for message in messages.iter().cycle().skip(first) {
-                if started.elapsed() >= time {
-                    break;
-                }
-                let (headers, payload) = (message.headers.clone(), message.payload.clone());
-                let subject = Subject::Emotions.as_str();
-                let answer = self.client.request_with_headers(subject, headers, payload).await?;
-                acknowledged(&answer)?;
-                published += 1;
-            }
-            anyhow::Ok(published)
-        };
-        let mut running: FuturesUnordered<_> = (0..publishers).map(publisher).collect();
-        let mut published = 0;
-        while let Some(own) = running.next().await {
-            published += own?;
-        }
-        Ok(per_second(published, started.elapsed()))
+    async fn make_consumer(&self) -> anyhow::Result<()> {
+        let config = json!({"durable_name": GROUP.0, "ack_policy": "explicit", "max_ack_pending": 1_000_000});
+        let body = json!({"stream_name": STREAM, "config": config});
+        self.ask(&format!("CONSUMER.DURABLE.CREATE.{STREAM}.{GROUP}"), &body).await?;
+        Ok(())
     }
 
-    /// Takes so many messages that wait and acknowledges each of them.
-    pub(crate) async fn consume(&self, count: u64) -> anyhow::Result<f64> {
+    async fn pull(&self, inbox: &str) -> anyhow::Result<()> {
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{GROUP}");
+        let body = json!({"batch": PULL, "expires": 30_000_000_000_u64}).to_string();
+        Ok(self.client.publish_with_reply(subject, inbox.to_owned(), body.into()).await?)
+    }
+
+    async fn ask(&self, what: &str, body: &Value) -> anyhow::Result<Value> {
+        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
+        let answer = self.client.request(format!("$JS.API.{what}"), body).await?;
+        let answer: Value = serde_json::from_slice(&answer.payload)?;
+        anyhow::ensure!(answer["error"].is_null(), "NATS refuses {what}: {}", answer["error"]);
+        Ok(answer)
+    }
+}
+
+#[async_trait(?Send)]
+impl RawBus for Raw {
+    fn prepare(&mut self, events: &[Event]) {
+        self.messages = events.iter().map(Prepared::of).collect();
+    }
+
+    /// Half of the time in each way, of which the faster one counts.
+    async fn groups(&mut self, size: usize, time: Duration) -> anyhow::Result<f64> {
+        let mut fastest = 0.0_f64;
+        for way in [Way::Singles, Way::Batches] {
+            let count = self.messages.len();
+            let rate = in_groups(count, size, time / 2, async |group| self.send(group, way).await).await?;
+            fastest = fastest.max(rate);
+        }
+        Ok(fastest)
+    }
+
+    /// One flush per message.
+    async fn singly(&mut self, publishers: usize, time: Duration) -> anyhow::Result<f64> {
+        let send = async |number: usize| {
+            let message = self.messages.get(number).context("there is no such message")?;
+            let (headers, payload) = (message.headers.clone(), message.payload.clone());
+            let subject = Subject::Emotions.as_str();
+            acknowledged(&self.client.request_with_headers(subject, headers, payload).await?)
+        };
+        by_publishers(self.messages.len(), publishers, time, send).await
+    }
+
+    async fn lay(&mut self) -> anyhow::Result<()> {
+        let count = self.messages.len();
+        for first in (0..count).step_by(LARGEST_BATCH) {
+            self.send(first..(first + LARGEST_BATCH).min(count), Way::Batches).await?;
+        }
+        Ok(())
+    }
+
+    /// Acknowledges each message by itself, as the protocol has it.
+    async fn consume(&mut self) -> anyhow::Result<f64> {
+        let count = self.messages.len() as u64;
         self.make_consumer().await?;
         let (inbox, mut messages) = {
             let inbox = self.client.new_inbox();
@@ -223,27 +209,6 @@ impl Raw {
         let info = self.ask(&format!("CONSUMER.INFO.{STREAM}.{GROUP}"), &Value::Null).await?;
         anyhow::ensure!(info["num_ack_pending"] == 0, "not everything was acknowledged: {info}");
         Ok(rate)
-    }
-
-    async fn make_consumer(&self) -> anyhow::Result<()> {
-        let config = json!({"durable_name": GROUP, "ack_policy": "explicit", "max_ack_pending": 1_000_000});
-        let body = json!({"stream_name": STREAM, "config": config});
-        self.ask(&format!("CONSUMER.DURABLE.CREATE.{STREAM}.{GROUP}"), &body).await?;
-        Ok(())
-    }
-
-    async fn pull(&self, inbox: &str) -> anyhow::Result<()> {
-        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{GROUP}");
-        let body = json!({"batch": PULL, "expires": 30_000_000_000_u64}).to_string();
-        Ok(self.client.publish_with_reply(subject, inbox.to_owned(), body.into()).await?)
-    }
-
-    async fn ask(&self, what: &str, body: &Value) -> anyhow::Result<Value> {
-        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
-        let answer = self.client.request(format!("$JS.API.{what}"), body).await?;
-        let answer: Value = serde_json::from_slice(&answer.payload)?;
-        anyhow::ensure!(answer["error"].is_null(), "NATS refuses {what}: {}", answer["error"]);
-        Ok(answer)
     }
 }
 

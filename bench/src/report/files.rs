@@ -6,15 +6,9 @@ use anyhow::Context as _;
 
 use super::{Report, markdown};
 
-/// A run over embedded storage and one over the real engines go to places of their own, so that neither takes the other's.
-fn place(report: &Report) -> &'static str {
-    if report.settings.engines { "engines" } else { "bench" }
-}
-
 /// What the files of a run are called.
 fn file(report: &Report, extension: &str) -> String {
-    let name = if report.settings.engines { "engines" } else { "report" };
-    format!("{name}.{extension}")
+    format!("{}.{extension}", report.settings.over.file())
 }
 
 /// Where reports, logs and data go: `bench` beside the folder of this binary, on a disk rather than in memory.
@@ -26,7 +20,7 @@ pub(crate) fn folder() -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Writes `report.json` and `report.md`, or `engines.json` and `engines.md`. Returns what the JSON says: a number that was
+/// Writes a run's JSON and its Markdown, `report.json` and `report.md` for example. Returns what the JSON says: a number that was
 /// written and read again may differ in its last bit, and whoever makes the Markdown again has only the JSON.
 pub(crate) fn save(report: &Report, folder: &Path) -> anyhow::Result<Report> {
     let json = serde_json::to_string_pretty(report)? + "\n";
@@ -46,7 +40,7 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Report> {
 pub(crate) fn write_into(report: &Report, document: &Path) -> anyhow::Result<()> {
     let text =
         std::fs::read_to_string(document).with_context(|| format!("{} can't be read", document.display()))?;
-    let place = place(report);
+    let place = report.settings.over.marks();
     let text = between_marks(&text, place, &markdown::render(report))
         .with_context(|| format!("{} lacks the marks of {place}", document.display()))?;
     std::fs::write(document, text)?;

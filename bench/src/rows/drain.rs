@@ -58,7 +58,7 @@ fn take_consume(bench: &Bench, values: &mut Values) -> anyhow::Result<()> {
     let data = bench.empty("consume")?;
     let rate = bench.runtime.block_on(async {
         let bus = bus::prefill(&data.bus(), &bench.population, bench.settings.events).await?;
-        let rate = bus::consume(&bus, bench.settings.events).await?;
+        let rate = bus::consume(&bus, Subject::Emotions.group(), bench.settings.events).await?;
         bus.close().await?;
         anyhow::Ok(rate)
     })?;

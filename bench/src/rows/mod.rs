@@ -3,12 +3,15 @@
 
 mod decisions;
 mod drain;
+mod draining;
+mod durable;
 pub(crate) mod emotions;
 pub(crate) mod engines;
 mod import;
 mod lines;
 mod start;
 mod transactions;
+pub(crate) mod transports;
 
 use std::path::Path;
 
@@ -121,16 +124,20 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::settings::{Mode, Settings};
+    use crate::settings::{Mode, Over, Settings};
 
     fn names(groups: &[Group]) -> BTreeSet<&str> {
         groups.iter().flat_map(|group| &group.measures).map(|measure| measure.name.as_str()).collect()
     }
 
-    /// Both sets of rows there are, with everything in them.
-    fn sets() -> [Box<dyn Fn() -> Vec<Group>>; 2] {
-        let settings = Settings::over_engines(Mode::Long);
-        [Box::new(|| all(Some(Path::new("file")))), Box::new(move || engines::all(&settings, &[]))]
+    /// The sets of rows there are, with everything in them.
+    fn sets() -> [Box<dyn Fn() -> Vec<Group>>; 3] {
+        let settings = Settings::of(Over::Engines, Mode::Long);
+        [
+            Box::new(|| all(Some(Path::new("file")))),
+            Box::new(move || engines::all(&settings, &[])),
+            Box::new(transports::all),
+        ]
     }
 
     #[test]
@@ -169,7 +176,7 @@ mod tests {
     #[test]
     fn the_largest_tables_are_there_when_they_are_asked_for() {
         let check = |mode: Mode, word: &str, expect: bool| {
-            let groups = engines::all(&Settings::over_engines(mode), &[word.to_owned()]);
+            let groups = engines::all(&Settings::of(Over::Engines, mode), &[word.to_owned()]);
             assert_eq!(names(&groups).contains("backlog.1e7"), expect, "{mode:?} {word}");
         };
         check(Mode::Default, "backlog", false);

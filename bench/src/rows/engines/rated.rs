@@ -10,7 +10,7 @@ use ecs_domain::{Timestamp, UserId, utc_day};
 
 use super::{Goal, Group, Measure, Row, Unit, Values, load_measures, note_load};
 use crate::bench::Bench;
-use crate::engines::{self, RATED, Running};
+use crate::engines::{self, RATED, Running, Transport};
 use crate::load::{self, Affairs, Applicants, Emotions, Measured, Plan, as_f64, one_emotion};
 use crate::population::bystander;
 
@@ -88,7 +88,7 @@ fn beside<T>(
 }
 
 fn take_visible(bench: &Bench, values: &mut Values) -> anyhow::Result<()> {
-    let running = Running::start(bench)?;
+    let running = Running::start(bench, Transport::Nats)?;
     let (measured, seen) = beside(bench, &running, || bench.runtime.block_on(follow_all(bench, &running)))?;
     note_load(values, "visible.load", &measured);
     let followed = seen.iter().map(Latencies::count).sum::<u64>();
@@ -123,7 +123,7 @@ async fn follow(
     begin: Instant,
     end: Instant,
 ) -> anyhow::Result<Latencies> {
-    let store = engines::connect(&running.site.url).await?;
+    let store = engines::connect(&running.site.database.url).await?;
     let sql = "SELECT event_count FROM emotional_events_summary WHERE user_id = $1 AND summary_date = $2";
     let statement = store.prepare(sql).await?;
     let day = utc_day(Timestamp::now());
@@ -154,7 +154,7 @@ async fn follow(
 }
 
 fn take_interactive(bench: &Bench, values: &mut Values) -> anyhow::Result<()> {
-    let running = Running::start(bench)?;
+    let running = Running::start(bench, Transport::Nats)?;
     let applicants = Arc::new(Applicants::new(bench.population.users())?);
     let next = Arc::new(AtomicUsize::new(0));
     let (measured, asked) = beside(bench, &running, || {
