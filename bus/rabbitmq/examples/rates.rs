@@ -1,6 +1,8 @@
 //! How fast the bus is over a private server, and how fast the server is without it:
 //! `cargo run --release -p ecs-bus-rabbitmq --example rates`.
 //!
+//! `-- take` only takes and acknowledges, three rounds in turn: the plain library bare messages and the bus's, and the bus its own.
+//!
 //! Prints the rate at which the plain client library publishes to a quorum queue, and to one with a stream beside it, with a window of
 //! confirmations; then that of the bus with one publisher that awaits each event, with 256 of them, and with uploads of 1,000; and
 //! the rates at which the plain library and a member take events and acknowledge them.
@@ -155,9 +157,45 @@ async fn plainly(url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Rounds of taking and acknowledging, which are short and in turn because a machine's other work comes and goes.
+async fn take(url: &str) -> anyhow::Result<()> {
+    const EVENTS: usize = 100_000;
+    let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    queue(&channel, "raw", "raw", "quorum").await?;
+    let bus = Arc::new(RabbitBus::open(Options::new(url)).await?);
+    let group = Subject::Emotions.group();
+    let own = format!("ecs.{}.{group}", Subject::Emotions);
+    let fill = async || {
+        for _ in 0..EVENTS / 1_000 {
+            let results = bus.publish((0..1_000).map(|_| event()).collect()).await;
+            ensure!(results.iter().all(Result::is_ok), "not durable");
+        }
+        Ok(())
+    };
+    for _ in 0..3 {
+        let count = publish_plainly(&channel, "plain: a quorum queue, 1,000 at once", "raw", 1_000).await?;
+        let taker = connection.create_channel().await?;
+        consume_plainly(&taker, "plain: taken, bare", "raw", count).await?;
+        taker.close(200, "OK".into()).await?;
+        fill().await?;
+        let taker = connection.create_channel().await?;
+        consume_plainly(&taker, "plain: taken, with the bus's headers", &own, u32::try_from(EVENTS)?).await?;
+        taker.close(200, "OK".into()).await?;
+        fill().await?;
+        consume(&bus, "bus: taken", group, true).await?;
+    }
+    bus.close().await?;
+    Ok(())
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let server = RabbitMq::start(RabbitMqOptions::default()).await.context("no RabbitMQ server")?;
+    if std::env::args().nth(1).as_deref() == Some("take") {
+        return take(server.url()).await;
+    }
     plainly(server.url()).await?;
     let bus = Arc::new(RabbitBus::open(Options::new(server.url())).await?);
     publish(&bus, "one publisher, awaiting each", 1, 1).await?;

@@ -193,6 +193,7 @@ impl Bus for RabbitBus {
             retired: Vec::new(),
             channels: 0,
             rest_until: None,
+            gather_until: None,
         };
         {
             let mut members = locked(&self.members);

@@ -3,6 +3,7 @@
 mod backlog;
 mod bus;
 mod census;
+mod consumers;
 mod control;
 mod courier;
 mod groups;
@@ -19,6 +20,7 @@ mod queue;
 mod settle;
 mod subscription;
 mod topology;
+mod unsettled;
 
 pub use bus::RabbitBus;
 pub use options::Options;

@@ -1,16 +1,17 @@
 //! What a subscription and its task share: what was fetched, and what was handed out.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use ecs_bus::{Delivery, SubscribeOptions, Tag};
+use ecs_bus::{Delivery, Settlement, SubscribeOptions, Tag, Verdict};
 use ecs_domain::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::message::Carried;
 use crate::queue::locked;
+use crate::unsettled::{Unsettled, Words};
 
 /// How long fetched events wait for a member that is busy with others before they go back to the group. Fetching ahead is for
 /// members that come back soon; one that hangs shall not keep events from those that don't.
@@ -79,8 +80,10 @@ struct State {
     fetched: VecDeque<Fetched>,
     /// By tag. Tags rise, and leases too but for those that were excused.
     held: BTreeMap<u64, Held>,
-    /// What was sent and not settled yet, by channel and number, with the time of its publication.
-    open: BTreeMap<u64, BTreeMap<u64, Timestamp>>,
+    /// No lease ends before this.
+    no_lease_ends_before: Option<Instant>,
+    /// What was sent and not settled yet, by channel.
+    open: BTreeMap<u64, Unsettled>,
     received: u64,
     next_tag: u64,
     /// Whether the owner waits right now, and since when it doesn't.
@@ -107,6 +110,7 @@ impl Member {
         let state = State {
             fetched: VecDeque::new(),
             held: BTreeMap::new(),
+            no_lease_ends_before: None,
             open: BTreeMap::new(),
             received: 0,
             next_tag: 1,
@@ -141,17 +145,28 @@ impl Member {
         self.moved.notify_one();
     }
 
-    /// Notes what has arrived; nothing of it is handed out yet.
-    pub(crate) fn receive(&self, place: Place, published_at: Timestamp) {
+    /// Notes what has arrived over a channel: all of it by number and time of publication, and what of it may be handed out.
+    pub(crate) fn receive(&self, channel: u64, arrived: &[(u64, Timestamp)], fetched: Vec<Fetched>) {
         let mut state = self.lock();
-        state.open.entry(place.channel).or_default().insert(place.number, published_at);
-        state.received += 1;
+        let open = state.open.entry(channel).or_default();
+        for (number, published_at) in arrived {
+            open.add(*number, *published_at);
+        }
+        state.received += arrived.len() as u64;
+        let was_empty = state.fetched.is_empty();
+        state.fetched.extend(fetched);
+        // Whoever waits for more looks when the batch is full or has lingered, and needs no word before.
+        let is_news = was_empty || state.fetched.len() >= self.max_batch();
+        drop(state);
+        if is_news {
+            self.arrived.notify_one();
+        }
     }
 
-    /// Adds what may be handed out.
-    pub(crate) fn add(&self, fetched: impl IntoIterator<Item = Fetched>) {
-        self.lock().fetched.extend(fetched);
-        self.arrived.notify_one();
+    /// Whether a batch has begun that isn't full, and may linger for so long.
+    pub(crate) fn is_filling(&self, linger: Duration) -> bool {
+        let filled = self.lock().fetched.len();
+        self.options.linger >= linger && (1..self.max_batch()).contains(&filled)
     }
 
     /// Whether it waits and has nothing left; `None` while it doesn't come for what it has, so that nothing should be sent to it.
@@ -163,7 +178,7 @@ impl Member {
 
     /// How many events were sent on a channel and are not settled.
     pub(crate) fn open_on(&self, channel: u64) -> usize {
-        self.lock().open.get(&channel).map_or(0, BTreeMap::len)
+        self.lock().open.get(&channel).map_or(0, Unsettled::len)
     }
 
     fn patience(&self) -> Duration {
@@ -194,18 +209,21 @@ impl Member {
         let count = state.fetched.len().min(self.max_batch());
         let batch: Vec<Fetched> = state.fetched.drain(..count).collect();
         let until = now + self.options.lease;
+        state.lease_until(until);
         Ok(batch.into_iter().map(|fetched| state.hand_out(fetched, until)).collect())
     }
 
-    /// Takes a delivery back that its owner has settled. `None` for a tag that was settled before, or whose lease is over.
-    pub(crate) fn settle(&self, tag: Tag) -> Option<Held> {
+    /// Takes deliveries back that their owner has settled. Those that were settled before, or whose lease is over, are left out.
+    pub(crate) fn settle(&self, settlements: Vec<Settlement>) -> Vec<(Held, Verdict)> {
         let now = Instant::now();
+        let mut settled = Vec::with_capacity(settlements.len());
         let mut state = self.lock();
-        let held = state.held.get(&tag.0)?;
-        if held.until <= now || held.excused {
-            return None;
+        for Settlement { tag, verdict } in settlements {
+            let is_held = state.held.get(&tag.0).is_some_and(|held| held.until > now && !held.excused);
+            let held = if is_held { state.held.remove(&tag.0) } else { None };
+            settled.extend(held.map(|held| (held, verdict)));
         }
-        state.held.remove(&tag.0)
+        settled
     }
 
     /// Keeps what couldn't be settled as it should, until it goes back to the group.
@@ -213,6 +231,7 @@ impl Member {
         let mut state = self.lock();
         let tag = state.next_tag;
         state.next_tag += 1;
+        state.lease_until(until);
         state.held.insert(tag, Held { until, excused: true, ..held });
         drop(state);
         self.moved.notify_one();
@@ -222,12 +241,14 @@ impl Member {
     pub(crate) fn due(&self) -> Due {
         let now = Instant::now();
         let mut state = self.lock();
-        let mut due = Due { next: state.held.values().map(|held| held.until).min(), ..Due::default() };
-        if due.next.is_some_and(|next| next <= now) {
+        let mut due = Due::default();
+        if state.no_lease_ends_before.is_some_and(|next| next <= now) {
             let over: Vec<u64> =
                 state.held.iter().filter(|(_, held)| held.until <= now).map(|(tag, _)| *tag).collect();
             due.expired.extend(over.iter().filter_map(|tag| state.held.remove(tag)));
+            state.no_lease_ends_before = state.held.values().map(|held| held.until).min();
         }
+        due.next = state.no_lease_ends_before;
         if !state.waiting && !state.fetched.is_empty() {
             let claim_until = state.idle_since + self.patience();
             let missed = due.expired.iter().any(|held| !held.excused);
@@ -268,19 +289,16 @@ impl Member {
         state.open.remove(&channel);
     }
 
-    /// The first message on a channel that stays open when these are settled.
-    pub(crate) fn first_open_without(&self, channel: u64, settled: &[u64]) -> Option<u64> {
-        let settled: HashSet<u64> = settled.iter().copied().collect();
-        self.lock().open.get(&channel)?.keys().find(|number| !settled.contains(number)).copied()
+    /// How to tell the server that these are done.
+    pub(crate) fn words(&self, channel: u64, done: Vec<u64>) -> Words {
+        self.lock().open.get(&channel).map(|open| open.words(done)).unwrap_or_default()
     }
 
     /// Notes that the server was told what became of these.
     pub(crate) fn close(&self, channel: u64, numbers: &[u64]) {
         let mut state = self.lock();
         if let Some(open) = state.open.get_mut(&channel) {
-            for number in numbers {
-                open.remove(number);
-            }
+            numbers.iter().for_each(|number| open.close(*number));
         }
     }
 
@@ -288,12 +306,16 @@ impl Member {
     pub(crate) fn holding(&self) -> Holding {
         let state = self.lock();
         let events = state.open.values().map(|open| open.len() as u64).sum();
-        let oldest = state.open.values().flat_map(BTreeMap::values).min().copied();
+        let oldest = state.open.values().filter_map(Unsettled::oldest).min();
         Holding { channels: 0, events, received: state.received, oldest }
     }
 }
 
 impl State {
+    fn lease_until(&mut self, until: Instant) {
+        self.no_lease_ends_before = Some(self.no_lease_ends_before.map_or(until, |first| first.min(until)));
+    }
+
     fn hand_out(&mut self, fetched: Fetched, until: Instant) -> Delivery {
         let Fetched { carried, place, .. } = fetched;
         let tag = self.next_tag;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_bus::{BusError, Subject};
-use futures::stream::SelectAll;
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer};
@@ -14,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::bus::Core;
+use crate::consumers::Consumers;
 use crate::control::Known;
 use crate::link::{OnLink, away};
 use crate::member::{Due, Fetched, Holding, Member, Phase, Place};
@@ -28,6 +28,9 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 const CANCELLED_WITHIN: Duration = Duration::from_secs(2);
 /// The most messages that are sent to one consumer ahead of their acknowledgement.
 const MOST: usize = u16::MAX as usize;
+
+/// How long arrivals gather while a batch fills that may linger anyway: to wake for every few is half the work.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// Whoever asks what a member holds; no answer means that it is none right now.
 pub(crate) type Asked = oneshot::Sender<Holding>;
@@ -50,13 +53,15 @@ pub(crate) struct Puller {
     pub(crate) channels: u64,
     /// Not to try again before this.
     pub(crate) rest_until: Option<Instant>,
+    /// Not to take more messages before this.
+    pub(crate) gather_until: Option<Instant>,
 }
 
 /// The member's channel, with what consumes on it.
 pub(crate) struct Line {
     id: u64,
     on: OnLink,
-    consumers: SelectAll<Consumer>,
+    consumers: Consumers,
     tags: Vec<ShortString>,
     /// How many messages the server sends before it waits for acknowledgements.
     credit: usize,
@@ -127,7 +132,7 @@ impl Puller {
             let ahead = self.member.max_batch().saturating_mul(2).min(MOST);
             let consumer = consume(&line.on.channel, &self.queue, ahead).await?;
             line.tags.push(consumer.tag());
-            line.consumers.push(consumer);
+            line.consumers.add(consumer);
             line.credit += ahead;
         }
         if is_first {
@@ -149,7 +154,7 @@ impl Puller {
         self.channels += 1;
         let id = self.channels;
         self.voice.add(id, on.channel.clone()).await;
-        Ok(Line { id, on, consumers: SelectAll::new(), tags: Vec::new(), credit: 0, _presence: presence })
+        Ok(Line { id, on, consumers: Consumers::default(), tags: Vec::new(), credit: 0, _presence: presence })
     }
 
     /// Gives up the channels that are gone, and those that are needed no more.
@@ -172,7 +177,11 @@ impl Puller {
         let epoch = self.line.as_ref().map(|line| line.on.epoch);
         let listen = self.core.listen.clone();
         let connected = listen.is_connected();
+        let gather_until = self.gather_until;
         let delivery = async {
+            if let Some(until) = gather_until {
+                tokio::time::sleep_until(until).await;
+            }
             match &mut self.line {
                 Some(line) if !line.tags.is_empty() => line.consumers.next().await,
                 Some(_) | None => std::future::pending().await,
@@ -204,7 +213,8 @@ impl Puller {
         let Some(line) = &mut self.line else { return };
         let floor = self.core.control.floor(self.subject).before;
         let at = Instant::now();
-        let (mut fetched, mut forgotten, mut is_over) = (Vec::new(), Vec::new(), false);
+        let (mut arrived, mut fetched, mut forgotten, mut is_over) =
+            (Vec::new(), Vec::new(), Vec::new(), false);
         let mut next = first;
         loop {
             let delivery = match next.take() {
@@ -220,16 +230,15 @@ impl Puller {
             };
             let carried = message::carried(self.subject, &delivery.properties, delivery.data);
             let place = Place { channel: line.id, number: delivery.delivery_tag };
-            self.member.receive(place, carried.published_at);
+            arrived.push((place.number, carried.published_at));
             if floor.is_some_and(|floor| carried.published_at < floor) {
                 forgotten.push(place);
             } else {
                 fetched.push(Fetched { carried, place, at });
             }
         }
-        if !fetched.is_empty() {
-            self.member.add(fetched);
-        }
+        self.member.receive(line.id, &arrived, fetched);
+        self.gather_until = self.member.is_filling(GATHER * 4).then(|| at + GATHER);
         if !forgotten.is_empty() && self.voice.done(forgotten).await.is_err() {
             is_over = true;
         }

@@ -185,12 +185,12 @@ fn by_channel(places: Vec<Place>) -> BTreeMap<u64, Vec<u64>> {
 
 /// Acknowledges these, most of them in one word.
 async fn acknowledge(channel: &Channel, member: &Member, id: u64, numbers: &[u64]) -> lapin::Result<()> {
-    let first_open = member.first_open_without(id, numbers).unwrap_or(u64::MAX);
-    if let Some(together) = numbers.iter().copied().filter(|number| *number < first_open).max() {
-        channel.basic_ack(together, BasicAckOptions { multiple: true }).await?;
+    let words = member.words(id, numbers.to_vec());
+    if let Some(through) = words.through {
+        channel.basic_ack(through, BasicAckOptions { multiple: true }).await?;
     }
-    for number in numbers.iter().filter(|number| **number > first_open) {
-        channel.basic_ack(*number, BasicAckOptions { multiple: false }).await?;
+    for number in words.singly {
+        channel.basic_ack(number, BasicAckOptions { multiple: false }).await?;
     }
     Ok(())
 }

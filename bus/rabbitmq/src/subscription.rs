@@ -61,8 +61,7 @@ impl Subscription for RabbitSubscription {
         }
         let mut done = Vec::with_capacity(settlements.len());
         let mut failed = Vec::new();
-        for Settlement { tag, verdict } in settlements {
-            let Some(held) = self.member.settle(tag) else { continue };
+        for (held, verdict) in self.member.settle(settlements) {
             match verdict {
                 Verdict::Ack => done.push(held.place),
                 Verdict::Retry { after, reason } => failed.push(Failed { held, after, reason }),
