@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # The long versions of the fault and property tests. Writes docs/soak.md; takes about an hour on 2 cores.
-# SOAK_KILLS (default 200), SOAK_CUTS (default 1000), SOAK_FAULTS (rounds through all faults, default 2), SOAK_CASES (default
-# 20000) and SOAK_RUNS (default 10) make it longer or shorter.
+# SOAK_KILLS (default 200), SOAK_CUTS (default 1000), SOAK_FAULTS (rounds through all faults, default 2), SOAK_BUSES (over which
+# transports, default "nats rabbitmq kafka"), SOAK_CASES (default 20000) and SOAK_RUNS (default 10) make it longer or shorter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/provision.sh --require
 kills=${SOAK_KILLS:-200}
 cuts=${SOAK_CUTS:-1000}
 faults=${SOAK_FAULTS:-2}
+buses=${SOAK_BUSES:-nats rabbitmq kafka}
 cases=${SOAK_CASES:-20000}
 runs=${SOAK_RUNS:-10}
 seed=${SOAK_SEED:-$(date +%s)}
@@ -44,12 +45,19 @@ run "power cut under load, promises held against the wreck" "$cuts cuts" \
     cargo test --release --locked -p ecs --test power_loss -- --nocapture
 kept=$(grep -oE '[0-9]+ cuts, seed [0-9]+: .*' "$log" | tail -n 1 || true)
 [ -z "$kept" ] || printf '\nThe power cuts, what they hit and what was kept: `%s`.\n\n' "${kept#*: }" >>"$report.tail"
-run "every role a process of its own over PostgreSQL, NATS and Redis: kills, pauses, failovers, cuts, books balanced after each" \
-    "$faults rounds" \
-    env SOAK_FAULTS="$faults" ECS_TEST_SEED="$seed" \
-    cargo test --release --locked -p ecs --test faults -- --nocapture
-struck=$(grep -oE '[0-9]+ faults, seed [0-9]+: .*' "$log" | tail -n 1 || true)
-[ -z "$struck" ] || printf '\nThe faults of processes, servers and networks, and what was accepted meanwhile: `%s`.\n\n' "$struck" >>"$report.tail"
+for bus in $buses; do
+    run "every role a process of its own over PostgreSQL, $bus and Redis: kills, pauses, failovers, cuts, books balanced after each" \
+        "$faults rounds" \
+        env SOAK_FAULTS="$faults" ECS_TEST_SEED="$seed" \
+        cargo test --release --locked -p ecs --test faults -- --nocapture --exact "over_${bus}_the_books_balance_whatever_dies"
+    struck=$(grep -oE '[0-9]+ faults over .*, seed [0-9]+: .*' "$log" | tail -n 1 || true)
+    # A name that is no test's passes, and has shown nothing.
+    if [ -z "$struck" ]; then
+        echo "no faults were struck over $bus" >&2
+        failed=1
+    fi
+    printf '\nThe faults of processes, servers and networks, and what was accepted meanwhile: `%s`.\n\n' "${struck:-none over $bus}" >>"$report.tail"
+done
 run "arbitrary bytes to both ingestion endpoints" "$cases cases" \
     env PROPTEST_CASES="$cases" cargo test --release --locked -p ecs-emotion-ingestion -p ecs-transaction-ingestion
 run "contracts, by property" "$cases cases" \

@@ -1,4 +1,4 @@
-//! Starts the real engines for a demonstration: `ecs-servers up [--replicas] [-- COMMAND …]`.
+//! Starts the real engines for a demonstration: `ecs-servers up [--replicas] [--bus nats|rabbitmq|kafka] [-- COMMAND …]`.
 //!
 //! It prints the settings that lead the platform to them and stays until it is stopped. With a command it runs that instead, with
 //! those settings in its environment, and ends when the command does. What the servers keep goes with them.
@@ -7,12 +7,12 @@
 use std::process::{ExitCode, ExitStatus};
 
 use anyhow::{Context, Result, bail};
-use ecs_servers::{Nats, NatsOptions, Postgres, PostgresOptions, Redis, RedisOptions, Replication};
+use ecs_servers::{Broker, Postgres, PostgresOptions, Redis, RedisOptions, Replication, Transport};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-const USAGE: &str = "usage: ecs-servers up [--replicas] [-- COMMAND ...]";
+const USAGE: &str = "usage: ecs-servers up [--replicas] [--bus nats|rabbitmq|kafka] [-- COMMAND ...]";
 
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
@@ -20,7 +20,7 @@ async fn main() -> Result<ExitCode> {
     // Taken over before anything is started: a stop while the servers start is a stop, too.
     let mut stop = Stop::new()?;
     let engines = tokio::select! {
-        started = Engines::start(wanted.replicas) => started?,
+        started = Engines::start(wanted.replicas, wanted.bus) => started?,
         () = stop.requested() => return Ok(ExitCode::SUCCESS),
     };
     let settings = engines.settings();
@@ -56,6 +56,7 @@ async fn accompany(mut command: Child, stop: &mut Stop) -> Result<ExitStatus> {
 /// What the command line asks for.
 struct Wanted {
     replicas: bool,
+    bus: Transport,
     command: Vec<String>,
 }
 
@@ -64,10 +65,11 @@ impl Wanted {
         if arguments.next().as_deref() != Some("up") {
             bail!(USAGE);
         }
-        let mut wanted = Self { replicas: false, command: Vec::new() };
+        let mut wanted = Self { replicas: false, bus: Transport::Nats, command: Vec::new() };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--replicas" => wanted.replicas = true,
+                "--bus" => wanted.bus = arguments.next().context(USAGE)?.parse()?,
                 "--" => wanted.command.extend(arguments.by_ref()),
                 _ => bail!(USAGE),
             }
@@ -80,12 +82,12 @@ impl Wanted {
 struct Engines {
     postgres: Postgres,
     replicas: Vec<Postgres>,
-    nats: Nats,
+    broker: Broker,
     redis: Redis,
 }
 
 impl Engines {
-    async fn start(with_replicas: bool) -> Result<Self> {
+    async fn start(with_replicas: bool, bus: Transport) -> Result<Self> {
         let postgres = Postgres::start(PostgresOptions::default()).await?;
         postgres.execute("CREATE DATABASE ecs").await?;
         let mut replicas = Vec::new();
@@ -93,16 +95,16 @@ impl Engines {
             replicas.push(postgres.replica(Replication::Synchronous).await?);
             replicas.push(postgres.replica(Replication::Asynchronous).await?);
         }
-        let nats = Nats::start(NatsOptions::default()).await?;
+        let broker = Broker::start(bus).await?;
         let redis = Redis::start(RedisOptions::default()).await?;
-        Ok(Self { postgres, replicas, nats, redis })
+        Ok(Self { postgres, replicas, broker, redis })
     }
 
     /// The platform's settings that lead to these servers.
     fn settings(&self) -> Vec<(&'static str, String)> {
         let mut settings = vec![
             ("DATABASE_URL", self.postgres.url("ecs")),
-            ("BUS_URL", self.nats.url().to_owned()),
+            ("BUS_URL", self.broker.url().to_owned()),
             ("REDIS_URL", self.redis.url().to_owned()),
         ];
         if !self.replicas.is_empty() {

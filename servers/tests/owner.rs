@@ -98,6 +98,26 @@ fn a_command_gets_the_addresses_and_its_end_is_the_end() {
 }
 
 #[test]
+fn the_bus_is_the_one_that_was_asked_for() {
+    let check = |engine, options: &[&str], scheme: &str| {
+        if let Some(reason) = no_engines().or_else(|| unavailable_privately(engine)) {
+            return did_not_run(&format!("the bus over {engine}"), &reason);
+        }
+        let script = format!(r#"case "$BUS_URL" in {scheme}://*@127.0.0.1:*) exit 7;; esac"#);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ecs-servers"));
+        let ended = command.arg("up").args(options).args(["--", "sh", "-c", &script]).status();
+        assert_eq!(ended.unwrap().code(), Some(7), "{options:?}");
+    };
+    check(Engine::Nats, &[], "nats");
+    check(Engine::Nats, &["--bus", "nats"], "nats");
+    check(Engine::RabbitMq, &["--bus", "rabbitmq"], "amqp");
+    check(Engine::Kafka, &["--bus", "kafka"], "kafka");
+    let refused =
+        Command::new(env!("CARGO_BIN_EXE_ecs-servers")).args(["up", "--bus", "pulsar"]).output().unwrap();
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("\"pulsar\""));
+}
+
+#[test]
 fn a_stop_is_handed_on_to_the_command() {
     if let Some(reason) = no_engines() {
         return did_not_run("a stop is handed on to the command", &reason);

@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     Stop(Role),
     /// SIGSTOP of a role's process in the second zone, then SIGCONT.
     Pause(Role),
+    /// The same for so long that the bus gives its work to the other zone's, and that it comes back to work that isn't its own any more.
+    Outlive(Role),
     KillServer(Server),
     PauseServer(Server),
     /// The primary is killed, and the synchronous replica promoted.
@@ -49,8 +51,17 @@ const LINKS: [Link; 6] = [
     Link::Role(Role::CreditAnalysis),
 ];
 
+/// Those who take their work from the bus.
+const WORKERS: [Role; 4] =
+    [Role::EmotionProcessing, Role::TransactionProcessing, Role::CreditApplication, Role::Notification];
+
 impl Fault {
-    /// All of them, sorted.
+    /// All of them.
+    pub(crate) fn all() -> Vec<Self> {
+        [Self::sorts().concat(), WORKERS.map(Self::Outlive).into()].concat()
+    }
+
+    /// What may go wrong with any role, server or network, sorted.
     pub(crate) fn sorts() -> Vec<Vec<Self>> {
         vec![
             Role::ALL.map(Self::Kill).into(),
@@ -68,12 +79,6 @@ impl Fault {
     /// Those in which transports differ: what befalls the broker, those who publish, those who work off, and the database in which they
     /// note what they have done.
     pub(crate) fn of_the_bus() -> Vec<Vec<Self>> {
-        let workers = [
-            Role::EmotionProcessing,
-            Role::TransactionProcessing,
-            Role::CreditApplication,
-            Role::Notification,
-        ];
         let intake = [Role::EmotionIngestion, Role::TransactionIngestion];
         let each = |faults: Vec<Self>| faults.into_iter().map(|fault| vec![fault]);
         each(vec![
@@ -83,10 +88,19 @@ impl Fault {
             Self::Hold(Link::Broker),
             Self::Failover,
         ])
-        .chain(each(workers.map(Self::Kill).into()))
-        .chain(each(workers.map(Self::Pause).into()))
-        .chain([intake.map(Self::Kill).into(), intake.map(Self::Pause).into()])
+        .chain(each(WORKERS.map(Self::Kill).into()))
+        .chain(each(WORKERS.map(Self::Pause).into()))
+        .chain([
+            intake.map(Self::Kill).into(),
+            intake.map(Self::Pause).into(),
+            WORKERS.map(Self::Outlive).into(),
+        ])
         .collect()
+    }
+
+    /// Whether the books must balance while it lasts.
+    pub(crate) fn is_outlived(self) -> bool {
+        matches!(self, Self::Outlive(_))
     }
 
     pub(crate) async fn strike(self, cluster: &mut Cluster) {
@@ -97,7 +111,7 @@ impl Fault {
                 cluster.process(role, 1).kill().await.unwrap();
             }
             Self::Stop(role) => cluster.process(role, 1).terminate().await.unwrap(),
-            Self::Pause(role) => cluster.process(role, 1).pause().await.unwrap(),
+            Self::Pause(role) | Self::Outlive(role) => cluster.process(role, 1).pause().await.unwrap(),
             Self::KillServer(server) => kill(cluster, server).await,
             Self::PauseServer(server) => pause(cluster, server).await,
             Self::Failover => cluster.engines.fail_over().await,
@@ -115,7 +129,7 @@ impl Fault {
                 restart(cluster, role, 1).await;
                 cluster.is_ready(role, 0).await;
             }
-            Self::Pause(role) => cluster.process(role, 1).resume().unwrap(),
+            Self::Pause(role) | Self::Outlive(role) => cluster.process(role, 1).resume().unwrap(),
             Self::KillServer(server) => revive(cluster, server).await,
             Self::PauseServer(server) => resume(cluster, server),
             Self::Failover => {
@@ -137,6 +151,7 @@ impl fmt::Display for Fault {
             Self::KillBoth(role) => write!(f, "kill -9 of every {role}"),
             Self::Stop(role) => write!(f, "SIGTERM of one {role}"),
             Self::Pause(role) => write!(f, "SIGSTOP of one {role}"),
+            Self::Outlive(role) => write!(f, "SIGSTOP of one {role} until the other has done its work"),
             Self::KillServer(server) => write!(f, "kill -9 of {server:?}"),
             Self::PauseServer(server) => write!(f, "SIGSTOP of {server:?}"),
             Self::Failover => f.write_str("failover to the synchronous replica"),

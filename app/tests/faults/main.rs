@@ -54,7 +54,7 @@ fn faults(transport: Transport, rounds: usize, random: &mut rand::rngs::StdRng) 
     let only = std::env::var("ECS_TEST_FAULT").unwrap_or_default();
     let mut all = Vec::new();
     for _ in 0..rounds {
-        let mut round = Fault::sorts().concat();
+        let mut round = Fault::all();
         round.retain(|fault| fault.to_string().contains(&only));
         round.shuffle(random);
         all.extend(round);
@@ -95,6 +95,9 @@ async fn the_books_balance_whatever_dies(transport: Transport) {
         crowd.gets(&cluster, random.random_range(1..200)).await;
         fault.strike(&mut cluster).await;
         let meanwhile = crowd.meets(random.random_range(20..400)).await;
+        if fault.is_outlived() {
+            crowd.balances(&cluster, &format!("{fault}, which lasts")).await;
+        }
         fault.heal(&mut cluster).await;
         let healed = Instant::now();
         crowd.gets(&cluster, 100).await;
