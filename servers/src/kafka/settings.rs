@@ -92,3 +92,29 @@ fn listeners(node: &Node) -> (String, String, String) {
     }
     (listening.join(","), advertised.join(","), protocols.join(","))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_through_a_proxy_is_told_its_address() {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let proxied = Listener { address: at(3), advertised: at(4) };
+        let node = Node { id: 1, address: at(1), controller: at(2), listeners: vec![proxied] };
+        let text = file(Path::new("/folder"), &node, &[], "word", &[]);
+        let lines = [
+            "listeners=CONTROLLER://127.0.0.1:2,BROKER://127.0.0.1:1,PROXIED0://127.0.0.1:3",
+            "advertised.listeners=BROKER://127.0.0.1:1,PROXIED0://127.0.0.1:4",
+            "listener.security.protocol.map=CONTROLLER:PLAINTEXT,BROKER:SASL_PLAINTEXT,PROXIED0:SASL_PLAINTEXT",
+        ];
+        for line in lines {
+            assert!(text.lines().any(|written| written == line), "no {line} in\n{text}");
+        }
+        let with_password = |name: &str| {
+            let start = format!("listener.name.{name}.plain.sasl.jaas.config=");
+            text.lines().any(|line| line.starts_with(&start) && line.contains("user_ecs=\"word\""))
+        };
+        assert!(with_password("broker") && with_password("proxied0"), "{text}");
+    }
+}
