@@ -1,13 +1,15 @@
 //! The durable POST of one emotion over servers, and the limits of it that have nothing to do with the transport.
 
 use ecs_bus::Event;
+use ecs_domain::{Timestamp, utc_day};
 
 use super::{Measure, Unit, Values, batch_size, load_measures, note_load};
 use crate::args::Answer;
 use crate::bench::Bench;
 use crate::engines::{Counted, Running, Transport};
 use crate::limits::postgres;
-use crate::load::{Emotions, as_f64};
+use crate::load::{Client, Emotions, as_f64, one_emotion};
+use crate::population::bystander;
 use crate::process;
 
 pub(super) const CONNECTIONS: usize = 256;
@@ -48,11 +50,13 @@ fn on_the_platform(
     values: &mut Values,
 ) -> anyhow::Result<Counted> {
     let running = Running::start(bench, transport)?;
+    bench.runtime.block_on(first(&running))?;
     let who = running.server.pid().to_string();
     let processor = process::cpu_seconds(&who)?;
     let plan = bench.plan(CONNECTIONS, bench.settings.steady());
     let measured = running.load(plan, |address, number| Emotions::new(&bench.population, address, number))?;
-    let backlog = running.await_counted(measured.accepted)?;
+    let accepted = measured.accepted + 1;
+    let backlog = running.await_counted(accepted)?;
     let processor = process::cpu_seconds(&who)? - processor;
     note_load(values, row, &measured);
     let counted = running.batches()?;
@@ -60,12 +64,21 @@ fn on_the_platform(
         ("backlog", backlog.as_secs_f64()),
         ("commit", counted.published),
         ("fold", counted.folded),
-        ("processor", processor * 1e6 / as_f64(measured.accepted.max(1))),
+        ("processor", processor * 1e6 / as_f64(accepted)),
         ("memory", process::memory(running.server.pid())?.resident),
     ];
     values.extend(more.map(|(name, value)| (format!("{row}.{name}"), value)));
-    running.finish(measured.accepted)?;
+    running.finish(accepted, measured.refused)?;
     Ok(counted)
+}
+
+/// One event, awaited: connections are made when there is something to send.
+async fn first(running: &Running<'_>) -> anyhow::Result<()> {
+    let address = running.server.address;
+    let request = one_emotion(bystander(0), utc_day(Timestamp::now()), 0, address)?;
+    let status = Client::connect(address).await?.ask(&request).await?;
+    anyhow::ensure!(status == 202, "the first event got {status}");
+    Ok(())
 }
 
 /// Events for a limit to publish over and over.

@@ -105,7 +105,7 @@ fn take_visible(bench: &Bench, values: &mut Values) -> anyhow::Result<()> {
     values.extend(more.map(|(name, value)| (name.to_owned(), value)));
     let accepted = measured.accepted + followed + u64::from(PROBES);
     running.await_counted(accepted)?;
-    running.finish(accepted)
+    running.finish(accepted, measured.refused)
 }
 
 /// Follows one event after the other of several users, until the load ends.
@@ -166,5 +166,5 @@ fn take_interactive(bench: &Bench, values: &mut Values) -> anyhow::Result<()> {
     note_load(values, "interactive.load", &measured);
     note_load(values, "interactive", &asked);
     running.await_counted(measured.accepted)?;
-    running.finish(measured.accepted)
+    running.finish(measured.accepted, measured.refused)
 }

@@ -48,5 +48,7 @@ async fn append(bench: &Bench, transport: Transport, counted: Counted) -> anyhow
     let broker = bench.engines()?.broker(transport).await?;
     let mut raw = broker.raw().await?;
     raw.prepare(&durable::repeated(bench)?);
+    // The platform's load doesn't count at once either.
+    raw.singly(CONNECTIONS, bench.settings.warm_up()).await?;
     raw.append(batch_size(counted.published), CONNECTIONS, bench.settings.limit()).await
 }
