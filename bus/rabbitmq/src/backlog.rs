@@ -13,6 +13,7 @@ use crate::bus::Core;
 use crate::census::Held;
 use crate::link::away;
 use crate::log::{self, Start, Walk};
+use crate::look::Look;
 use crate::{message, names, topology};
 
 /// How often the counts are taken at most. Under load they never come out the same.
@@ -45,6 +46,9 @@ impl Reading {
             let ready = topology::counts(listen, &name).await?.unwrap_or_default().ready;
             waiting.push((name, ready));
         }
+        // Whoever came meanwhile may hold what was not there to be counted.
+        let after = topology::counts(listen, &names::members(queue)).await?.unwrap_or_default().consumers;
+        let channels = channels.max(after);
         Ok(Self { ready, waiting, channels, held })
     }
 
@@ -67,7 +71,7 @@ pub(crate) async fn of(core: &Core, subject: Subject, group: Group) -> Result<Ba
         let end = if idle { log::near_end(core, subject).await? } else { None };
         if idle {
             tokio::time::sleep(CALM).await;
-            if peek(core, &queue).await?.is_some() {
+            if peek(core, &queue, &queue).await?.is_some() {
                 reading = Reading::take(core, &queue).await?;
                 continue;
             }
@@ -75,7 +79,7 @@ pub(crate) async fn of(core: &Core, subject: Subject, group: Group) -> Result<Ba
         let again = Reading::take(core, &queue).await?;
         if again == reading {
             if idle {
-                core.settled(&queue, end.map(Position::single));
+                core.settled(&queue, end).await;
             }
             break;
         }
@@ -107,33 +111,38 @@ async fn before_anybody_joined(core: &Core, subject: Subject) -> Result<Backlog,
 async fn oldest(core: &Core, queue: &str, reading: &Reading) -> Result<Option<Timestamp>, BusError> {
     let mut oldest = reading.held.oldest;
     if oldest.is_none() && reading.ready > 0 {
-        oldest = peek(core, queue).await?;
+        oldest = peek(core, queue, queue).await?;
     }
     for (waiting, ready) in &reading.waiting {
         if *ready > 0 {
-            oldest = [oldest, peek(core, waiting).await?].into_iter().flatten().min();
+            oldest = [oldest, peek(core, queue, waiting).await?].into_iter().flatten().min();
         }
     }
     Ok(oldest)
 }
 
-/// When the first message of a queue was published; it stays the first. `None` means that the queue is empty, and that everything that
-/// was sent to it before has been there: reading a message is an entry in the queue's own log, like writing one.
-async fn peek(core: &Core, queue: &str) -> Result<Option<Timestamp>, BusError> {
+/// When the first message of a group's queue, or of one of its retry queues, was published; it stays the first. `None` means that the
+/// queue is empty, and that everything that was sent to it before has been there: reading a message is an entry in the queue's own log,
+/// like writing one.
+async fn peek(core: &Core, group: &str, queue: &str) -> Result<Option<Timestamp>, BusError> {
     let peeking = async {
-        let channel = core.listen.channel().await?.channel;
-        let look = async {
+        let mut look = Look::begin(core, group).await?;
+        let channel = look.channel().clone();
+        let peeked = async {
             let Some(first) = channel.basic_get(queue.into(), BasicGetOptions { no_ack: false }).await?
             else {
                 return Ok(None);
             };
+            look.holds();
             let again = BasicNackOptions { multiple: false, requeue: true };
             channel.basic_nack(first.delivery_tag, again).await?;
             // What comes next on this channel is heard after that.
             topology::asked(&channel, queue).await?;
             lapin::Result::Ok(Some(message::published_at(&first.properties)))
         };
-        look.await.map_err(|error| away(&error))
+        let published_at = peeked.await.map_err(|error| away(&error))?;
+        look.end().await?;
+        Ok(published_at)
     };
     tokio::time::timeout(ANSWERS_WITHIN, peeking).await.unwrap_or_else(|_| Err(away(&"it does not answer")))
 }

@@ -13,6 +13,7 @@ use ecs_bus::{
 use ecs_domain::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::census::Census;
 use crate::control::Control;
@@ -30,6 +31,9 @@ use crate::{Options, backlog, groups, log, prune, topology};
 /// How long a ping waits for its answer.
 const PING: Duration = Duration::from_secs(1);
 
+/// How often other processes are told how far a group has come.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
 /// What every part of the bus uses.
 pub(crate) struct Core {
     pub(crate) names: Names,
@@ -40,22 +44,46 @@ pub(crate) struct Core {
     pub(crate) courier: Arc<Courier>,
     pub(crate) control: Control,
     pub(crate) census: Arc<Census>,
-    /// How far each group was when it had nothing left to do, by its queue.
-    settled: Mutex<HashMap<String, Frontier>>,
+    /// How far each group was when it had nothing left to do, by its queue, and when others were told.
+    settled: Mutex<HashMap<String, Settled>>,
+}
+
+#[derive(Default)]
+struct Settled {
+    through: Option<u64>,
+    /// Not to tell others again before this.
+    quiet_until: Option<Instant>,
 }
 
 impl Core {
-    /// Notes that a group had nothing left to do, after the log had come to this place.
-    pub(crate) fn settled(&self, queue: &str, end: Option<Position>) {
-        locked(&self.settled).entry(queue.to_owned()).or_default().extend(end);
+    /// Notes that a group had nothing left to do, after the log had come to this place, and tells the other processes now and then:
+    /// those that never see the group idle.
+    pub(crate) async fn settled(&self, queue: &str, end: Option<u64>) {
+        let now = Instant::now();
+        let news = {
+            let mut settled = locked(&self.settled);
+            let own = settled.entry(queue.to_owned()).or_default();
+            own.through = own.through.max(end);
+            let is_quiet = own.quiet_until.is_some_and(|until| now < until);
+            let news =
+                own.through.filter(|through| !is_quiet && self.control.settled(queue) < Some(*through));
+            own.quiet_until = if news.is_some() { Some(now + TELL_EVERY) } else { own.quiet_until };
+            news
+        };
+        if let Some(through) = news
+            && let Err(error) = self.control.set_settled(&self.courier, queue, through).await
+        {
+            tracing::debug!(queue, %error, "other processes don't hear how far the group has come");
+        }
     }
 
     /// How far a group has certainly come.
     pub(crate) fn settled_through(&self, subject: Subject, queue: &str) -> Frontier {
-        let mut settled = locked(&self.settled).get(queue).cloned().unwrap_or_default();
+        let own = locked(&self.settled).get(queue).and_then(|settled| settled.through);
         // What is forgotten is settled for good, too.
-        settled.extend(self.control.floor(subject).offset.checked_sub(1).map(Position::single));
-        settled
+        let forgotten = self.control.floor(subject).offset.checked_sub(1);
+        let through = own.max(self.control.settled(queue)).max(forgotten);
+        through.map(Position::single).into_iter().collect()
     }
 }
 

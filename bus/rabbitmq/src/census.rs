@@ -72,6 +72,8 @@ pub(crate) struct Census {
     exchange: String,
     /// The members here, by the queue of their group.
     members: Mutex<HashMap<String, Vec<mpsc::Sender<Asked>>>>,
+    /// Those here that look into a group's queues without being members, by the queue of the group.
+    looks: Mutex<HashMap<String, Held>>,
     /// Who waits for answers.
     asking: Mutex<HashMap<Uuid, mpsc::UnboundedSender<Held>>>,
     /// Our own queue, while there is one.
@@ -89,6 +91,7 @@ impl Census {
             courier,
             exchange,
             members: Mutex::default(),
+            looks: Mutex::default(),
             asking: Mutex::default(),
             inbox: watch::Sender::new(None),
         });
@@ -104,6 +107,15 @@ impl Census {
         own.retain(|member| !member.is_closed());
         own.push(member);
         questions
+    }
+
+    /// Changes what those hold that look into a group's queues.
+    pub(crate) fn look(&self, queue: &str, change: impl FnOnce(&mut Held)) {
+        change(locked(&self.looks).entry(queue.to_owned()).or_default());
+    }
+
+    fn looks(&self, queue: &str) -> Held {
+        locked(&self.looks).get(queue).copied().unwrap_or_default()
     }
 
     /// Asks until so many channels of members are counted. Fewer, where somebody doesn't answer in time.
@@ -171,8 +183,8 @@ impl Census {
                 }
                 Ok(Word::Question { id, queue, reply_to }) => {
                     let members = locked(&self.members).get(&queue).cloned().unwrap_or_default();
-                    if !members.is_empty() {
-                        tokio::spawn(Arc::clone(self).answer(id, members, reply_to));
+                    if !members.is_empty() || self.looks(&queue).channels > 0 {
+                        tokio::spawn(Arc::clone(self).answer(id, queue, members, reply_to));
                     }
                 }
                 Err(error) => tracing::warn!(%error, "a question can't be understood"),
@@ -198,8 +210,14 @@ impl Census {
         open.await.map_err(|error| away(&error))
     }
 
-    async fn answer(self: Arc<Self>, id: Uuid, members: Vec<mpsc::Sender<Asked>>, reply_to: String) {
-        let mut held = Held::default();
+    async fn answer(
+        self: Arc<Self>,
+        id: Uuid,
+        queue: String,
+        members: Vec<mpsc::Sender<Asked>>,
+        reply_to: String,
+    ) {
+        let mut held = self.looks(&queue);
         let mut answers = Vec::with_capacity(members.len());
         for member in members {
             let (asked, answer) = oneshot::channel();

@@ -1,4 +1,5 @@
-//! What all processes know: how much was forgotten, which groups are complete, and which retry queues there are.
+//! What all processes know: how much was forgotten, how far groups have come, which of them are complete, and which retry queues there
+//! are.
 //!
 //! It stands in a stream of its own that every process follows. Each record tells all that its writer knew, and what is known only
 //! grows, so records may come in any order and old ones may go.
@@ -42,6 +43,9 @@ pub(crate) struct Known {
     groups: BTreeSet<String>,
     /// The retry queues, as the queue of their group and their delay in milliseconds.
     retries: BTreeSet<(String, u64)>,
+    /// How far a group had come in its log when somebody saw it idle, by its queue.
+    #[serde(default)]
+    settled: BTreeMap<String, u64>,
     /// Names the record to its writer.
     #[serde(default)]
     note: Option<Uuid>,
@@ -56,6 +60,10 @@ impl Known {
         }
         self.groups.extend(other.groups);
         self.retries.extend(other.retries);
+        for (queue, theirs) in other.settled {
+            let ours = self.settled.entry(queue).or_default();
+            *ours = theirs.max(*ours);
+        }
     }
 }
 
@@ -124,6 +132,21 @@ impl Control {
 
     pub(crate) async fn set_complete(&self, courier: &Courier, queue: &str) -> Result<(), BusError> {
         self.write(courier, Known { groups: [queue.to_owned()].into(), ..Known::default() }).await
+    }
+
+    /// Up to where everything in the log was settled when a process last saw this group idle and said so.
+    pub(crate) fn settled(&self, queue: &str) -> Option<u64> {
+        self.known.borrow().settled.get(queue).copied()
+    }
+
+    pub(crate) async fn set_settled(
+        &self,
+        courier: &Courier,
+        queue: &str,
+        through: u64,
+    ) -> Result<(), BusError> {
+        let settled = [(queue.to_owned(), through)].into();
+        self.write(courier, Known { settled, ..Known::default() }).await
     }
 
     /// The queues of all groups whose names begin like this.
@@ -215,6 +238,10 @@ mod tests {
         known.learn(floor(7, 9));
         known.learn(Known { groups: ["g".to_owned()].into(), ..Known::default() });
         known.learn(Known { retries: [("g".to_owned(), 100)].into(), ..Known::default() });
+        for through in [4, 3] {
+            known.learn(Known { settled: [("g".to_owned(), through)].into(), ..Known::default() });
+        }
+        assert_eq!(known.settled, [("g".to_owned(), 4)].into());
         assert_eq!(known.floors, floor(10, 9).floors);
         assert_eq!((known.groups.len(), known.retries.len()), (1, 1));
     }

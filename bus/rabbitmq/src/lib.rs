@@ -9,6 +9,7 @@ mod courier;
 mod groups;
 mod link;
 mod log;
+mod look;
 mod member;
 mod message;
 mod names;

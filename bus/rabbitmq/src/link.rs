@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use ecs_bus::BusError;
 use futures::StreamExt;
+use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, Event};
 use tokio::sync::watch;
@@ -59,7 +60,7 @@ pub(crate) struct OnLink {
 impl Link {
     /// Connects once; from then on the connection is kept.
     pub(crate) async fn open(
-        servers: &[AMQPUri],
+        servers: &[Server],
         name: &'static str,
         patience: Duration,
     ) -> Result<Self, BusError> {
@@ -121,7 +122,7 @@ type Events = std::pin::Pin<Box<dyn futures::Stream<Item = Event> + Send>>;
 
 /// The task that makes the connection again.
 struct Keeper {
-    servers: Vec<AMQPUri>,
+    servers: Vec<Server>,
     name: &'static str,
     told: watch::Sender<State>,
     stopped: watch::Receiver<bool>,
@@ -207,23 +208,42 @@ impl Keeper {
     }
 }
 
+/// A server, and how to tell that it is the right one.
+#[derive(Clone)]
+pub(crate) struct Server {
+    uri: AMQPUri,
+    /// Certificates, in PEM, that are believed beside those that the system trusts.
+    roots: Option<String>,
+}
+
 /// The servers that an address names. The parser's own error would repeat the address, with the password in it.
-pub(crate) fn parse(url: &str) -> Result<Vec<AMQPUri>, BusError> {
+pub(crate) fn parse(url: &str) -> Result<Vec<Server>, BusError> {
     let parse = |one: &str| {
-        let mut uri: AMQPUri = one.trim().parse().ok()?;
+        let unclear = || BusError::Unavailable("the address of RabbitMQ can't be understood".to_owned());
+        let mut uri: AMQPUri = one.parse().map_err(|_| unclear())?;
         uri.query.heartbeat = Some(HEARTBEAT);
-        Some(uri)
+        let (_, query) = one.split_once('?').unwrap_or_default();
+        let file = query.split('&').find_map(|pair| pair.strip_prefix("cacertfile="));
+        Ok(Server { uri, roots: file.map(roots).transpose()? })
     };
-    let servers: Option<Vec<AMQPUri>> = url.split(',').map(parse).collect();
-    servers.ok_or_else(|| BusError::Unavailable("the address of RabbitMQ can't be understood".to_owned()))
+    url.split(',').map(str::trim).map(parse).collect()
+}
+
+/// The certificates in a file.
+fn roots(file: &str) -> Result<String, BusError> {
+    let pem = std::fs::read_to_string(file).ok().filter(|pem| pem.contains("-----BEGIN CERTIFICATE-----"));
+    pem.ok_or_else(|| BusError::Corrupt("the file that cacertfile names holds no certificates".to_owned()))
 }
 
 /// A connection to the first server that takes one.
-async fn connect(servers: &[AMQPUri], name: &str) -> Result<Connection, BusError> {
+async fn connect(servers: &[Server], name: &str) -> Result<Connection, BusError> {
     let mut refusal = away(&"no server is named");
     for server in servers {
         let properties = ConnectionProperties::default().with_connection_name(format!("ecs {name}").into());
-        let connecting = Connection::connect_uri(server.clone(), properties);
+        let tls = OwnedTLSConfig { identity: None, cert_chain: server.roots.clone() };
+        let runtime = lapin::runtime::default_runtime().map_err(|error| away(&error))?;
+        let uri = server.uri.clone();
+        let connecting = Connection::connect_uri_with_config(uri, properties, tls, runtime);
         refusal = match tokio::time::timeout(CONNECT_WITHIN, connecting).await {
             Ok(Ok(connection)) => return Ok(connection),
             Ok(Err(error)) => BusError::Unavailable(format!("no connection to RabbitMQ: {error}")),
@@ -245,7 +265,7 @@ mod tests {
             Some("the bus is unavailable: the address of RabbitMQ can't be understood")
         );
         let servers = parse("amqp://u:p@a:5672/%2f, amqps://u:p@b/v").unwrap();
-        let vhosts: Vec<&str> = servers.iter().map(|server| server.vhost.as_str()).collect();
+        let vhosts: Vec<&str> = servers.iter().map(|server| server.uri.vhost.as_str()).collect();
         assert_eq!(vhosts, ["/", "v"]);
     }
 }

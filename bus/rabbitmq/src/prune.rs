@@ -9,13 +9,16 @@ use std::time::Duration;
 use ecs_bus::{BusError, Subject};
 use ecs_domain::Timestamp;
 use futures::StreamExt;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
+};
 use lapin::types::{FieldTable, ShortString};
 
 use crate::bus::Core;
 use crate::control::Floor;
 use crate::link::away;
 use crate::log::{Start, Walk};
+use crate::look::Look;
 use crate::{message, names, topology};
 
 /// How many events are looked at at once.
@@ -37,9 +40,9 @@ pub(crate) async fn forget(core: &Core, subject: Subject, before: Timestamp) -> 
     }
     if let Some(before) = raised.before {
         for queue in core.control.groups(&core.names.group(subject, ecs_bus::Group(""))) {
-            drain(core, &queue, before, Order::Published).await?;
+            drain(core, &queue, &queue, before, Order::Published).await?;
             for delay in core.control.delays(&queue) {
-                drain(core, &names::retry(&queue, delay), before, Order::None).await?;
+                drain(core, &queue, &names::retry(&queue, delay), before, Order::None).await?;
             }
         }
     }
@@ -94,13 +97,21 @@ enum Order {
     None,
 }
 
-/// Drops what is old from a queue. Its members do the same with what they are sent.
-async fn drain(core: &Core, queue: &str, before: Timestamp, order: Order) -> Result<(), BusError> {
+/// Drops what is old from a group's queue, or from one of its retry queues. Its members do the same with what they are sent.
+async fn drain(
+    core: &Core,
+    group: &str,
+    queue: &str,
+    before: Timestamp,
+    order: Order,
+) -> Result<(), BusError> {
     let Some(counts) = topology::counts(&core.listen, queue).await? else { return Ok(()) };
     if counts.ready == 0 {
         return Ok(());
     }
-    let channel = core.listen.channel().await?.channel;
+    let mut look = Look::begin(core, group).await?;
+    look.holds();
+    let channel = look.channel();
     let draining = async {
         let ahead = if order == Order::Published { PREFETCH } else { u16::MAX };
         channel.basic_qos(ahead, BasicQosOptions::default()).await?;
@@ -115,8 +126,11 @@ async fn drain(core: &Core, queue: &str, before: Timestamp, order: Order) -> Res
                 break;
             }
         }
+        // More must not come while the rest goes back.
+        channel.basic_cancel(messages.tag(), BasicCancelOptions::default()).await?;
         channel.basic_nack(0, BasicNackOptions { multiple: true, requeue: true }).await?;
-        channel.close(200, "OK".into()).await
+        topology::asked(channel, queue).await.map(drop)
     };
-    draining.await.map_err(|error| away(&error))
+    draining.await.map_err(|error| away(&error))?;
+    look.end().await
 }

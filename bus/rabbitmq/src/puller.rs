@@ -332,7 +332,7 @@ async fn heard(channel: &Channel, queue: &str) -> lapin::Result<()> {
 }
 
 /// Has messages of a queue sent, at most so many ahead of their acknowledgement.
-async fn consume(channel: &Channel, queue: &str, ahead: usize) -> Result<Consumer, BusError> {
+pub(crate) async fn consume(channel: &Channel, queue: &str, ahead: usize) -> Result<Consumer, BusError> {
     let consuming = async {
         let ahead = u16::try_from(ahead).unwrap_or(u16::MAX);
         channel.basic_qos(ahead, BasicQosOptions::default()).await?;

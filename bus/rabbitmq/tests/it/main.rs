@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a surprise ends the test that meets it")]
 
 mod alarms;
+mod encryption;
 mod faults;
 mod load;
 mod network;

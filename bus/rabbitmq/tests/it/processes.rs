@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use ecs_bus::{Bus, Group, Settlement, SubscribeOptions, Verdict};
 use ecs_bus_conformance::kit::{SUBJECT, event, events, ids, ids_of, publish, take, whole_log, within};
+use ecs_bus_rabbitmq::RabbitBus;
 use ecs_domain::Timestamp;
 
-use crate::support::{ack, batches_of, join, open, shared};
+use crate::support::{ack, batches_of, join, open, shared, work_off};
 
 const WORKER: Group = Group("worker");
 
@@ -109,4 +110,47 @@ async fn a_busy_member_keeps_nothing_from_the_others() {
     publish(&one, events(20..21)).await;
     drop(free);
     assert_eq!(ids_of(&take(&mut busy, 1).await), ids(20..21));
+}
+
+/// A process that comes when the group is busy knows what others saw when it was idle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_never_saw_a_group_idle_hears_how_far_it_had_come() {
+    let Some(options) = shared("how far a group has come").await else { return };
+    let one = open(&options).await;
+    publish(&one, events(0..10)).await;
+    assert_eq!(work_off(&one, "worker").await.len(), 10);
+    let end = whole_log(&one).await.last().unwrap().position;
+    publish(&one, events(10..15)).await;
+    let late = open(&options).await;
+    let backlog = within(late.backlog(SUBJECT, WORKER)).await.unwrap();
+    assert_eq!(backlog.pending, 5);
+    assert!(backlog.settled_through.covers(end), "{backlog:?}");
+    let next = whole_log(&one).await.get(10).unwrap().position;
+    assert!(!backlog.settled_through.covers(next), "{backlog:?}");
+}
+
+/// What somebody only looks at is in no queue and with no member meanwhile, and still not settled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_looked_at_is_not_settled() {
+    let Some(options) = shared("looking into a queue").await else { return };
+    let (one, other) = (open(&options).await, open(&options).await);
+    drop(join(&one, "worker", 1).await);
+    publish(&one, vec![event(0)]).await;
+    let position = within(async {
+        loop {
+            if let Some(record) = whole_log(&one).await.pop() {
+                return record.position;
+            }
+        }
+    })
+    .await;
+    let ask = async |bus: &RabbitBus| {
+        for _ in 0..10 {
+            let backlog = bus.backlog(SUBJECT, WORKER).await.unwrap();
+            assert!(!backlog.settled_through.covers(position), "{backlog:?}");
+        }
+    };
+    // The event is almost always in the hands of one of them.
+    within(async { tokio::join!(ask(&one), ask(&one), ask(&one), ask(&one), ask(&other), ask(&other)) })
+        .await;
 }
