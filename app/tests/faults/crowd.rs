@@ -1,6 +1,8 @@
 //! The load: `ecs simulate` as a process, whose journal holds everything that it sent and everything that got its 202.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,14 +14,14 @@ use tokio::process::Command;
 use crate::cluster::Cluster;
 use crate::patience::{at_most, eventually};
 
-/// How long a fault lasts when nothing is accepted meanwhile.
-const OUTAGE: Duration = Duration::from_secs(3);
 /// How long a command may take that waits for what is pending.
 const VERIFY_WITHIN: Duration = Duration::from_secs(180);
 
 pub(crate) struct Crowd {
     process: Program,
     journal: PathBuf,
+    /// How far into the journal the promises are counted, and how many there are. It grows for hours.
+    read: Cell<(u64, usize)>,
 }
 
 impl Crowd {
@@ -32,13 +34,21 @@ impl Crowd {
         let (line, settings) = cluster.command(&arguments);
         let process = Program::start("crowd", &line, &settings).unwrap();
         let journal = process.folder().join("journal");
-        Self { process, journal }
+        Self { process, journal, read: Cell::default() }
     }
 
     /// How many events the journal holds the promise of.
     fn promised(&self) -> usize {
-        let journal = std::fs::read_to_string(&self.journal).unwrap_or_default();
-        journal.lines().filter(|line| line.contains("\"accepted\"")).count()
+        let (read, promised) = self.read.get();
+        let Ok(journal) = File::open(&self.journal) else { return promised };
+        let mut news = vec![0; usize::try_from(journal.metadata().unwrap().len() - read).unwrap()];
+        journal.read_exact_at(&mut news, read).unwrap();
+        // The rest of the last line may not be written yet.
+        let whole = news.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let lines = String::from_utf8_lossy(&news[..whole]);
+        let more = lines.lines().filter(|line| line.contains("\"accepted\"")).count();
+        self.read.set((read + whole as u64, promised + more));
+        promised + more
     }
 
     /// Waits until so many more events have got their 202.
@@ -51,11 +61,10 @@ impl Crowd {
         eventually("the crowd is served", is_served, || cluster.complaints()).await;
     }
 
-    /// Lets a fault last until so many more events have got their 202, but no longer than an outage may. Returns how many
-    /// have.
-    pub(crate) async fn meets(&self, more: usize) -> usize {
+    /// Lets a fault last until so many more events have got their 202, but no longer than this. Returns how many have.
+    pub(crate) async fn meets(&self, more: usize, at_longest: Duration) -> usize {
         let before = self.promised();
-        at_most(OUTAGE, || self.promised() >= before + more).await;
+        at_most(at_longest, || self.promised() >= before + more).await;
         self.promised() - before
     }
 

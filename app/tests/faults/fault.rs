@@ -1,6 +1,7 @@
 //! What can go wrong, and how it ends.
 
 use std::fmt;
+use std::time::Duration;
 
 use ecs::role::Role;
 
@@ -22,6 +23,8 @@ pub(crate) enum Fault {
     Outlive(Role),
     KillServer(Server),
     PauseServer(Server),
+    /// SIGSTOP of the broker for longer than anybody who is connected through it is waited for.
+    Outage,
     /// The primary is killed, and the synchronous replica promoted.
     Failover,
     /// The first zone is cut off: its connections end.
@@ -51,6 +54,11 @@ const LINKS: [Link; 6] = [
     Link::Role(Role::CreditAnalysis),
 ];
 
+/// How long a fault lasts when nothing is accepted meanwhile.
+const BRIEFLY: Duration = Duration::from_secs(3);
+/// Kafka waits ten seconds for a member, RabbitMQ as long for a heartbeat.
+const LONG: Duration = Duration::from_secs(15);
+
 /// Those who take their work from the bus.
 const WORKERS: [Role; 4] =
     [Role::EmotionProcessing, Role::TransactionProcessing, Role::CreditApplication, Role::Notification];
@@ -58,7 +66,7 @@ const WORKERS: [Role; 4] =
 impl Fault {
     /// All of them.
     pub(crate) fn all() -> Vec<Self> {
-        [Self::sorts().concat(), WORKERS.map(Self::Outlive).into()].concat()
+        [Self::sorts().concat(), WORKERS.map(Self::Outlive).into(), vec![Self::Outage]].concat()
     }
 
     /// What may go wrong with any role, server or network, sorted.
@@ -103,6 +111,11 @@ impl Fault {
         matches!(self, Self::Outlive(_))
     }
 
+    /// How long it lasts at most.
+    pub(crate) fn lasts(self) -> Duration {
+        if matches!(self, Self::Outage) { LONG } else { BRIEFLY }
+    }
+
     pub(crate) async fn strike(self, cluster: &mut Cluster) {
         match self {
             Self::Kill(role) => cluster.process(role, 0).kill().await.unwrap(),
@@ -113,6 +126,7 @@ impl Fault {
             Self::Stop(role) => cluster.process(role, 1).terminate().await.unwrap(),
             Self::Pause(role) | Self::Outlive(role) => cluster.process(role, 1).pause().await.unwrap(),
             Self::KillServer(server) => kill(cluster, server).await,
+            Self::Outage => pause(cluster, Server::Broker).await,
             Self::PauseServer(server) => pause(cluster, server).await,
             Self::Failover => cluster.engines.fail_over().await,
             Self::Cut(link) => cluster.zones[0].cut(link).await,
@@ -131,6 +145,7 @@ impl Fault {
             }
             Self::Pause(role) | Self::Outlive(role) => cluster.process(role, 1).resume().unwrap(),
             Self::KillServer(server) => revive(cluster, server).await,
+            Self::Outage => resume(cluster, Server::Broker),
             Self::PauseServer(server) => resume(cluster, server),
             Self::Failover => {
                 cluster.engines.rejoin().await;
@@ -154,6 +169,7 @@ impl fmt::Display for Fault {
             Self::Outlive(role) => write!(f, "SIGSTOP of one {role} until the other has done its work"),
             Self::KillServer(server) => write!(f, "kill -9 of {server:?}"),
             Self::PauseServer(server) => write!(f, "SIGSTOP of {server:?}"),
+            Self::Outage => f.write_str("long SIGSTOP of Broker"),
             Self::Failover => f.write_str("failover to the synchronous replica"),
             Self::Cut(link) => write!(f, "a zone cut off from {link:?}"),
             Self::Hold(link) => write!(f, "a zone that hears nothing of {link:?}"),

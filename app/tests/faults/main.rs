@@ -94,7 +94,7 @@ async fn the_books_balance_whatever_dies(transport: Transport) {
         // The moment is a number of promises rather than a time: on a slow machine the test is as hard.
         crowd.gets(&cluster, random.random_range(1..200)).await;
         fault.strike(&mut cluster).await;
-        let meanwhile = crowd.meets(random.random_range(20..400)).await;
+        let meanwhile = crowd.meets(random.random_range(20..400), fault.lasts()).await;
         if fault.is_outlived() {
             crowd.balances(&cluster, &format!("{fault}, which lasts")).await;
         }
