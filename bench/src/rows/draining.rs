@@ -20,7 +20,7 @@ use super::batch_size;
 use crate::bench::{Bench, PATIENCE};
 use crate::data::stress_threshold;
 use crate::engines::{self, Broker, Engines, SUMMED};
-use crate::limits::postgres;
+use crate::limits::{per_second, postgres};
 use crate::platform::SystemClock;
 use crate::population::Population;
 
@@ -40,8 +40,10 @@ pub(super) struct Tables<'a> {
 pub(super) struct Drained {
     /// From the start of the role until everything was acknowledged.
     pub(super) whole: Duration,
-    /// The same without the time until the first events were handed to it.
-    pub(super) working: Duration,
+    /// From the start of the role until the first events were handed to it.
+    pub(super) joining: Duration,
+    /// Events per second from then on. The first ones don't count, unless they are all.
+    pub(super) rate: f64,
     /// Events per fold, on average.
     pub(super) fold: f64,
 }
@@ -72,13 +74,13 @@ impl<'a> Tables<'a> {
         let client = engines::connect(&self.url).await?;
         let summed = async || anyhow::Ok(client.query_one(SUMMED, &[]).await?.get::<_, i64>(0));
         let before = summed().await?;
-        let (whole, working) = drain(broker.bus().await?, &self.url, count).await?;
+        let drained = drain(broker.bus().await?, &self.url, count).await?;
         let counted = summed().await? - before;
         anyhow::ensure!(
             u64::try_from(counted)? == count,
             "{count} events were drained and {counted} counted"
         );
-        Ok(Drained { whole, working, fold: self.folded(count).await? })
+        Ok(Drained { fold: self.folded(count).await?, ..drained })
     }
 
     /// The rate of the bare statement over these tables. Another `turn` has other events: who comes second must not find those of the
@@ -114,9 +116,8 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// Runs the role until the `count` events that wait on the bus are acknowledged. Returns how long that took from its start, and how long
-/// from the first events that it was handed.
-async fn drain(bus: Arc<dyn Bus>, database: &str, count: u64) -> anyhow::Result<(Duration, Duration)> {
+/// Runs the role until the `count` events that wait on the bus are acknowledged. The size of its folds is not looked at.
+async fn drain(bus: Arc<dyn Bus>, database: &str, count: u64) -> anyhow::Result<Drained> {
     let redis = Redis::start(RedisOptions::default()).await?;
     let backend = RedisBackend::open(ecs_cache_redis::Options::new(redis.url()))?;
     let store = Arc::new(PostgresStore::open(Options::new(database)).await?);
@@ -136,16 +137,20 @@ async fn drain(bus: Arc<dyn Bus>, database: &str, count: u64) -> anyhow::Result<
     let started = Instant::now();
     role.start(&supervisor);
     until(started, async || Ok(delivered(&metrics)? > 0)).await?;
-    let first = Instant::now();
+    let (first, joining) = (delivered(&metrics)?, started.elapsed());
     // To ask a transport how far a group is costs it something, so it is asked only when it has handed out everything.
     until(started, async || Ok(delivered(&metrics)? >= count)).await?;
     let subject = Subject::Emotions;
     until(started, async || Ok(bus.backlog(subject, subject.group()).await?.pending == 0)).await?;
-    let times = (started.elapsed(), first.elapsed());
+    let whole = started.elapsed();
     supervisor.drain(DRAIN).await;
     bus.close().await?;
     store.close().await?;
-    Ok(times)
+    let rate = match count.saturating_sub(first) {
+        0 => per_second(count, whole),
+        later => per_second(later, whole.saturating_sub(joining)),
+    };
+    Ok(Drained { whole, joining, rate, fold: 1.0 })
 }
 
 async fn until(started: Instant, mut done: impl AsyncFnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {

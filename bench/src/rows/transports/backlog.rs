@@ -3,7 +3,7 @@
 use super::{Goal, Group, Measure, REACHED, Row, Unit, Values};
 use crate::bench::Bench;
 use crate::engines::Transport;
-use crate::limits::{per_second, postgres};
+use crate::limits::postgres;
 use crate::rows::draining::Tables;
 
 /// Users that the backlog tells of.
@@ -55,10 +55,10 @@ async fn take(bench: &Bench, transport: Transport, values: &mut Values) -> anyho
     let statement = tables.statement(1, count, drained.fold, postgres::WRITERS).await?;
     let readings = [
         ("consume", consume),
-        ("backlog", per_second(count, drained.working)),
+        ("backlog", drained.rate),
         ("backlog.statement", statement),
         ("backlog.fold", drained.fold),
-        ("backlog.joined", drained.whole.saturating_sub(drained.working).as_secs_f64()),
+        ("backlog.joined", drained.joining.as_secs_f64()),
     ];
     values.extend(readings.map(|(reading, value)| (format!("{name}.{reading}"), value)));
     Ok(())

@@ -50,5 +50,5 @@ async fn append(bench: &Bench, transport: Transport, counted: Counted) -> anyhow
     raw.prepare(&durable::repeated(bench)?);
     // The platform's load doesn't count at once either.
     raw.singly(CONNECTIONS, bench.settings.warm_up()).await?;
-    raw.append(batch_size(counted.published), CONNECTIONS, bench.settings.limit()).await
+    raw.append(batch_size(counted.published), CONNECTIONS, bench.settings.limit() * 2).await
 }
