@@ -5,6 +5,7 @@
 //! hangs counts as a member that doesn't answer.
 
 use ecs_bus::BusError;
+use lapin::options::BasicCancelOptions;
 use lapin::{Channel, Consumer};
 
 use crate::bus::Core;
@@ -18,7 +19,8 @@ pub(crate) struct Look<'a> {
     channel: Channel,
     /// How many events count as in its hands.
     events: u64,
-    _presence: Consumer,
+    /// Its place, until it is given up.
+    presence: Option<Consumer>,
 }
 
 impl<'a> Look<'a> {
@@ -28,7 +30,7 @@ impl<'a> Look<'a> {
         let presence = puller::consume(&channel, &names::members(group), 1).await?;
         // Later than the place is there and gone before it is: more answers than places would hide that somebody is silent.
         core.census.look(group, |looks| looks.channels += 1);
-        Ok(Self { core, group: group.to_owned(), channel, events: 0, _presence: presence })
+        Ok(Self { core, group: group.to_owned(), channel, events: 0, presence: Some(presence) })
     }
 
     /// Where messages are taken.
@@ -43,19 +45,30 @@ impl<'a> Look<'a> {
     }
 
     /// Gives the place up. The server must have heard by now that what was taken goes back.
-    pub(crate) async fn end(self) -> Result<(), BusError> {
+    pub(crate) async fn end(mut self) -> Result<(), BusError> {
+        let Some(presence) = self.leave() else { return Ok(()) };
         let channel = self.channel.clone();
-        drop(self);
-        channel.close(200, "OK".into()).await.map_err(|error| away(&error))
+        let leaving = async {
+            // The end of a channel alone is counted a while later, and whoever asks meanwhile waits for an answer that never comes.
+            channel.basic_cancel(presence.tag(), BasicCancelOptions::default()).await?;
+            channel.close(200, "OK".into()).await
+        };
+        leaving.await.map_err(|error| away(&error))
+    }
+
+    /// Answers no more.
+    fn leave(&mut self) -> Option<Consumer> {
+        let (presence, events) = (self.presence.take()?, self.events);
+        self.core.census.look(&self.group, |looks| {
+            looks.channels = looks.channels.saturating_sub(1);
+            looks.events = looks.events.saturating_sub(events);
+        });
+        Some(presence)
     }
 }
 
 impl Drop for Look<'_> {
     fn drop(&mut self) {
-        let events = self.events;
-        self.core.census.look(&self.group, |looks| {
-            looks.channels = looks.channels.saturating_sub(1);
-            looks.events = looks.events.saturating_sub(events);
-        });
+        drop(self.leave());
     }
 }
