@@ -67,8 +67,9 @@ pub const CATALOGUE: &[Setting] = &[
     ),
     setting(
         "ECS_KAFKA_PARTITIONS",
-        "6",
-        "How many partitions each topic gets that this process makes on Kafka. At most as many processes share a subject's work.",
+        "",
+        "How many partitions each topic gets that this process makes on Kafka: 2 on one broker, which flushes each for itself, and \
+         6 in a cluster. At most as many processes share a subject's work.",
     ),
     setting(
         "ECS_KAFKA_PREFIX",

@@ -44,8 +44,8 @@ pub enum BusAt {
         servers: Address,
         /// On how many brokers of the cluster an event is kept.
         replicas: usize,
-        /// How many partitions a new topic gets.
-        partitions: usize,
+        /// How many partitions a new topic gets; `None` is what suits the copies.
+        partitions: Option<usize>,
         /// What the names of topics and groups begin with.
         prefix: String,
     },
@@ -148,7 +148,8 @@ impl Reader<'_> {
     pub(super) fn bus(&mut self) -> BusAt {
         let replicas = self.number("ECS_BUS_REPLICAS", 1, 5);
         let monitor = self.monitor();
-        let partitions = self.number("ECS_KAFKA_PARTITIONS", 1, 1_000);
+        let is_told = self.text("ECS_KAFKA_PARTITIONS").is_some_and(|text| !text.is_empty());
+        let partitions = is_told.then(|| self.number("ECS_KAFKA_PARTITIONS", 1, 1_000));
         let prefix = self.prefix();
         let named = self.text("BUS_URL").map(Address::new);
         let Some(servers) = named.filter(|address| address.scheme() != Some("embedded")) else {

@@ -250,7 +250,7 @@ mod tests {
             let kafka = ("BUS_URL", "kafka://ecs:hunter2@a:9092,b:9092");
             let prefix = ("ECS_KAFKA_PREFIX", "here.");
             let over_kafka = with_keys(&[POSTGRES, kafka, prefix]).unwrap();
-            let BusAt::Kafka { servers, partitions: 6, prefix, .. } = &over_kafka.bus else {
+            let BusAt::Kafka { servers, partitions: None, prefix, .. } = &over_kafka.bus else {
                 panic!("another bus")
             };
             assert_eq!((servers.hosts().as_str(), prefix.as_str()), ("a:9092,b:9092", "here."));

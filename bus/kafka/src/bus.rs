@@ -18,8 +18,9 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::backlog::{self, Observers};
 use crate::client::{blocking, unavailable};
+use crate::fates::{Failure, Fate};
 use crate::groups::{self, Groups};
-use crate::producer::{Failure, Fate, Outgoing, Producer};
+use crate::producer::{Outgoing, Producer};
 use crate::reader::{Offsets, Reader, Then};
 use crate::topics::{self, Topics};
 use crate::window::Places;
@@ -33,7 +34,8 @@ const PING: Duration = Duration::from_secs(1);
 pub struct KafkaBus {
     options: Arc<Options>,
     topics: Topics,
-    names: HashMap<Subject, Arc<str>>,
+    /// The subjects' topics, and how many partitions each had when we came.
+    names: HashMap<Subject, (Arc<str>, i32)>,
     window: Window,
     producer: Arc<Producer>,
     groups: Groups,
@@ -53,12 +55,14 @@ impl KafkaBus {
         let options = Arc::new(options);
         let topics = Topics::open(&options)?;
         let name = |subject| topics::of_subject(&options.prefix, subject);
-        topics.ensure(&Subject::ALL.map(name)).await?;
-        let names = Subject::ALL.map(|subject| (subject, name(subject).into())).into();
-        let producer = Arc::new(Producer::open(&options)?);
+        let there = topics.ensure(&Subject::ALL.map(name)).await?;
+        let partitions = |topic: &str| there.get(topic).copied().unwrap_or(1);
+        let named = |subject| (subject, (name(subject).into(), partitions(&name(subject))));
+        let most = there.values().copied().max().unwrap_or(1);
+        let producer = Arc::new(Producer::open(&options, most)?);
         let reader = || Reader::open(&options).map(|reader| Arc::new(Mutex::new(reader)));
         Ok(Self {
-            names,
+            names: Subject::ALL.map(named).into(),
             window: Window::new(options.window_events, options.window_bytes, options.max_payload),
             groups: Groups::new(&options, &topics, &producer),
             observers: Arc::new(Observers::new(&options)),
@@ -78,7 +82,11 @@ impl KafkaBus {
     }
 
     fn name(&self, subject: Subject) -> Arc<str> {
-        self.names.get(&subject).map_or_else(|| subject.as_str().into(), Arc::clone)
+        self.topic(subject).0
+    }
+
+    fn topic(&self, subject: Subject) -> (Arc<str>, i32) {
+        self.names.get(&subject).cloned().unwrap_or_else(|| (subject.as_str().into(), 1))
     }
 
     /// Publishes what the window has admitted, with the places in the caller's batch.
@@ -98,7 +106,8 @@ impl KafkaBus {
         for (place, event) in admitted {
             *counts.entry(event.subject).or_default() += 1;
             places.push(place);
-            records.push(Outgoing::event(self.name(event.subject), &event));
+            let (topic, partitions) = self.topic(event.subject);
+            records.push(Outgoing::event(topic, partitions, &event));
         }
         let fates = self.producer.send(records).await;
         // A refusal is an answer: who gives it is there.

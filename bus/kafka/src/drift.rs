@@ -96,8 +96,8 @@ pub(crate) fn check(topic: &str, found: &Found, options: &Options) -> Result<(),
             "it is kept by {found} and must be kept by {replicas} brokers, or what was acknowledged goes with them"
         ));
     }
-    if usize::try_from(options.partitions) != Ok(found.partitions) {
-        let (wanted, found) = (options.partitions, found.partitions);
+    if usize::try_from(options.partitions()) != Ok(found.partitions) {
+        let (wanted, found) = (options.partitions(), found.partitions);
         tracing::warn!(topic, wanted, found, "has another number of partitions than the bus would make");
     }
     if broken.is_empty() {

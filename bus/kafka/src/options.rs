@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use ecs_metrics::Metrics;
 
+/// How many partitions a topic gets on a single broker, and in a cluster, unless it is told otherwise.
+const ON_ONE_BROKER: i32 = 2;
+const IN_A_CLUSTER: i32 = 6;
+
 /// What a [`crate::KafkaBus`] is opened with. [`Options::new`] gives the settings that production uses. Its `Debug` shows no
 /// address: addresses carry passwords.
 #[derive(Clone)]
@@ -17,8 +21,9 @@ pub struct Options {
     pub root_certificates: Option<PathBuf>,
     /// What the names of our topics and groups begin with: for several deployments over one Kafka.
     pub prefix: String,
-    /// How many partitions a topic gets, where this process makes it. Members of all processes together get work from as many.
-    pub partitions: i32,
+    /// How many partitions a topic gets, where this process makes it: at most as many processes share a subject's work. `None` is
+    /// what suits `replicas`, see [`Options::partitions`].
+    pub partitions: Option<i32>,
     /// How many brokers keep each event. With 1 the one broker has to flush every event to disk before it acknowledges; with more,
     /// most of them have to have it.
     pub replicas: i32,
@@ -46,7 +51,7 @@ impl Options {
             url: url.into(),
             root_certificates: None,
             prefix: String::new(),
-            partitions: 6,
+            partitions: None,
             replicas: 1,
             window_events: 20_000,
             window_bytes: 32 << 20,
@@ -56,6 +61,14 @@ impl Options {
             breaker: ecs_breaker::Options::default(),
             metrics: Metrics::default(),
         }
+    }
+
+    /// How many partitions a topic gets. One broker flushes each partition for itself, so there are few; two processes per role
+    /// are enough for one to go on while the other is replaced.
+    #[must_use]
+    pub fn partitions(&self) -> i32 {
+        let usual = if self.replicas > 1 { IN_A_CLUSTER } else { ON_ONE_BROKER };
+        self.partitions.unwrap_or(usual).max(1)
     }
 }
 

@@ -46,9 +46,11 @@ impl Engine {
                 not_before: now.checked_add(after).unwrap_or(Timestamp::MAX),
                 failures: item.failures.clone(),
             };
+            let place = item.origin.0.rem_euclid(self.retry_partitions.max(1));
             records.push(Outgoing {
                 topic: Arc::clone(&self.names.retries),
-                partition: Some(item.origin.0.rem_euclid(self.retry_partitions.max(1))),
+                place,
+                partition: Some(place),
                 key: item.event.key.to_string(),
                 payload: item.event.payload.clone(),
                 headers: message::retry_headers(&item.event, &again),

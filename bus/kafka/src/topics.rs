@@ -78,7 +78,7 @@ impl Topics {
         let mut topics = Vec::with_capacity(names.len());
         for name in names {
             let copies = TopicReplication::Fixed(self.options.replicas.max(1));
-            let topic = NewTopic::new(name, self.options.partitions.max(1), copies);
+            let topic = NewTopic::new(name, self.options.partitions(), copies);
             topics.push(wanted.iter().fold(topic, |topic, (key, value)| topic.set(key, value)));
         }
         let made = self.admin.create_topics(&topics, &Self::settings()).await;

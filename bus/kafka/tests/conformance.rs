@@ -36,7 +36,7 @@ impl Harness for OverKafka {
         let (process, test) = (std::process::id(), TESTS.fetch_add(1, Ordering::Relaxed));
         let options = Options {
             prefix: format!("test-{process}-{test}."),
-            partitions: 3,
+            partitions: Some(3),
             window_events: settings.window_events,
             max_payload: settings.max_payload,
             ..Options::new(server.url())

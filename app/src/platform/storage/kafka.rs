@@ -17,7 +17,7 @@ pub(super) async fn open(settings: &Settings, engines: &Engines) -> anyhow::Resu
     let options = ecs_bus_kafka::Options {
         window_events: settings.publish_window,
         replicas: i32::try_from(*replicas)?,
-        partitions: i32::try_from(*partitions)?,
+        partitions: partitions.map(i32::try_from).transpose()?,
         prefix: prefix.clone(),
         metrics: engines.metrics.clone(),
         ..ecs_bus_kafka::Options::new(servers.expose())

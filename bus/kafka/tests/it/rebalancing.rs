@@ -82,7 +82,7 @@ async fn what_is_settled_behind_something_open_stays_settled_elsewhere() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_surplus_process_waits_and_takes_over() {
     let Some(server) = shared("a surplus process").await else { return };
-    let options = ecs_bus_kafka::Options { partitions: 1, ..options(server) };
+    let options = ecs_bus_kafka::Options { partitions: Some(1), ..options(server) };
     let (one, other) = (open(&options).await, open(&options).await);
     let mut first = join(&one, "worker", 100).await;
     publish(&one, events(0..10)).await;

@@ -41,7 +41,7 @@ pub(crate) fn options(server: &Kafka) -> Options {
     let (process, test) = (std::process::id(), TESTS.fetch_add(1, Ordering::Relaxed));
     Options {
         prefix: format!("it-{process}-{test}."),
-        partitions: 4,
+        partitions: Some(4),
         publish_timeout: Duration::from_secs(2),
         session_timeout: Duration::from_secs(6),
         breaker: ecs_breaker::Options { open_for: Duration::from_millis(300), ..Default::default() },
