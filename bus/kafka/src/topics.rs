@@ -59,15 +59,9 @@ impl Topics {
             self.make(&missing).await?;
             self.appear(names).await?
         };
-        let specifiers: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
-        let told = self.admin.describe_configs(&specifiers, &Self::settings()).await;
-        let told = told.map_err(|error| unavailable(&error))?;
-        for (name, told) in names.iter().zip(told) {
-            let told = told.map_err(|code| refused("tells nothing of", name, code))?;
-            let settings = told.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
+        for (name, settings) in names.iter().zip(self.settings_of(names).await?) {
             let (partitions, replicas) = there.get(name).copied().unwrap_or_default();
-            let found = Found { settings: settings.collect(), partitions, replicas };
-            drift::check(name, &found, &self.options)?;
+            drift::check(name, &Found { settings, partitions, replicas }, &self.options)?;
         }
         let counts = there.into_iter().map(|(name, (count, _))| Some((name, i32::try_from(count).ok()?)));
         Ok(counts.flatten().collect())
@@ -103,6 +97,37 @@ impl Topics {
             }
             if Instant::now() > deadline {
                 return Err(BusError::Unavailable("Kafka tells nothing of the topics it made".to_owned()));
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
+    /// The settings of each topic, in the order of the names. The broker that is asked may be one that hasn't heard yet of a topic that
+    /// another one has just made; it tells nothing of it then, which is not to be taken for a topic that has no settings.
+    async fn settings_of(&self, names: &[String]) -> Result<Vec<HashMap<String, String>>, BusError> {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let specifiers: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+            let told = self.admin.describe_configs(&specifiers, &Self::settings()).await;
+            let mut all = Vec::with_capacity(names.len());
+            for (name, told) in names.iter().zip(told.map_err(|error| unavailable(&error))?) {
+                let entries = match told {
+                    Ok(told) => told.entries,
+                    Err(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                        Vec::new()
+                    }
+                    Err(code) => return Err(refused("tells nothing of", name, code)),
+                };
+                let settings = entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
+                all.push(settings.collect::<HashMap<_, _>>());
+            }
+            if all.len() == names.len() && !all.iter().any(HashMap::is_empty) {
+                return Ok(all);
+            }
+            if Instant::now() > deadline {
+                return Err(BusError::Unavailable(
+                    "Kafka tells nothing of the settings of topics".to_owned(),
+                ));
             }
             tokio::time::sleep(GLANCE).await;
         }
