@@ -1,21 +1,19 @@
 //! The limits of Kafka: the plain client library in a loop, with nothing around it. The topic is the platform's: one broker flushes
 //! every message before it acknowledges.
 
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use async_trait::async_trait;
 use bytes::Bytes;
 use ecs_bus::{Event, Headers, Subject};
-use futures::future::try_join_all;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::message::{BorrowedMessage, Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::per_second;
-use super::raw::{GROUP, RawBus, SILENCE, by_publishers, in_groups};
+use super::raw::{GROUP, RawBus, SILENCE, at_once, by_publishers, in_groups, in_windows};
 
 /// How many messages are on their way at once while a backlog is laid.
 const WINDOW: usize = 20_000;
@@ -81,11 +79,6 @@ impl Raw {
         queued.map_err(|(error, _)| error)?.await?.map_err(|(error, _)| error)?;
         Ok(())
     }
-
-    async fn send_all(&self, numbers: Range<usize>) -> anyhow::Result<()> {
-        try_join_all(numbers.map(|number| self.send(number))).await?;
-        Ok(())
-    }
 }
 
 #[async_trait(?Send)]
@@ -95,7 +88,10 @@ impl RawBus for Raw {
     }
 
     async fn groups(&mut self, size: usize, time: Duration) -> anyhow::Result<f64> {
-        in_groups(self.messages.len(), size, time, async |group| self.send_all(group).await).await
+        in_groups(self.messages.len(), size, time, async |group| {
+            at_once(group, async |number| self.send(number).await).await
+        })
+        .await
     }
 
     async fn singly(&mut self, publishers: usize, time: Duration) -> anyhow::Result<f64> {
@@ -103,11 +99,7 @@ impl RawBus for Raw {
     }
 
     async fn lay(&mut self) -> anyhow::Result<()> {
-        let count = self.messages.len();
-        for first in (0..count).step_by(WINDOW) {
-            self.send_all(first..(first + WINDOW).min(count)).await?;
-        }
-        Ok(())
+        in_windows(self.messages.len(), WINDOW, async |number| self.send(number).await).await
     }
 
     /// From the first message on: to join a group takes longer than to read what is there.

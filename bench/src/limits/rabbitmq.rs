@@ -9,7 +9,6 @@ use bytes::Bytes;
 use ecs_bus::{Event, Headers, Subject};
 use ecs_domain::Timestamp;
 use futures::StreamExt as _;
-use futures::future::try_join_all;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
     QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
@@ -18,7 +17,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
 
 use super::per_second;
-use super::raw::{GROUP, RawBus, SILENCE, by_publishers, in_groups};
+use super::raw::{GROUP, RawBus, SILENCE, at_once, by_publishers, in_groups, in_windows};
 
 /// The platform's exchange.
 const EXCHANGE: &str = "ecs.events";
@@ -94,11 +93,6 @@ impl Raw {
         Ok(())
     }
 
-    async fn send_all(&self, numbers: std::ops::Range<usize>) -> anyhow::Result<()> {
-        try_join_all(numbers.map(|number| self.send(number))).await?;
-        Ok(())
-    }
-
     /// A quorum queue as the platform's groups have one, which gets what is published from now on.
     async fn make_queue(&self) -> anyhow::Result<()> {
         let mut arguments = FieldTable::default();
@@ -125,7 +119,10 @@ impl RawBus for Raw {
     }
 
     async fn groups(&mut self, size: usize, time: Duration) -> anyhow::Result<f64> {
-        in_groups(self.messages.len(), size, time, async |group| self.send_all(group).await).await
+        in_groups(self.messages.len(), size, time, async |group| {
+            at_once(group, async |number| self.send(number).await).await
+        })
+        .await
     }
 
     /// All over one channel. What one task publishes there comes in order, so the library counts it right.
@@ -135,11 +132,7 @@ impl RawBus for Raw {
 
     async fn lay(&mut self) -> anyhow::Result<()> {
         self.make_queue().await?;
-        let count = self.messages.len();
-        for first in (0..count).step_by(WINDOW) {
-            self.send_all(first..(first + WINDOW).min(count)).await?;
-        }
-        Ok(())
+        in_windows(self.messages.len(), WINDOW, async |number| self.send(number).await).await
     }
 
     /// From a queue that got the same messages as the platform's, and is gone afterwards.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use ecs_bus::{Event, Group};
 use futures::StreamExt as _;
+use futures::future::try_join_all;
 use futures::stream::FuturesUnordered;
 
 use super::per_second;
@@ -67,6 +68,27 @@ pub(super) async fn in_groups(
         sent += size as u64;
     }
     Ok(per_second(sent, started.elapsed()))
+}
+
+/// Calls `send` with each of these numbers at once, and waits for all of them.
+pub(super) async fn at_once(
+    numbers: Range<usize>,
+    send: impl AsyncFn(usize) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    try_join_all(numbers.map(|number| send(number))).await?;
+    Ok(())
+}
+
+/// Calls `send` with the number of each message once, so many of them at once.
+pub(super) async fn in_windows(
+    count: usize,
+    window: usize,
+    send: impl AsyncFn(usize) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    for first in (0..count).step_by(window) {
+        at_once(first..(first + window).min(count), &send).await?;
+    }
+    Ok(())
 }
 
 /// Calls `send` with one number of a message after the other from so many publishers at once, until the time is over.
