@@ -15,6 +15,7 @@ use crate::Options;
 use crate::client::{self, Quiet, unavailable};
 use crate::engine::Names;
 use crate::message;
+use crate::patience::patiently;
 use crate::reader::{LIMIT, Offsets, Reader, Then};
 use crate::track::Progress;
 
@@ -46,6 +47,17 @@ impl Observers {
         Ok(client)
     }
 
+    /// What Kafka keeps of a group for each of these partitions.
+    fn committed(&self, group: &str, list: &TopicPartitionList) -> Result<TopicPartitionList, BusError> {
+        let client = self.client(group)?;
+        let told = patiently(LIMIT, || {
+            let told = client.committed_offsets(list.clone(), LIMIT)?;
+            told.elements().iter().try_for_each(TopicPartitionListElem::error)?;
+            Ok(told)
+        });
+        told.map_err(|error| unavailable(&error))
+    }
+
     /// A group's progress in each partition of a topic.
     fn progress(&self, group: &str, topic: &str, partitions: i32) -> Result<Vec<Progress>, BusError> {
         if partitions == 0 {
@@ -53,15 +65,12 @@ impl Observers {
         }
         let mut list = TopicPartitionList::new();
         list.add_partition_range(topic, 0, partitions - 1);
-        let told = self.client(group)?.committed_offsets(list, LIMIT).map_err(|error| unavailable(&error))?;
-        let of_part = |part: &TopicPartitionListElem<'_>| {
-            part.error().map_err(|error| unavailable(&error))?;
-            Ok(match part.offset() {
-                Offset::Offset(next) => Progress::parse(next, part.metadata()),
-                _ => Progress::default(),
-            })
+        let told = self.committed(group, &list)?;
+        let of_part = |part: &TopicPartitionListElem<'_>| match part.offset() {
+            Offset::Offset(next) => Progress::parse(next, part.metadata()),
+            _ => Progress::default(),
         };
-        told.elements().iter().map(of_part).collect()
+        Ok(told.elements().iter().map(of_part).collect())
     }
 
     /// Until when events of a topic were forgotten, as far as we have noted that.
@@ -69,8 +78,7 @@ impl Observers {
         let mut list = TopicPartitionList::new();
         list.add_partition(topic, 0);
         let group = format!("{}{PRUNED}", self.options.prefix);
-        let told =
-            self.client(&group)?.committed_offsets(list, LIMIT).map_err(|error| unavailable(&error))?;
+        let told = self.committed(&group, &list)?;
         Ok(told.elements().first().and_then(|part| part.metadata().parse().ok()))
     }
 
@@ -82,7 +90,8 @@ impl Observers {
         part.set_offset(Offset::Offset(0)).map_err(|error| unavailable(&error))?;
         part.set_metadata(until.to_string());
         let group = format!("{}{PRUNED}", self.options.prefix);
-        let noted = self.client(&group)?.commit(&list, CommitMode::Sync);
+        let client = self.client(&group)?;
+        let noted = patiently(LIMIT, || client.commit(&list, CommitMode::Sync));
         noted.map_err(|error| unavailable(&error))
     }
 }

@@ -12,6 +12,7 @@ mod lane;
 mod message;
 mod murmur;
 mod options;
+mod patience;
 mod producer;
 mod reader;
 mod rebalance;

@@ -7,19 +7,18 @@ use std::time::{Duration, Instant};
 use ecs_bus::BusError;
 use ecs_domain::Timestamp;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::Options;
 use crate::client::{self, Quiet, unavailable};
+use crate::patience::patiently;
 
 /// How long Kafka may take for an answer, or for the next message.
 pub(crate) const LIMIT: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(50);
-/// How long to wait before asking again while partitions get their leaders.
-const PAUSE: Duration = Duration::from_millis(20);
 
 /// Offsets by partition.
 pub(crate) type Offsets = BTreeMap<i32, i64>;
@@ -79,13 +78,7 @@ impl Reader {
         if partitions == 0 {
             return Ok(Vec::new());
         }
-        let deadline = Instant::now() + LIMIT;
-        loop {
-            match self.ask(topic, partitions, at) {
-                Err(error) if passes(&error) && Instant::now() < deadline => std::thread::sleep(PAUSE),
-                told => return told.map_err(|error| unavailable(&error)),
-            }
-        }
+        patiently(LIMIT, || self.ask(topic, partitions, at)).map_err(|error| unavailable(&error))
     }
 
     fn ask(&self, topic: &str, partitions: i32, at: Offset) -> KafkaResult<Vec<Option<i64>>> {
@@ -156,19 +149,4 @@ impl Reader {
         }
         Ok(())
     }
-}
-
-/// Whether an answer will be another one soon: a topic was just made, or its partitions change their leaders.
-fn passes(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::NotLeaderForPartition
-                | RDKafkaErrorCode::LeaderNotAvailable
-                | RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::FencedLeaderEpoch
-                | RDKafkaErrorCode::UnknownLeaderEpoch
-                | RDKafkaErrorCode::ReplicaNotAvailable
-        )
-    )
 }

@@ -6,21 +6,21 @@ use std::time::Duration;
 use ecs_bus::BusError;
 use ecs_domain::Timestamp;
 use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::time::Instant;
 
 use crate::client::{blocking, unavailable};
 use crate::engine::{Engine, GroupConsumer};
 use crate::message::{self, Again};
+use crate::patience::patiently;
 use crate::producer::Outgoing;
 use crate::state::Item;
 
 /// How long a member waits for Kafka's word that it keeps the progress.
 const LIMIT: Duration = Duration::from_secs(4);
-/// How long to try while the group is being dealt out anew, and how long to wait in between.
+/// How long to try while the group is being dealt out anew.
 const PATIENCE: Duration = Duration::from_secs(2);
-const PAUSE: Duration = Duration::from_millis(50);
 /// When the keeper of leases looks at the latest.
 const GLANCE: Duration = Duration::from_secs(1);
 
@@ -95,8 +95,7 @@ impl Engine {
 
     /// The same on this thread.
     pub(crate) fn commit_with(&self, consumer: &GroupConsumer) -> KafkaResult<()> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        patiently(PATIENCE, || {
             // Looked at anew each time: a partition that has gone meanwhile is not ours to speak of.
             let due = self.state().due();
             if due.is_empty() {
@@ -111,17 +110,10 @@ impl Engine {
                     part.set_metadata(text);
                 }
             }
-            match consumer.commit(&list, CommitMode::Sync) {
-                Ok(()) => {
-                    self.state().committed(&due);
-                    return Ok(());
-                }
-                Err(error) if Instant::now() < deadline && passes(error.rdkafka_error_code()) => {
-                    std::thread::sleep(PAUSE);
-                }
-                Err(error) => return Err(error),
-            }
-        }
+            consumer.commit(&list, CommitMode::Sync)?;
+            self.state().committed(&due);
+            Ok(())
+        })
     }
 
     /// Takes from the members what they don't settle in time, and commits what is left over.
@@ -150,18 +142,4 @@ impl Engine {
             }
         }
     }
-}
-
-/// Whether a commit failed only because the group is being dealt out anew, or looks for its coordinator.
-fn passes(code: Option<RDKafkaErrorCode>) -> bool {
-    matches!(
-        code,
-        Some(
-            RDKafkaErrorCode::RebalanceInProgress
-                | RDKafkaErrorCode::IllegalGeneration
-                | RDKafkaErrorCode::CoordinatorLoadInProgress
-                | RDKafkaErrorCode::NotCoordinator
-                | RDKafkaErrorCode::CoordinatorNotAvailable
-        )
-    )
 }

@@ -10,6 +10,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::MetadataTopic;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use tokio::time::Instant;
 
 use crate::Options;
@@ -175,11 +176,9 @@ impl Topics {
     /// Forgets what stands before the offsets.
     pub(crate) async fn forget(&self, before: &TopicPartitionList) -> Result<(), BusError> {
         let forgotten = self.admin.delete_records(before, &Self::settings()).await;
-        let forgotten = forgotten.map_err(|error| unavailable(&error))?;
-        match forgotten.elements().iter().find_map(|partition| partition.error().err()) {
-            Some(error) => Err(unavailable(&error)),
-            None => Ok(()),
-        }
+        let forgotten =
+            forgotten.and_then(|list| list.elements().iter().try_for_each(TopicPartitionListElem::error));
+        forgotten.map_err(|error| unavailable(&error))
     }
 }
 

@@ -9,7 +9,7 @@ use ecs_bus_conformance::kit::{event, events};
 use ecs_bus_kafka::Options;
 
 use crate::load::{Load, Seen, all_seen, follow};
-use crate::support::{acks, delivered, ids, join, open, options, own, publish, within, work_off};
+use crate::support::{acks, delivered, ids, join, open, options, own, pending, publish, within, work_off};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_got_its_ok_survives_kill_9_of_the_broker() {
@@ -113,4 +113,16 @@ async fn settling_and_closing_end_while_the_broker_is_away() {
     let closed = tokio::time::timeout(Duration::from_secs(14), bus.close()).await;
     assert!(closed.is_ok(), "it waits for a broker that is away");
     assert!(matches!(within(member.next()).await, Err(BusError::Closed)));
+}
+
+/// A broker that never had a group has to make the topic in which it keeps what groups have settled. Until then it says that it
+/// coordinates none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_broker_can_be_asked_about_groups_at_once() {
+    let Some(server) = own("groups of a new broker", 1).await else { return };
+    let bus = open(&options(&server)).await;
+    publish(&bus, vec![event(0)]).await;
+    for group in ["one", "two", "three", "four", "five", "six"] {
+        assert_eq!(pending(&bus, group).await, 1);
+    }
 }
