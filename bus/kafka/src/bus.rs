@@ -2,29 +2,29 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ecs_breaker::{Breaker, State};
+use ecs_breaker::Breaker;
 use ecs_bus::{
     Backlog, Bus, BusError, Capabilities, Event, Frontier, Group, LogPage, LogRecord, Position, PublishError,
-    RETRY_AFTER, Subject, SubscribeOptions, Subscription, Window,
+    Subject, SubscribeOptions, Subscription, Window,
 };
+use ecs_bus_outgoing::{Queues, group_commit, locked};
 use ecs_domain::Timestamp;
-use ecs_metrics::Metrics;
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
+use tokio::task::JoinSet;
 
 use crate::backlog::{self, Observers};
 use crate::client::{blocking, unavailable};
-use crate::fates::{Failure, Fate};
 use crate::groups::{self, Groups};
-use crate::producer::{Outgoing, Producer};
+use crate::producer::Producer;
+use crate::publisher::{self, LARGEST_GROUP, Publisher};
 use crate::reader::{Offsets, Reader, Then};
 use crate::topics::{self, Topics};
-use crate::window::Places;
-use crate::{Options, message};
+use crate::{Options, message, murmur};
 
 /// How long a ping waits for its answer.
 const PING: Duration = Duration::from_secs(1);
@@ -36,7 +36,9 @@ pub struct KafkaBus {
     topics: Topics,
     /// The subjects' topics, and how many partitions each had when we came.
     names: HashMap<Subject, (Arc<str>, i32)>,
-    window: Window,
+    /// One per subject and partition.
+    queues: Queues<(Subject, i32)>,
+    publishers: Mutex<JoinSet<()>>,
     producer: Arc<Producer>,
     groups: Groups,
     observers: Arc<Observers>,
@@ -45,7 +47,6 @@ pub struct KafkaBus {
     probe: Arc<Mutex<Reader>>,
     closing: AtomicBool,
     breaker: Breaker,
-    metrics: Metrics,
 }
 
 impl KafkaBus {
@@ -60,17 +61,20 @@ impl KafkaBus {
         let named = |subject| (subject, (name(subject).into(), partitions(&name(subject))));
         let most = there.values().copied().max().unwrap_or(1);
         let producer = Arc::new(Producer::open(&options, most)?);
+        let breaker = Breaker::new("bus", options.breaker, &options.metrics);
+        let names = Subject::ALL.map(named).into();
+        let (queues, publishers) = publishing(&options, &names, &producer, &breaker);
         let reader = || Reader::open(&options).map(|reader| Arc::new(Mutex::new(reader)));
         Ok(Self {
-            names: Subject::ALL.map(named).into(),
-            window: Window::new(options.window_events, options.window_bytes, options.max_payload),
+            names,
             groups: Groups::new(&options, &topics, &producer),
             observers: Arc::new(Observers::new(&options)),
             log: reader()?,
             probe: reader()?,
             closing: AtomicBool::new(false),
-            breaker: Breaker::new("bus", options.breaker, &options.metrics),
-            metrics: options.metrics.clone(),
+            queues,
+            publishers: Mutex::new(publishers),
+            breaker,
             producer,
             topics,
             options,
@@ -89,57 +93,14 @@ impl KafkaBus {
         self.names.get(&subject).cloned().unwrap_or_else(|| (subject.as_str().into(), 1))
     }
 
-    /// Publishes what the window has admitted, with the places in the caller's batch.
-    async fn submit(&self, admitted: Vec<(usize, Event)>) -> Vec<(usize, Result<(), PublishError>)> {
-        let permit = match self.breaker.admit() {
-            Ok(permit) => permit,
-            Err(open) => {
-                let retry_after = open.retry_after;
-                let away = format!("Kafka did not answer lately; next try in {retry_after:?}");
-                let refusal = Err(PublishError::Unavailable(away));
-                return admitted.into_iter().map(|(place, _)| (place, refusal.clone())).collect();
-            }
-        };
-        let mut counts: HashMap<Subject, usize> = HashMap::new();
-        let (mut places, mut records) =
-            (Vec::with_capacity(admitted.len()), Vec::with_capacity(admitted.len()));
-        for (place, event) in admitted {
-            *counts.entry(event.subject).or_default() += 1;
-            places.push(place);
-            let (topic, partitions) = self.topic(event.subject);
-            records.push(Outgoing::event(topic, partitions, &event));
-        }
-        let fates = self.producer.send(records).await;
-        // A refusal is an answer: who gives it is there.
-        match fates.iter().any(|fate| matches!(fate, Err(Failure::Unheard(_)))) {
-            true => permit.failed(),
-            false => permit.succeeded(),
-        }
-        counts
-            .into_iter()
-            .for_each(|(subject, count)| self.metrics.bus_batch("published", subject.as_str(), count));
-        let failed = fates.iter().filter(|fate| fate.is_err()).count();
-        if let Some(Err(reason)) = fates.iter().find(|fate| fate.is_err()) {
-            tracing::warn!(failed, of = fates.len(), ?reason, "events were not made durable");
-        }
-        places.into_iter().zip(fates.into_iter().map(result)).collect()
-    }
-
     /// Runs what looks into topics.
     async fn look<T: Send + 'static>(
         reader: &Arc<Mutex<Reader>>,
         work: impl FnOnce(&Reader) -> Result<T, BusError> + Send + 'static,
     ) -> Result<T, BusError> {
         let reader = Arc::clone(reader);
-        blocking(move || work(&reader.lock().unwrap_or_else(PoisonError::into_inner))).await
+        blocking(move || work(&locked(&reader))).await
     }
-}
-
-fn result(fate: Fate) -> Result<(), PublishError> {
-    fate.map_err(|failure| match failure {
-        Failure::Full => PublishError::WindowFull { retry_after: RETRY_AFTER },
-        Failure::Refused(reason) | Failure::Unheard(reason) => PublishError::Unavailable(reason),
-    })
 }
 
 #[async_trait]
@@ -149,28 +110,14 @@ impl Bus for KafkaBus {
         if self.check_open().is_err() {
             return vec![Err(PublishError::Closed); count];
         }
-        if self.breaker.state() == State::Open {
-            let away = PublishError::Unavailable("Kafka did not answer lately".to_owned());
-            return vec![Err(away); count];
+        if let Some(refusal) = publisher::refusal(&self.breaker) {
+            return vec![Err(refusal); count];
         }
-        let mut taken = Places { window: &self.window, events: 0, bytes: 0 };
-        let mut results = Vec::with_capacity(count);
-        let mut admitted = Vec::with_capacity(count);
-        for (place, event) in batch.into_iter().enumerate() {
-            match self.window.admit(&event) {
-                Ok(()) => {
-                    taken.events += 1;
-                    taken.bytes += event.payload.len();
-                    admitted.push((place, event));
-                }
-                Err(error) => results.push((place, Err(error))),
-            }
-        }
-        if !admitted.is_empty() {
-            results.extend(self.submit(admitted).await);
-        }
-        results.sort_unstable_by_key(|(place, _)| *place);
-        results.into_iter().map(|(_, result)| result).collect()
+        let partition = |event: &Event| {
+            let (_, partitions) = self.topic(event.subject);
+            (event.subject, murmur::partition(event.key.to_string().as_bytes(), partitions))
+        };
+        self.queues.publish(batch, partition).await
     }
 
     async fn subscribe(
@@ -241,6 +188,11 @@ impl Bus for KafkaBus {
             return Ok(());
         }
         let (producer, patience) = (Arc::clone(&self.producer), self.options.publish_timeout + PING);
+        self.queues.drain();
+        let mut publishers = std::mem::take(&mut *locked(&self.publishers));
+        let finished = async { while publishers.join_next().await.is_some() {} };
+        // Whatever they have begun ends by then.
+        let _ = tokio::time::timeout(patience, finished).await;
         let flushed = blocking(move || producer.flush(patience)).await;
         self.groups.close().await;
         flushed
@@ -249,8 +201,37 @@ impl Bus for KafkaBus {
 
 impl Drop for KafkaBus {
     fn drop(&mut self) {
+        self.queues.drain();
+        locked(&self.publishers).detach_all();
         self.groups.end();
     }
+}
+
+/// A queue for each partition, and who publishes what is in it.
+fn publishing(
+    options: &Options,
+    names: &HashMap<Subject, (Arc<str>, i32)>,
+    producer: &Arc<Producer>,
+    breaker: &Breaker,
+) -> (Queues<(Subject, i32)>, JoinSet<()>) {
+    let window = Window::new(options.window_events, options.window_bytes, options.max_payload);
+    let (mut queues, mut publishers) = (Queues::new(window), JoinSet::new());
+    for (&subject, (topic, partitions)) in names {
+        for place in 0..(*partitions).max(1) {
+            let queue = queues.add((subject, place), LARGEST_GROUP);
+            let publisher = Publisher {
+                subject,
+                topic: Arc::clone(topic),
+                place,
+                queue: Arc::clone(&queue),
+                producer: Arc::clone(producer),
+                breaker: breaker.clone(),
+                metrics: options.metrics.clone(),
+            };
+            publishers.spawn(group_commit(queue, publisher));
+        }
+    }
+    (queues, publishers)
 }
 
 /// A page of a topic's log.

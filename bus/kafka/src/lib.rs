@@ -14,6 +14,7 @@ mod murmur;
 mod options;
 mod patience;
 mod producer;
+mod publisher;
 mod reader;
 mod rebalance;
 mod settling;
@@ -21,7 +22,6 @@ mod state;
 mod subscription;
 mod topics;
 mod track;
-mod window;
 
 pub use bus::KafkaBus;
 pub use options::Options;

@@ -14,7 +14,7 @@ use rdkafka::message::OwnedHeaders;
 
 use crate::fates::{Batch, Failure, Fate, Ticket};
 use crate::lane::{Lane, Usable};
-use crate::{Options, client, message, murmur};
+use crate::{Options, client, message};
 
 /// How many producers a process has at most. A broker has eight threads for requests unless told otherwise.
 const MOST_LANES: i32 = 6;
@@ -32,10 +32,9 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// An event for its subject's topic, which has so many partitions.
-    pub(crate) fn event(topic: Arc<str>, partitions: i32, event: &Event) -> Self {
+    /// An event for its subject's topic.
+    pub(crate) fn event(topic: Arc<str>, place: i32, event: &Event) -> Self {
         let (key, payload) = (event.key.to_string(), event.payload.clone());
-        let place = murmur::partition(key.as_bytes(), partitions);
         Self { topic, place, partition: None, key, payload, headers: message::headers(event) }
     }
 }

@@ -1,6 +1,5 @@
 //! The bus itself: the contract over streams, publishers and pullers.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use ecs_bus::{
     Backlog, Bus, BusError, Capabilities, Event, Frontier, Group, LogPage, Position, PublishError, Subject,
     SubscribeOptions, Subscription, Window,
 };
+use ecs_bus_outgoing::{Queues, group_commit, locked};
 use ecs_domain::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -18,9 +18,8 @@ use crate::ledger::Ledger;
 use crate::link::Link;
 use crate::member::Member;
 use crate::message::HEADER_ROOM;
-use crate::publisher::{self, Publisher};
+use crate::publisher::{self, LARGEST_GROUP, Publisher};
 use crate::puller::Puller;
-use crate::queue::{Queue, Results, locked};
 use crate::subscription::NatsSubscription;
 use crate::{Options, consumers, flushes, log, streams};
 
@@ -33,8 +32,7 @@ const FAREWELL: Duration = Duration::from_secs(15);
 /// it in good order. Dropping it finishes what was published in the background.
 pub struct NatsBus {
     link: Link,
-    window: Arc<Window>,
-    queues: HashMap<Subject, Arc<Queue>>,
+    queues: Queues<Subject>,
     publishers: Mutex<JoinSet<()>>,
     members: Mutex<JoinSet<()>>,
     closing: watch::Sender<bool>,
@@ -52,22 +50,17 @@ impl NatsBus {
         let link = Link::connect(&options).await?;
         flushes::check(options.monitor.as_deref(), options.replicas).await?;
         let max_payload = largest_payload(&link, options.max_payload);
-        let window = Arc::new(Window::new(options.window_events, options.window_bytes, max_payload));
         let breaker = Breaker::new("bus", options.breaker, &options.metrics);
-        let mut queues = HashMap::new();
+        let mut queues = Queues::new(Window::new(options.window_events, options.window_bytes, max_payload));
         let mut publishers = JoinSet::new();
         for subject in Subject::ALL {
             let atomic = streams::open(&link, subject, options.replicas, max_payload).await?;
-            let queue = Arc::new(Queue::new(Arc::clone(&window)));
-            let publisher =
-                Publisher::open(subject, Arc::clone(&queue), &link, &breaker, atomic, &options).await?;
-            publishers.spawn(publisher.run());
-            queues.insert(subject, queue);
+            let publisher = Publisher::open(subject, &link, &breaker, atomic, &options).await?;
+            publishers.spawn(group_commit(queues.add(subject, LARGEST_GROUP), publisher));
         }
         let ledger = Arc::new(Ledger::open(&link, options.replicas, options.publish_timeout).await?);
         Ok(Self {
             link,
-            window,
             queues,
             publishers: Mutex::new(publishers),
             members: Mutex::default(),
@@ -81,43 +74,6 @@ impl NatsBus {
 
     fn check_open(&self) -> Result<(), BusError> {
         if *self.closing.borrow() { Err(BusError::Closed) } else { Ok(()) }
-    }
-
-    /// Publishes what the window admits of events of one subject. The places are those in the caller's batch.
-    async fn publish_to(
-        &self,
-        subject: Subject,
-        events: Vec<(usize, Event)>,
-    ) -> Vec<(usize, Result<(), PublishError>)> {
-        let mut results = Vec::with_capacity(events.len());
-        let mut admitted = Vec::with_capacity(events.len());
-        let mut places = Vec::with_capacity(events.len());
-        for (place, event) in events {
-            match self.window.admit(&event) {
-                Ok(()) => {
-                    places.push(place);
-                    admitted.push(event);
-                }
-                Err(error) => results.push((place, Err(error))),
-            }
-        }
-        if places.is_empty() {
-            return results;
-        }
-        let outcome = self.submit(subject, admitted, places.len()).await;
-        results.extend(places.into_iter().zip(outcome));
-        results
-    }
-
-    async fn submit(&self, subject: Subject, events: Vec<Event>, count: usize) -> Results {
-        let receiver = self.queues.get(&subject).and_then(|queue| queue.submit(events));
-        match receiver {
-            // The publisher answers everything it took; it can only be gone when it died.
-            Some(receiver) => receiver.await.unwrap_or_else(|_| {
-                vec![Err(PublishError::Unavailable("the publisher is gone".to_owned())); count]
-            }),
-            None => vec![Err(PublishError::Closed); count],
-        }
     }
 }
 
@@ -140,14 +96,7 @@ impl Bus for NatsBus {
         if let Some(refusal) = publisher::refusal(&self.breaker) {
             return vec![Err(refusal); count];
         }
-        let mut by_subject: HashMap<Subject, Vec<(usize, Event)>> = HashMap::new();
-        for (place, event) in batch.into_iter().enumerate() {
-            by_subject.entry(event.subject).or_default().push((place, event));
-        }
-        let parts = by_subject.into_iter().map(|(subject, events)| self.publish_to(subject, events));
-        let mut results: Vec<_> = futures::future::join_all(parts).await.into_iter().flatten().collect();
-        results.sort_unstable_by_key(|(place, _)| *place);
-        results.into_iter().map(|(_, result)| result).collect()
+        self.queues.publish(batch, |event| event.subject).await
     }
 
     async fn subscribe(
@@ -226,7 +175,7 @@ impl Bus for NatsBus {
         if std::mem::replace(&mut *closed, true) {
             return Ok(());
         }
-        self.queues.values().for_each(|queue| queue.drain());
+        self.queues.drain();
         let mut publishers = std::mem::take(&mut *locked(&self.publishers));
         let mut members = std::mem::take(&mut *locked(&self.members));
         while publishers.join_next().await.is_some() {}
@@ -252,7 +201,7 @@ impl Bus for NatsBus {
 
 impl Drop for NatsBus {
     fn drop(&mut self) {
-        self.queues.values().for_each(|queue| queue.drain());
+        self.queues.drain();
         locked(&self.publishers).detach_all();
         self.closing.send_replace(true);
         locked(&self.members).detach_all();

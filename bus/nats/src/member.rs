@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use async_nats::Subject as ReplySubject;
 use ecs_bus::{Delivery, Event, Failures, SubscribeOptions, Tag};
+use ecs_bus_outgoing::locked;
 use ecs_domain::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-
-use crate::queue::locked;
 
 /// How long fetched events wait for a member that is busy with others before they go back to the group. Fetching ahead is for
 /// members that come back soon; one that hangs shall not keep events from those that don't.

@@ -1,33 +1,29 @@
-//! Group commit: one task per stream publishes everything that waits as one group, and meanwhile the next one gathers.
-//!
-//! A lone event goes at once. While a group is under way, whatever comes waits and goes together, with those who come back from the
-//! group before it. So a durable publish costs a fraction of a flush when many publish, and nobody lingers when few do.
+//! One task per stream publishes group by group: a flush is for all of a group.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_breaker::{Breaker, State};
 use ecs_bus::{BusError, Event, PublishError, Subject};
+use ecs_bus_outgoing::{GroupCommit, Request, Results};
 use ecs_metrics::Metrics;
-use futures::FutureExt;
 use tokio::time::Instant;
 
 use crate::Options;
 use crate::choice::Choice;
-use crate::gathering::Gathering;
 use crate::link::Link;
 use crate::message;
-use crate::queue::{Queue, Request, Results};
 use crate::sender::{Failure, Fate, Outgoing, Sender, Way};
 use crate::streams;
+
+/// The most events that are published at once: what one batch holds a few times over, so that a large upload keeps the server
+/// busy and nobody waits for long behind it.
+pub(crate) const LARGEST_GROUP: usize = 4_000;
 
 /// Publishes the events of one subject.
 pub(crate) struct Publisher {
     subject: Subject,
-    queue: Arc<Queue>,
     sender: Sender,
     link: Link,
     breaker: Breaker,
@@ -37,14 +33,12 @@ pub(crate) struct Publisher {
     choice: Choice,
     publish_timeout: Duration,
     patience: Duration,
-    gathering: Gathering,
 }
 
 impl Publisher {
     /// The subject's publisher.
     pub(crate) async fn open(
         subject: Subject,
-        queue: Arc<Queue>,
         link: &Link,
         breaker: &Breaker,
         atomic: bool,
@@ -52,7 +46,6 @@ impl Publisher {
     ) -> Result<Self, BusError> {
         Ok(Self {
             subject,
-            queue,
             sender: Sender::open(link, streams::name(subject)).await?,
             link: link.clone(),
             breaker: breaker.clone(),
@@ -61,37 +54,9 @@ impl Publisher {
             choice: Choice::default(),
             publish_timeout: options.publish_timeout,
             patience: options.patience,
-            gathering: Gathering::default(),
         })
     }
 
-    /// Publishes until the queue drains.
-    pub(crate) async fn run(mut self) {
-        while self.queue.filled().await {
-            self.gather().await;
-            let requests = self.queue.take();
-            let started = Instant::now();
-            // What goes wrong with one group must not end the publisher: nobody would answer those that come after it.
-            let results =
-                AssertUnwindSafe(self.publish(&requests)).catch_unwind().await.unwrap_or_else(|_| {
-                    tracing::error!(subject = %self.subject, "publishing a group has failed");
-                    let events = requests.iter().map(|request| request.events.len()).sum();
-                    vec![Err(PublishError::Unavailable("publishing has failed".to_owned())); events]
-                });
-            self.gathering.ended(requests.len(), self.queue.waiting(), started.elapsed());
-            self.answer(requests, results);
-        }
-    }
-
-    /// Waits a moment for those who are likely to come.
-    async fn gather(&mut self) {
-        if let Some((expected, patience)) = self.gathering.next() {
-            self.queue.filled_with(expected, Instant::now() + patience).await;
-            self.gathering.found(expected, self.queue.waiting());
-        }
-    }
-
-    /// What becomes of the events of all requests, one after the other.
     async fn publish(&mut self, requests: &[Request]) -> Results {
         let events: Vec<&Event> = requests.iter().flat_map(|request| &request.events).collect();
         let permit = match self.breaker.admit() {
@@ -152,13 +117,11 @@ impl Publisher {
             tracing::warn!(subject = %self.subject, failed, of = fates.len(), %reason, "events were not made durable");
         }
     }
+}
 
-    fn answer(&self, requests: Vec<Request>, results: Results) {
-        let mut results = results.into_iter();
-        for request in requests {
-            let own = results.by_ref().take(request.events.len()).collect();
-            self.queue.answer(request, own);
-        }
+impl GroupCommit for Publisher {
+    async fn commit(&mut self, requests: &[Request]) -> Results {
+        self.publish(requests).await
     }
 }
 

@@ -10,6 +10,7 @@ use ecs_bus::{
     Backlog, Bus, BusError, Capabilities, Event, Frontier, Group, LogPage, Position, PublishError, Subject,
     SubscribeOptions, Subscription, Window,
 };
+use ecs_bus_outgoing::{Queues, locked};
 use ecs_domain::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,7 +24,6 @@ use crate::member::Member;
 use crate::names::Names;
 use crate::publisher::{self, Publisher};
 use crate::puller::Puller;
-use crate::queue::{Queue, Results, locked};
 use crate::settle::Voice;
 use crate::subscription::RabbitSubscription;
 use crate::{Options, backlog, groups, log, prune, topology};
@@ -91,8 +91,7 @@ impl Core {
 /// Dropping it finishes what was published in the background.
 pub struct RabbitBus {
     core: Arc<Core>,
-    window: Arc<Window>,
-    queues: HashMap<Subject, Arc<Queue>>,
+    queues: Queues<Subject>,
     publishers: Mutex<JoinSet<()>>,
     members: Mutex<JoinSet<()>>,
     closing: watch::Sender<bool>,
@@ -119,60 +118,21 @@ impl RabbitBus {
         let own = Subject::ALL.map(|subject| (subject, core.names.group(subject, subject.group())));
         groups::open(&core, &own).await?;
         let window = Window::new(options.window_events, options.window_bytes, options.max_payload);
-        let window = Arc::new(window);
         let breaker = Breaker::new("bus", options.breaker, &options.metrics);
-        let (mut queues, mut publishers) = (HashMap::new(), JoinSet::new());
+        let (mut queues, mut publishers) = (Queues::new(window), JoinSet::new());
         for subject in Subject::ALL {
-            let queue = Arc::new(Queue::new(Arc::clone(&window)));
-            let own = Arc::clone(&queue);
+            // It takes all that is there: the server gathers what it flushes by itself.
+            let own = queues.add(subject, usize::MAX);
             let publisher = Publisher::new(subject, &core.names, own, &core.talk, &breaker, &options);
             publishers.spawn(publisher.run());
-            queues.insert(subject, queue);
         }
         let (publishers, members) = (Mutex::new(publishers), Mutex::default());
         let closed = tokio::sync::Mutex::default();
-        Ok(Self { core, window, queues, publishers, members, closing, closed, breaker })
+        Ok(Self { core, queues, publishers, members, closing, closed, breaker })
     }
 
     fn check_open(&self) -> Result<(), BusError> {
         if *self.closing.borrow() { Err(BusError::Closed) } else { Ok(()) }
-    }
-
-    /// Publishes what the window admits of events of one subject. The places are those in the caller's batch.
-    async fn publish_to(
-        &self,
-        subject: Subject,
-        events: Vec<(usize, Event)>,
-    ) -> Vec<(usize, Result<(), PublishError>)> {
-        let mut results = Vec::with_capacity(events.len());
-        let mut admitted = Vec::with_capacity(events.len());
-        let mut places = Vec::with_capacity(events.len());
-        for (place, event) in events {
-            match self.window.admit(&event) {
-                Ok(()) => {
-                    places.push(place);
-                    admitted.push(event);
-                }
-                Err(error) => results.push((place, Err(error))),
-            }
-        }
-        if places.is_empty() {
-            return results;
-        }
-        let outcome = self.submit(subject, admitted, places.len()).await;
-        results.extend(places.into_iter().zip(outcome));
-        results
-    }
-
-    async fn submit(&self, subject: Subject, events: Vec<Event>, count: usize) -> Results {
-        let receiver = self.queues.get(&subject).and_then(|queue| queue.submit(events));
-        match receiver {
-            // The publisher answers everything it took; it can only be gone when it died.
-            Some(receiver) => receiver.await.unwrap_or_else(|_| {
-                vec![Err(PublishError::Unavailable("the publisher is gone".to_owned())); count]
-            }),
-            None => vec![Err(PublishError::Closed); count],
-        }
     }
 }
 
@@ -186,14 +146,7 @@ impl Bus for RabbitBus {
         if let Some(refusal) = publisher::refusal(&self.breaker, &self.core.talk) {
             return vec![Err(refusal); count];
         }
-        let mut by_subject: HashMap<Subject, Vec<(usize, Event)>> = HashMap::new();
-        for (place, event) in batch.into_iter().enumerate() {
-            by_subject.entry(event.subject).or_default().push((place, event));
-        }
-        let parts = by_subject.into_iter().map(|(subject, events)| self.publish_to(subject, events));
-        let mut results: Vec<_> = futures::future::join_all(parts).await.into_iter().flatten().collect();
-        results.sort_unstable_by_key(|(place, _)| *place);
-        results.into_iter().map(|(_, result)| result).collect()
+        self.queues.publish(batch, |event| event.subject).await
     }
 
     async fn subscribe(
@@ -280,7 +233,7 @@ impl Bus for RabbitBus {
         if std::mem::replace(&mut *closed, true) {
             return Ok(());
         }
-        self.queues.values().for_each(|queue| queue.drain());
+        self.queues.drain();
         let mut publishers = std::mem::take(&mut *locked(&self.publishers));
         let mut members = std::mem::take(&mut *locked(&self.members));
         while publishers.join_next().await.is_some() {}
@@ -292,7 +245,7 @@ impl Bus for RabbitBus {
 
 impl Drop for RabbitBus {
     fn drop(&mut self) {
-        self.queues.values().for_each(|queue| queue.drain());
+        self.queues.drain();
         locked(&self.publishers).detach_all();
         self.closing.send_replace(true);
         locked(&self.members).detach_all();

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ecs_bus::BusError;
+use ecs_bus_outgoing::locked;
 use ecs_domain::Timestamp;
 use futures::StreamExt;
 use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
@@ -21,7 +22,6 @@ use crate::courier::{Courier, Parcel};
 use crate::link::{Link, away};
 use crate::member::Holding;
 use crate::puller::Asked;
-use crate::queue::locked;
 
 /// How long answers are waited for.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(1);

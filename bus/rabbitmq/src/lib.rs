@@ -17,7 +17,6 @@ mod options;
 mod prune;
 mod publisher;
 mod puller;
-mod queue;
 mod settle;
 mod subscription;
 mod topology;

@@ -5,12 +5,12 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use ecs_bus::{Delivery, Settlement, SubscribeOptions, Tag, Verdict};
+use ecs_bus_outgoing::locked;
 use ecs_domain::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::message::Carried;
-use crate::queue::locked;
 use crate::unsettled::{Unsettled, Words};
 
 /// How long fetched events wait for a member that is busy with others before they go back to the group. Fetching ahead is for

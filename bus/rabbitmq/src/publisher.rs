@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ecs_breaker::{Breaker, Permit, State};
 use ecs_bus::{Event, Failures, PublishError, Subject};
+use ecs_bus_outgoing::{Queue, Request, Results};
 use ecs_domain::Timestamp;
 use ecs_metrics::Metrics;
 use futures::StreamExt;
@@ -19,7 +20,6 @@ use crate::courier::{self, Fate, Parcel};
 use crate::link::{Link, OnLink};
 use crate::message;
 use crate::names::Names;
-use crate::queue::{Queue, Request, Results};
 use crate::{Options, topology};
 
 /// When it is worth another try after the server ran out of memory or disk.

@@ -1,4 +1,4 @@
-//! What waits to be published: requests of one stream, within a window that all streams share.
+//! What waits for one publisher, within a window that all of them share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,27 +6,26 @@ use ecs_bus::{Event, PublishError, Window};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-/// The most events that are taken at once: what one batch holds a few times over, so that a large upload keeps the server
-/// busy and nobody waits for long behind it.
-const LARGEST_GROUP: usize = 4_000;
-
-/// Takes the lock; a holder that panicked left nothing half done, since every change under these locks is small.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Takes the lock. A holder that panicked left nothing half done, since every change under these locks is small.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What became of the events of a request, in their order.
-pub(crate) type Results = Vec<Result<(), PublishError>>;
+pub type Results = Vec<Result<(), PublishError>>;
 
 /// Events of one `publish`, and whom to tell.
-pub(crate) struct Request {
-    pub(crate) events: Vec<Event>,
+pub struct Request {
+    /// What is to be published.
+    pub events: Vec<Event>,
     reply: oneshot::Sender<Results>,
 }
 
-/// What waits for one stream.
-pub(crate) struct Queue {
+/// What waits for one publisher.
+pub struct Queue {
     window: Arc<Window>,
+    /// The most events that are taken at once.
+    largest_group: usize,
     state: Mutex<State>,
     wake: Notify,
 }
@@ -39,13 +38,15 @@ struct State {
 }
 
 impl Queue {
-    pub(crate) fn new(window: Arc<Window>) -> Self {
+    /// An empty queue. Of what waits, the publisher takes as many events at once, or a request that has more of them alone.
+    #[must_use]
+    pub fn new(window: Arc<Window>, largest_group: usize) -> Self {
         let state = State { requests: Vec::new(), wake_at: usize::MAX, draining: false };
-        Self { window, state: Mutex::new(state), wake: Notify::new() }
+        Self { window, largest_group, state: Mutex::new(state), wake: Notify::new() }
     }
 
     /// Queues events that the window has admitted. `None` when the bus is draining.
-    pub(crate) fn submit(&self, events: Vec<Event>) -> Option<oneshot::Receiver<Results>> {
+    pub fn submit(&self, events: Vec<Event>) -> Option<oneshot::Receiver<Results>> {
         let (reply, receiver) = oneshot::channel();
         let mut state = locked(&self.state);
         if state.draining {
@@ -63,13 +64,13 @@ impl Queue {
     }
 
     /// Takes nothing more; the publisher finishes what is there.
-    pub(crate) fn drain(&self) {
+    pub fn drain(&self) {
         locked(&self.state).draining = true;
         self.wake.notify_one();
     }
 
     /// Waits until something is there. False when the queue is empty and stays so.
-    pub(crate) async fn filled(&self) -> bool {
+    pub async fn filled(&self) -> bool {
         loop {
             {
                 let mut state = locked(&self.state);
@@ -83,12 +84,13 @@ impl Queue {
     }
 
     /// How many requests wait.
-    pub(crate) fn waiting(&self) -> usize {
+    #[must_use]
+    pub fn waiting(&self) -> usize {
         locked(&self.state).requests.len()
     }
 
     /// Waits until so many requests are there, or until `end`.
-    pub(crate) async fn filled_with(&self, requests: usize, end: Instant) {
+    pub async fn filled_with(&self, requests: usize, end: Instant) {
         loop {
             {
                 let mut state = locked(&self.state);
@@ -103,8 +105,9 @@ impl Queue {
         }
     }
 
-    /// Takes the oldest requests, whole ones, as far as they make a group of reasonable size.
-    pub(crate) fn take(&self) -> Vec<Request> {
+    /// Takes the oldest requests, whole ones, as far as they make a group.
+    #[must_use]
+    pub fn take(&self) -> Vec<Request> {
         let mut state = locked(&self.state);
         state.wake_at = usize::MAX;
         let mut events = 0;
@@ -112,7 +115,7 @@ impl Queue {
             .requests
             .iter()
             .take_while(|request| {
-                let fits = events == 0 || events + request.events.len() <= LARGEST_GROUP;
+                let fits = events == 0 || events + request.events.len() <= self.largest_group;
                 events += request.events.len();
                 fits
             })
@@ -124,7 +127,7 @@ impl Queue {
     }
 
     /// Answers a request and gives its room in the window back.
-    pub(crate) fn answer(&self, request: Request, results: Results) {
+    pub fn answer(&self, request: Request, results: Results) {
         self.release(&request.events);
         // Who asked may have gone away; the events are durable all the same.
         let _ = request.reply.send(results);
