@@ -4,12 +4,22 @@
 run:
 	cargo run --release --locked -- demo
 
+# Encrypted connections to Kafka are a feature, for its client needs OpenSSL then. Where that is missing it is said as loudly as
+# of an engine, and in CI it is a failure.
+define with_openssl
+if pkg-config --exists openssl 2>/dev/null; then $(2); else \
+	echo "DID NOT RUN: $(1) because there is no OpenSSL to build with: run scripts/provision.sh" >&2; [ "$$CI" != true ]; fi
+endef
+# Of the whole workspace, so that what all crates share keeps its features and isn't built again; in fact only that crate is.
+tls = --features ecs-bus-kafka/tls --test it
+
 # What a test of an engine starts is installed first where that can be done; where not, the test says that it did not run.
 test:
 	scripts/provision.sh
 	@# The report comes last, of a failed run too: what did not run must not look as if it had.
 	@record=$$(mktemp) && trap 'rm -f "$$record"' EXIT; \
 	ECS_CONFORMANCE_RECORD="$$record" cargo test --workspace --locked; tested=$$?; \
+	{ $(call with_openssl,kafkas://,cargo test --workspace --locked $(tls) tls::); } || tested=1; \
 	cargo run --quiet --locked -p ecs-conformance -- "$$record" && exit $$tested
 
 # What CI runs beside the tests: format, lints, documentation.
@@ -18,6 +28,9 @@ check:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy -p ecs --no-default-features --features embedded,sqlite --locked -- -D warnings
 	cargo clippy -p ecs --no-default-features --features nats,postgres --locked -- -D warnings
+	@# CI checks before it tests, and so before anything is installed.
+	@[ "$$CI" != true ] || pkg-config --exists openssl 2>/dev/null || scripts/provision.sh
+	$(call with_openssl,clippy of kafkas://,cargo clippy --workspace --locked $(tls) -- -D warnings)
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 
 # BENCH="--quick" and others: see docs/benchmarks.md.

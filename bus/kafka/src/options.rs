@@ -14,10 +14,11 @@ const IN_A_CLUSTER: i32 = 6;
 /// address: addresses carry passwords.
 #[derive(Clone)]
 pub struct Options {
-    /// `kafka://user:password@host:9092,other:9092`. User and password (SASL PLAIN) may be left out. `kafkas://` encrypts, where
-    /// the crate is built with its feature `tls`.
+    /// `kafka://user:password@host:9092,other:9092`. User and password may be left out. `?mechanism=SCRAM-SHA-512` or `SCRAM-SHA-256`
+    /// behind the hosts logs in so rather than by SASL PLAIN. `kafkas://` encrypts. SCRAM and encryption work where the crate is
+    /// built with its feature `tls`, and are [`ecs_bus::BusError::Unsupported`] elsewhere.
     pub url: String,
-    /// A file of certificates (PEM) that are trusted instead of the system's.
+    /// A file of certificates (PEM) that are trusted with `kafkas://` instead of the system's.
     pub root_certificates: Option<PathBuf>,
     /// What the names of our topics and groups begin with: for several deployments over one Kafka.
     pub prefix: String,

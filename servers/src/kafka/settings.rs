@@ -3,7 +3,19 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::{USER, data_dir};
+use super::{CERTIFICATE, USER, data_dir};
+
+/// The SASL mechanisms that send no password.
+pub(super) const SCRAM: [&str; 2] = ["SCRAM-SHA-256", "SCRAM-SHA-512"];
+/// What the listener is called that encrypts.
+const ENCRYPTED: &str = "ENCRYPTED";
+
+/// The passwords of the one user.
+#[derive(Debug, Default)]
+pub(super) struct Logins {
+    pub(super) plain: String,
+    pub(super) scram: String,
+}
 
 /// Where a broker is found.
 #[derive(Debug)]
@@ -13,6 +25,8 @@ pub(super) struct Node {
     pub(super) controller: SocketAddr,
     /// More addresses, for those who come through proxies.
     pub(super) listeners: Vec<Listener>,
+    /// One more for those who encrypt.
+    pub(super) encrypted: Option<SocketAddr>,
 }
 
 /// An address at which a broker listens, and the one that it tells those who come there.
@@ -60,7 +74,10 @@ pub(super) fn file(
         voters = voters.join(","),
         data = data_dir(folder).display(),
     );
-    for name in names(node) {
+    if node.encrypted.is_some() {
+        text.push_str(&encryption(folder));
+    }
+    for (name, _) in places(node) {
         text.push_str(&format!(
             "listener.name.{}.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
              username=\"{USER}\" password=\"{password}\" user_{USER}=\"{password}\";\n",
@@ -73,22 +90,42 @@ pub(super) fn file(
     text
 }
 
-/// The names of what clients and other brokers come to: the broker's own address, then those for the proxies.
-fn names(node: &Node) -> impl Iterator<Item = String> {
-    let proxied = (0..node.listeners.len()).map(|number| format!("PROXIED{number}"));
-    std::iter::once("BROKER".to_owned()).chain(proxied)
+/// What the listener has that encrypts: a certificate, and mechanisms besides PLAIN.
+fn encryption(folder: &Path) -> String {
+    let listener = format!("listener.name.{}", ENCRYPTED.to_lowercase());
+    let mut text = format!(
+        "{listener}.ssl.keystore.type=PEM\n{listener}.ssl.keystore.location={}\n\
+         {listener}.sasl.enabled.mechanisms=PLAIN,{}\n",
+        folder.join(CERTIFICATE).display(),
+        SCRAM.join(","),
+    );
+    for mechanism in SCRAM {
+        text.push_str(&format!(
+            "{listener}.{}.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;\n",
+            mechanism.to_lowercase()
+        ));
+    }
+    text
+}
+
+/// What clients and other brokers come to, by name: the broker's own address, then those for the proxies, then the encrypted one.
+fn places(node: &Node) -> impl Iterator<Item = (String, Listener)> {
+    let told = |address: SocketAddr| Listener { address, advertised: address };
+    let proxied = node.listeners.iter().enumerate().map(|(number, it)| (format!("PROXIED{number}"), *it));
+    let encrypted = node.encrypted.map(|address| (ENCRYPTED.to_owned(), told(address)));
+    std::iter::once(("BROKER".to_owned(), told(node.address))).chain(proxied).chain(encrypted)
 }
 
 /// Where a broker listens, what it tells those who come there, and what they must speak.
 fn listeners(node: &Node) -> (String, String, String) {
-    let own = Listener { address: node.address, advertised: node.address };
     let mut listening = vec![format!("CONTROLLER://{}", node.controller)];
     let mut advertised = Vec::new();
     let mut protocols = vec!["CONTROLLER:PLAINTEXT".to_owned()];
-    for (name, listener) in names(node).zip(std::iter::once(&own).chain(&node.listeners)) {
+    for (name, listener) in places(node) {
+        let protocol = if name == ENCRYPTED { "SASL_SSL" } else { "SASL_PLAINTEXT" };
         listening.push(format!("{name}://{}", listener.address));
         advertised.push(format!("{name}://{}", listener.advertised));
-        protocols.push(format!("{name}:SASL_PLAINTEXT"));
+        protocols.push(format!("{name}:{protocol}"));
     }
     (listening.join(","), advertised.join(","), protocols.join(","))
 }
@@ -101,7 +138,8 @@ mod tests {
     fn who_comes_through_a_proxy_is_told_its_address() {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let proxied = Listener { address: at(3), advertised: at(4) };
-        let node = Node { id: 1, address: at(1), controller: at(2), listeners: vec![proxied] };
+        let node =
+            Node { id: 1, address: at(1), controller: at(2), listeners: vec![proxied], encrypted: None };
         let text = file(Path::new("/folder"), &node, &[], "word", &[]);
         let lines = [
             "listeners=CONTROLLER://127.0.0.1:2,BROKER://127.0.0.1:1,PROXIED0://127.0.0.1:3",
@@ -116,5 +154,23 @@ mod tests {
             text.lines().any(|line| line.starts_with(&start) && line.contains("user_ecs=\"word\""))
         };
         assert!(with_password("broker") && with_password("proxied0"), "{text}");
+        assert!(!text.contains("ssl"), "nobody asked for encryption: {text}");
+    }
+
+    #[test]
+    fn who_encrypts_has_a_listener_with_a_certificate_and_scram() {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let node =
+            Node { id: 1, address: at(1), controller: at(2), listeners: vec![], encrypted: Some(at(5)) };
+        let text = file(Path::new("/folder"), &node, &[], "word", &[]);
+        for part in [
+            "BROKER://127.0.0.1:1,ENCRYPTED://127.0.0.1:5\n",
+            ",BROKER:SASL_PLAINTEXT,ENCRYPTED:SASL_SSL\n",
+            "listener.name.encrypted.ssl.keystore.location=/folder/certificate.pem\n",
+            "listener.name.encrypted.plain.sasl.jaas.config=",
+            "listener.name.encrypted.scram-sha-512.sasl.jaas.config=",
+        ] {
+            assert!(text.contains(part), "no {part} in\n{text}");
+        }
     }
 }

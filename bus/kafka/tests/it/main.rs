@@ -6,3 +6,5 @@ mod faults;
 mod load;
 mod rebalancing;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;
