@@ -31,8 +31,9 @@ fn layer(folder: &str) -> (&'static str, &'static [&'static str]) {
         "work/testkit" => ("kit", &["engine", "contract", "shared", "domain"]),
         "conformance" | "powerloss" | "servers" => ("kit", &[]),
         "cache/redis" => ("engine", &["shared", "domain", "leaf"]),
+        "bus/outgoing" => ("parts", &["contract", "domain"]),
         engine if engine.starts_with("bus/") || engine.starts_with("store/") => {
-            ("engine", &["contract", "domain", "leaf"])
+            ("engine", &["parts", "contract", "domain", "leaf"])
         }
         other => {
             panic!("{other} has no place in the architecture: name its layer here and in ARCHITECTURE.md")
