@@ -24,7 +24,8 @@ pub const OPERATOR: UserId = UserId::new(uuid::Uuid::nil());
 /// What this process verifies callers with: the settings' secrets, or in embedded mode those of the data folder.
 pub fn auth(settings: &Settings, data: &DataDir, clock: Arc<dyn Clock>) -> anyhow::Result<Auth> {
     let (secret_key, internal_key) = keys(settings, data)?;
-    Ok(Auth { tokens: Tokens::new(&SecretKey::new(secret_key)?), internal_key, clock })
+    let accepted: Result<Vec<_>, _> = settings.accepted_keys.iter().cloned().map(SecretKey::new).collect();
+    Ok(Auth { tokens: Tokens::with_keys(&SecretKey::new(secret_key)?, &accepted?), internal_key, clock })
 }
 
 /// A client of the platform for a command of the operator.

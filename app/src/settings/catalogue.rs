@@ -107,6 +107,11 @@ pub const CATALOGUE: &[Setting] = &[
         "Signs access tokens; at least 32 bytes. Embedded mode makes one, other modes need it.",
     ),
     secret(
+        "SECRET_KEYS_ACCEPTED",
+        "Keys whose tokens hold, too, separated by commas or spaces: the next SECRET_KEY before it is one, the last one for an \
+         hour after.",
+    ),
+    secret(
         "INTERNAL_SERVICE_API_KEY",
         "The X-Internal-Key of partners and services; at least 16 bytes. As above.",
     ),

@@ -85,6 +85,8 @@ pub struct Settings {
     pub roles: Roles,
     /// Signs tokens; `None` in embedded mode, which keeps its own in the data folder.
     pub secret_key: Option<Secret>,
+    /// Keys whose tokens hold, too, while keys are changed.
+    pub accepted_keys: Vec<Secret>,
     /// The internal key; `None` as above.
     pub internal_key: Option<Secret>,
     /// What silence about consent means.
@@ -224,6 +226,7 @@ mod tests {
         check("NATS_MONITOR_URL", "http://bus:8222", "a NATS that BUS_URL doesn't name");
         check("NOTIFICATION_SERVICE_URL", "https://user:hunter2@x", "http://host:9999");
         check("SECRET_KEY", "short", "at least 32 bytes");
+        check("SECRET_KEYS_ACCEPTED", "0123456789abcdef0123456789abcdef, short", "at least 32 bytes");
     }
 
     const POSTGRES: (&str, &str) = ("DATABASE_URL", "postgres://ecs:hunter2@db/ecs");

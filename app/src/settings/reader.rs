@@ -53,6 +53,7 @@ impl Reader<'_> {
             services,
             start_timeout: self.seconds("ECS_START_TIMEOUT_S", 0),
             secret_key: self.key("SECRET_KEY", 32, mode),
+            accepted_keys: self.accepted_keys(),
             internal_key: self.key("INTERNAL_SERVICE_API_KEY", 16, mode),
             consent: self.consent(production),
             policy_file: self.text("ECS_POLICY_FILE").map(PathBuf::from),
@@ -164,6 +165,21 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// The keys whose tokens hold besides those of `SECRET_KEY`.
+    fn accepted_keys(&mut self) -> Vec<Secret> {
+        let keys: Vec<Secret> = self
+            .text("SECRET_KEYS_ACCEPTED")
+            .unwrap_or_default()
+            .split(|character: char| character == ',' || character.is_whitespace())
+            .filter(|key| !key.is_empty())
+            .map(|key| Secret::new(key.to_owned()))
+            .collect();
+        if keys.iter().any(|key| key.expose().len() < 32) {
+            self.problem("SECRET_KEYS_ACCEPTED", "each of its keys must have at least 32 bytes");
+        }
+        keys
     }
 
     /// In production others send requests here until they have noticed; on a laptop nobody wants to wait.

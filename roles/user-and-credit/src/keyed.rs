@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use ecs_domain::UserId;
 use ecs_store::{Begun, Claim, KeptAnswer, StoreError, StoredAnswer};
-use ecs_web::idempotency::{self, Answer};
+use ecs_web::idempotency::{self, Answer, Fingerprint};
 use ecs_web::{IdempotencyKey, Problem, RequestContext, body};
 use http::request::Parts;
 use http::{Method, StatusCode};
@@ -84,11 +84,10 @@ impl Call {
             let (Ended::Changed(answer) | Ended::Unchanged(answer)) = work(Turn(None)).await?;
             return Ok(answer.into_response());
         };
-        let fingerprint = state.fingerprints().of(&request.method, &request.path, body);
+        let fingerprints = state.fingerprints().of(&request.method, &request.path, body);
         // It stands before the claim is made: a request may be given up while it waits for just that.
         let held = Held::new(state, request.claim(caller));
-        let begun = state.store.begin_request(&held.claim, fingerprint, state.now(), LEASE).await;
-        match begun.map_err(problems::of_store)? {
+        match begin(state, &held.claim, fingerprints).await? {
             Begun::Claimed => {
                 let ended = work(Turn(Some(held.claim.clone()))).await;
                 held.settle(ended, &self.context).await
@@ -121,6 +120,22 @@ impl KeyedRequest {
         };
         Claim { scope, key: self.key.as_str().to_owned(), holder: Uuid::new_v4() }
     }
+}
+
+/// Claims the key. A request from before the secret was changed is known by its fingerprint under the one that it came under.
+async fn begin(state: &State, claim: &Claim, fingerprints: Vec<Fingerprint>) -> Result<Begun, Problem> {
+    let mut begun = Begun::OtherRequest;
+    for fingerprint in fingerprints {
+        begun = state
+            .store
+            .begin_request(claim, fingerprint, state.now(), LEASE)
+            .await
+            .map_err(problems::of_store)?;
+        if begun != Begun::OtherRequest {
+            break;
+        }
+    }
+    Ok(begun)
 }
 
 fn kept(claim: Claim, answer: &Answer) -> KeptAnswer {

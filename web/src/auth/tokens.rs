@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use ecs_domain::{Timestamp, UserId};
 use hmac::{Hmac, Mac as _};
-use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -14,8 +13,12 @@ use crate::Secret;
 
 /// Who issues every token of the platform.
 const ISSUER: &str = "ecs";
+/// Sets the names of keys apart from whatever else comes of them. A name tells nothing of its key.
+const KEY_ID: &str = "ecs/token/kid/1";
+/// How long a name is: two of a handful of keys don't get the same one.
+const KEY_ID_BYTES: usize = 8;
 
-/// The key that tokens are signed with: `SECRET_KEY`.
+/// A key of tokens: `SECRET_KEY` signs them, and others may still be accepted.
 #[derive(Debug, Clone)]
 pub struct SecretKey(Secret);
 
@@ -37,11 +40,30 @@ impl SecretKey {
     }
 }
 
-/// Makes and reads tokens: claims `iss`, `sub`, `iat`, `exp` and `permissions`.
+/// Makes and reads tokens: claims `iss`, `sub`, `iat`, `exp` and `permissions`, and in the header the `kid` of the key.
 pub struct Tokens {
+    /// The key that signs comes first.
+    keys: Vec<Key>,
     signing: EncodingKey,
-    verifying: DecodingKey,
+    header: Header,
     validation: Validation,
+}
+
+/// A key that tokens are verified with.
+struct Key {
+    id: String,
+    secret: Hmac<Sha256>,
+    verifying: DecodingKey,
+}
+
+impl Key {
+    fn new(key: &SecretKey) -> Self {
+        let bytes = key.0.expose().as_bytes();
+        let secret = provider::mac(Sha256::digest(bytes).into());
+        let id = secret.clone().chain_update(KEY_ID).finalize().into_bytes();
+        let id = id.iter().take(KEY_ID_BYTES).map(|byte| format!("{byte:02x}")).collect();
+        Self { id, secret, verifying: DecodingKey::from_secret(bytes) }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,18 +94,23 @@ impl Tokens {
     /// Tokens under one key.
     #[must_use]
     pub fn new(key: &SecretKey) -> Self {
+        Self::with_keys(key, &[])
+    }
+
+    /// Tokens that are signed with one key, and hold under the others, too. A key is changed without a token lost by having every
+    /// process accept the new one, then sign with it and accept the old one, and forget that when its last token has expired.
+    #[must_use]
+    pub fn with_keys(signing: &SecretKey, accepted: &[SecretKey]) -> Self {
         provider::install();
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "iss", "sub"]);
         // The library would ask the system's clock; `verify` asks the caller's.
         validation.validate_exp = false;
-        let secret = key.0.expose().as_bytes();
-        Self {
-            signing: EncodingKey::from_secret(secret),
-            verifying: DecodingKey::from_secret(secret),
-            validation,
-        }
+        let own = Key::new(signing);
+        let header = Header { kid: Some(own.id.clone()), ..Header::new(Algorithm::HS256) };
+        let keys = std::iter::once(own).chain(accepted.iter().map(Key::new)).collect();
+        Self { keys, signing: EncodingKey::from_secret(signing.0.expose().as_bytes()), header, validation }
     }
 
     /// A token that holds from `now` for `lifetime`.
@@ -97,24 +124,23 @@ impl Tokens {
         let exp = iat.saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
         let permissions = identity.permissions.iter().map(ToString::to_string).collect();
         let claims = Claims { iss: ISSUER.to_owned(), sub: identity.user, iat, exp, permissions };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
-            .map_err(|_| TokenError::Unsigned)
+        jsonwebtoken::encode(&self.header, &claims, &self.signing).map_err(|_| TokenError::Unsigned)
     }
 
-    /// A MAC under a key of its own, derived from the tokens' one for the purpose that `label` names.
-    pub(crate) fn mac(&self, label: &str) -> Hmac<Sha256> {
-        let secret = provider::mac(Sha256::digest(self.signing.as_bytes()).into());
-        provider::mac(secret.chain_update(label).finalize().into_bytes().into())
+    /// MACs under keys of their own, derived from the tokens' ones for the purpose that `label` names. That of the signing key comes
+    /// first.
+    pub(crate) fn macs(&self, label: &str) -> Vec<Hmac<Sha256>> {
+        let derive = |key: &Key| key.secret.clone().chain_update(label).finalize().into_bytes();
+        self.keys.iter().map(|key| provider::mac(derive(key).into())).collect()
     }
 
     /// Whose token it is, when it holds at `now`. Permissions that this version doesn't know are ignored.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Identity, TokenError> {
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation)
-            .map_err(|error| match error.kind() {
-                ErrorKind::ExpiredSignature => TokenError::Expired,
-                _ => TokenError::Invalid,
-            })?
-            .claims;
+        let named = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?.kid;
+        // One that names no key was made elsewhere; it may be under any of ours.
+        let tried = self.keys.iter().filter(|key| named.as_ref().is_none_or(|named| *named == key.id));
+        let read = tried.map(|key| jsonwebtoken::decode::<Claims>(token, &key.verifying, &self.validation));
+        let claims = read.flatten().next().ok_or(TokenError::Invalid)?.claims;
         if claims.exp <= now.as_second() {
             return Err(TokenError::Expired);
         }

@@ -15,25 +15,30 @@ const LABEL: &str = "ecs/idempotency/fingerprint/1";
 /// Takes fingerprints. They depend on the platform's secret, so that nobody who reads the table can try out which
 /// password a registration had.
 #[derive(Clone)]
-pub struct Fingerprints(Hmac<Sha256>);
+pub struct Fingerprints(Vec<Hmac<Sha256>>);
 
 impl Fingerprints {
-    /// Fingerprints under the secret that signs tokens. Under a new secret, no earlier request is known again.
+    /// Fingerprints under the secrets of tokens. Under a new secret that doesn't accept the old one, no earlier request is known again.
     #[must_use]
     pub fn new(auth: &Auth) -> Self {
-        Self(auth.tokens.mac(LABEL))
+        Self(auth.tokens.macs(LABEL))
     }
 
-    /// The fingerprint of one request.
+    /// The fingerprints of one request: the first is under the secret that signs, those under accepted secrets follow. There is
+    /// always a first one.
     #[must_use]
-    pub fn of(&self, method: &Method, path: &str, body: &[u8]) -> Fingerprint {
-        let mut mac = self.0.clone();
+    pub fn of(&self, method: &Method, path: &str, body: &[u8]) -> Vec<Fingerprint> {
         // A length before each part: no two requests run into the same bytes.
-        for part in [method.as_str().as_bytes(), path.as_bytes(), body] {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
+        let parts = [method.as_str().as_bytes(), path.as_bytes(), body];
+        let of = |mac: &Hmac<Sha256>| {
+            let mut mac = mac.clone();
+            for part in parts {
+                mac.update(&(part.len() as u64).to_be_bytes());
+                mac.update(part);
+            }
+            mac.finalize().into_bytes().into()
+        };
+        self.0.iter().map(of).collect()
     }
 }
 
@@ -61,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_fingerprint_is_of_everything_in_the_request_and_of_the_secret() {
-        let of = |secret, method, path, body: &[u8]| fingerprints(secret).of(&method, path, body);
+        let of = |secret, method, path, body: &[u8]| fingerprints(secret).of(&method, path, body)[0];
         let one = of('x', Method::POST, "/v1/users", b"{}");
         assert_eq!(one, of('x', Method::POST, "/v1/users", b"{}"));
         assert_ne!(one, of('y', Method::POST, "/v1/users", b"{}"));

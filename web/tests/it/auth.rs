@@ -7,7 +7,7 @@ use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ecs_domain::permission::Permission;
-use ecs_web::auth::{SecretKey, TokenError};
+use ecs_web::auth::{SecretKey, TokenError, Tokens};
 use ecs_web::{Identity, InternalKey, JsonBody, Secret};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
@@ -162,6 +162,46 @@ fn a_token_carries_its_user_and_its_permissions() {
     assert_eq!(tokens(KEY).verify(&token, now), Ok(Identity { expires_at, ..identity }));
     let later = "2025-08-19T12:01:00Z".parse().unwrap();
     assert_eq!(tokens(KEY).verify(&token, later), Err(TokenError::Expired));
+}
+
+#[test]
+fn keys_are_changed_without_a_token_lost_and_a_forgotten_key_opens_nothing() {
+    let key = |letter: &str| SecretKey::new(Secret::new(letter.repeat(32))).unwrap();
+    let (old, new) = (key("o"), key("n"));
+    let now = "2025-08-19T12:00:00Z".parse().unwrap();
+    let issue = |tokens: &Tokens| {
+        tokens.issue(&Identity::of(user()), now, std::time::Duration::from_secs(60)).unwrap()
+    };
+    // Before, while every process learns of the new key, while every one begins to sign with it, and after.
+    let steps = [
+        Tokens::new(&old),
+        Tokens::with_keys(&old, &[key("n")]),
+        Tokens::with_keys(&new, &[key("o")]),
+        Tokens::new(&new),
+    ];
+    let issued = steps.each_ref().map(issue);
+    for (at, step) in steps.iter().enumerate() {
+        for (made_at, token) in issued.iter().enumerate() {
+            let holds = step.verify(token, now).is_ok();
+            let is_neighbour = at.abs_diff(made_at) <= 1;
+            assert_eq!(holds, is_neighbour || (1..3).contains(&at), "a token of step {made_at} at step {at}");
+        }
+    }
+}
+
+/// A header that names one of our keys over the signature of another is a forgery, whatever else we accept.
+#[test]
+fn the_named_key_is_the_one_that_must_have_signed() {
+    let key = |letter: &str| SecretKey::new(Secret::new(letter.repeat(32))).unwrap();
+    let now = "2025-08-19T12:00:00Z".parse().unwrap();
+    let lifetime = std::time::Duration::from_secs(60);
+    let [by_a, by_b] =
+        ["a", "b"].map(|name| Tokens::new(&key(name)).issue(&Identity::of(user()), now, lifetime).unwrap());
+    let both = Tokens::with_keys(&key("a"), &[key("b")]);
+    assert!(both.verify(&by_a, now).is_ok() && both.verify(&by_b, now).is_ok());
+    let (head, _) = by_a.split_once('.').unwrap();
+    let (_, rest) = by_b.split_once('.').unwrap();
+    assert_eq!(both.verify(&format!("{head}.{rest}"), now), Err(TokenError::Invalid));
 }
 
 #[test]

@@ -42,6 +42,21 @@ async fn thrice(app: &App, actor: Actor, path: &str, body: Value, expect: Status
     first.body
 }
 
+/// A repetition may come after the secret was changed.
+#[tokio::test]
+async fn a_key_keeps_its_answer_while_the_platforms_secret_is_changed() {
+    let app = App::start();
+    let first = app.keyed(Actor::Anonymous, REGISTER, "key-1", &login("ana@example.com")).await;
+    let app = app.with_another_key();
+    let again = app.keyed(Actor::Anonymous, REGISTER, "key-1", &login("ana@example.com")).await;
+    assert!(is_replay(&again), "{}", again.body);
+    assert_eq!(again.bytes, first.bytes);
+    let other = app.keyed(Actor::Anonymous, REGISTER, "key-1", &login("bia@example.com")).await;
+    assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let second = app.keyed(Actor::Anonymous, REGISTER, "key-2", &login("bia@example.com")).await;
+    assert_eq!(second.status, StatusCode::CREATED);
+}
+
 async fn offers(app: &App, user: UserId) -> u64 {
     app.store.offers(user, PageRequest { page: 1, page_size: 10 }).await.unwrap().total
 }

@@ -99,6 +99,10 @@ impl Reply {
     }
 }
 
+fn key(number: u32) -> SecretKey {
+    SecretKey::new(Secret::new(format!("signing key {number} of more than 32 bytes, for tests"))).unwrap()
+}
+
 impl App {
     pub(crate) fn start() -> Self {
         Self::with(Setup::default())
@@ -109,9 +113,25 @@ impl App {
         let store = SqliteStore::open(folder.path().join("store.db"), StoreOptions::default()).unwrap();
         let store = Arc::new(store);
         let clock = Arc::new(TestClock(Mutex::new("2026-11-20T12:00:00.123456789Z".parse().unwrap())));
-        let key = SecretKey::new(Secret::new("a signing key of more than 32 bytes, for tests")).unwrap();
+        Self::over(folder, store, clock, Tokens::new(&key(1)), setup)
+    }
+
+    /// The same, started again with another key that accepts the one from before.
+    pub(crate) fn with_another_key(self) -> Self {
+        let Self { store, cache, clock, _folder, .. } = self;
+        let tokens = Tokens::with_keys(&key(2), &[key(1)]);
+        Self::over(_folder, store, clock, tokens, Setup { cache, ..Setup::default() })
+    }
+
+    fn over(
+        folder: TempDir,
+        store: Arc<SqliteStore>,
+        clock: Arc<TestClock>,
+        tokens: Tokens,
+        setup: Setup,
+    ) -> Self {
         let auth = Arc::new(Auth {
-            tokens: Tokens::new(&key),
+            tokens,
             internal_key: Secret::new(INTERNAL_KEY),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
         });
