@@ -20,6 +20,7 @@ mod maintenance;
 mod notifications;
 mod outbox;
 mod replays;
+mod sessions;
 mod users;
 
 pub use books::{Books, CountedPage, EventKey, Fate, Ledger, LedgerTotals, OfferBooks, SummaryMismatch};
@@ -33,11 +34,13 @@ pub use maintenance::{Maintenance, Retained, Retention};
 pub use notifications::{MarkedRead, NotificationPage, Notifications, StoredNotification};
 pub use outbox::{Outbox, OutboxMessage, OutboxRow};
 pub use replays::{LogReplayPlan, LoggedEvents, Replay, ReplayDays, ReplayPhase, ReplayPlan, Replays};
+pub use sessions::{NewSession, PasswordChange, Refresh, Refreshed, Sessions, TokenHash};
 pub use users::{Credentials, NewUser, Provision, Provisioned, Users};
 
 /// A store: everything the roles keep.
 pub trait Store:
     Users
+    + Sessions
     + Consents
     + Folds
     + Credit
@@ -53,6 +56,7 @@ pub trait Store:
 
 impl<T> Store for T where
     T: Users
+        + Sessions
         + Consents
         + Folds
         + Credit

@@ -20,6 +20,7 @@ pub mod notifications;
 pub mod outbox;
 pub mod replays;
 pub mod retention;
+pub mod sessions;
 pub mod transactions;
 
 #[doc(hidden)]
@@ -35,6 +36,10 @@ macro_rules! conformance {
             accounts: registering_makes_an_account, an_address_is_taken_once_whatever_its_case,
                 credentials_are_for_those_with_a_password, provisioning_is_idempotent_by_external_id,
                 provisioning_does_not_take_an_address_over, of_many_registrations_at_once_one_wins;
+            sessions: tokens_carry_a_session_to_its_end, a_token_that_comes_again_ends_its_session,
+                within_the_leeway_a_token_may_come_again, of_many_exchanges_at_once_one_is_first,
+                a_log_out_ends_one_session_or_all, a_password_is_replaced_with_what_hangs_on_it, a_session_needs_its_user,
+                sessions_past_their_end_go_with_their_tokens;
             consents: what_was_said_last_holds, saying_the_same_again_keeps_its_time,
                 consent_of_an_unknown_user_is_refused;
             emotions: an_event_counts_once, repeats_in_one_batch_count_once, the_same_id_on_another_day_is_another_event,

@@ -20,6 +20,7 @@ mod outbox;
 mod plans;
 pub mod raw;
 mod replays;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod users;

@@ -17,7 +17,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 7] = [
+const ALL: [Migration; 8] = [
     Migration { version: 1, name: "first_tables", sql: include_str!("../migrations/0001_first_tables.sql") },
     Migration { version: 2, name: "raw_floor", sql: include_str!("../migrations/0002_raw_floor.sql") },
     Migration {
@@ -37,6 +37,7 @@ const ALL: [Migration; 7] = [
         name: "replays_from_log",
         sql: include_str!("../migrations/0007_replays_from_log.sql"),
     },
+    Migration { version: 8, name: "sessions", sql: include_str!("../migrations/0008_sessions.sql") },
 ];
 
 /// Runs what is pending, all of it or nothing, while it holds the database's write lock: of two processes that start

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::{
     books, consents, credit, dead_letters, folds, idempotency, maintenance, migrations, notifications,
-    outbox, replays, users,
+    outbox, replays, sessions, users,
 };
 
 /// The statement's plan, line by line. Parameters are left unbound: plans don't look at them.
@@ -29,6 +29,14 @@ fn statements_of_work() -> Vec<&'static str> {
         users::BY_EXTERNAL_ID,
         users::CREDENTIALS,
         users::EMAIL_TAKEN,
+        sessions::BEGIN,
+        sessions::FIND,
+        sessions::EXCHANGE,
+        sessions::END,
+        sessions::END_BY_TOKEN,
+        sessions::END_ALL,
+        sessions::PASSWORD,
+        sessions::CHANGE_PASSWORD,
         consents::GET,
         emotions::STANDING,
         emotions::HAS_RAW,
@@ -110,6 +118,8 @@ fn statements_of_care() -> Vec<&'static str> {
         idempotency::RELEASE_ALL,
         idempotency::OLD,
         idempotency::DROP,
+        sessions::OLD,
+        sessions::DROP,
         maintenance::CHUNK_END,
         maintenance::KEEP_IDS,
         maintenance::DROP_RAW,

@@ -1,0 +1,167 @@
+//! Sessions and their refresh tokens.
+
+use std::time::Duration;
+
+use ecs_domain::{Timestamp, UserId};
+use ecs_store::{NewSession, PasswordChange, Refresh, Refreshed, Retained, Retention, Store, TokenHash};
+use futures::future::join_all;
+use uuid::Uuid;
+
+use crate::Harness;
+use crate::fixtures::{after, at, day, new_user, now, register, user};
+
+/// How long a token may come again in these behaviours, in seconds.
+const LEEWAY: i64 = 10;
+/// When sessions end, in seconds.
+const END: i64 = 3_600;
+
+/// A token is exchanged for its successor, and that for the next, until the session's end.
+pub async fn tokens_carry_a_session_to_its_end<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    register(store, [1]).await;
+    begin(store, 1, 1).await;
+    let renewed = Refreshed::Renewed { user: user(1), expires_at: after(END) };
+    assert_eq!(exchange(store, 1, 2, after(100)).await, renewed);
+    assert_eq!(exchange(store, 2, 3, after(200)).await, renewed);
+    assert_eq!(exchange(store, 9, 10, after(200)).await, Refreshed::Unknown);
+    assert_eq!(exchange(store, 3, 4, after(END)).await, Refreshed::Ended);
+}
+
+/// A token that comes a second time was stolen: neither the thief nor the owner goes on with this session. Others do.
+pub async fn a_token_that_comes_again_ends_its_session<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    register(store, [1]).await;
+    begin(store, 1, 1).await;
+    begin(store, 1, 101).await;
+    exchange(store, 1, 2, after(100)).await;
+    exchange(store, 2, 3, after(200)).await;
+    assert_eq!(exchange(store, 1, 4, after(300)).await, Refreshed::Reused { user: user(1) });
+    for token in [1, 2, 3] {
+        assert_eq!(exchange(store, token, 5, after(301)).await, Refreshed::Ended, "token {token}");
+    }
+    assert_eq!(exchange(store, 4, 5, after(301)).await, Refreshed::Unknown, "no successor was made of it");
+    assert!(matches!(exchange(store, 101, 102, after(302)).await, Refreshed::Renewed { .. }));
+}
+
+/// Who didn't hear the answer asks again, and both successors go on.
+pub async fn within_the_leeway_a_token_may_come_again<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    register(store, [1]).await;
+    begin(store, 1, 1).await;
+    let is_renewed = |met| matches!(met, Refreshed::Renewed { .. });
+    assert!(is_renewed(exchange(store, 1, 2, after(100)).await));
+    assert!(is_renewed(exchange(store, 1, 3, after(100 + LEEWAY - 1)).await));
+    assert!(is_renewed(exchange(store, 2, 4, after(150)).await));
+    assert!(is_renewed(exchange(store, 3, 5, after(150)).await));
+    // The leeway is counted from the first exchange, and by a clock that may have been set back since.
+    assert!(is_renewed(exchange(store, 2, 6, after(149)).await));
+    assert_eq!(exchange(store, 1, 7, after(100 + LEEWAY)).await, Refreshed::Reused { user: user(1) });
+}
+
+/// Sixteen exchanges of one token at once: one is the first, and the second ends the session.
+pub async fn of_many_exchanges_at_once_one_is_first<H: Harness>() {
+    let harness = H::start().await;
+    let store = harness.store();
+    register(&*store, [1]).await;
+    begin(&*store, 1, 1).await;
+    let exchanges = (2..18).map(|successor| {
+        let [token, successor] = [1, successor].map(token);
+        store.refresh_session(Refresh { token, successor, now: after(1), leeway: Duration::ZERO })
+    });
+    let met: Vec<Refreshed> = join_all(exchanges).await.into_iter().map(Result::unwrap).collect();
+    let count = |wanted: fn(&Refreshed) -> bool| met.iter().filter(|met| wanted(met)).count();
+    assert_eq!(count(|met| matches!(met, Refreshed::Renewed { .. })), 1, "{met:?}");
+    assert_eq!(count(|met| matches!(met, Refreshed::Reused { .. })), 1, "{met:?}");
+    assert_eq!(count(|met| matches!(met, Refreshed::Ended)), 14, "{met:?}");
+}
+
+/// A session ends with any of its tokens, and all of a user's end together.
+pub async fn a_log_out_ends_one_session_or_all<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    register(store, [1, 2]).await;
+    for (owner, first) in [(1, 1), (1, 101), (1, 201), (2, 301)] {
+        begin(store, owner, first).await;
+    }
+    exchange(store, 1, 2, after(1)).await;
+    store.end_session(&token(1), after(50)).await.unwrap();
+    store.end_session(&token(999), after(50)).await.unwrap();
+    assert_eq!(exchange(store, 2, 3, after(51)).await, Refreshed::Ended);
+    assert_eq!(store.end_sessions(user(1), after(52)).await.unwrap(), 2);
+    assert_eq!(store.end_sessions(user(1), after(53)).await.unwrap(), 0);
+    assert_eq!(exchange(store, 101, 102, after(54)).await, Refreshed::Ended);
+    assert!(matches!(exchange(store, 301, 302, after(54)).await, Refreshed::Renewed { .. }));
+}
+
+/// A password is replaced only while it is the one that was read, and with it go the sessions, unless only the hash is new.
+pub async fn a_password_is_replaced_with_what_hangs_on_it<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    let ana = store.register(new_user(1, "ana@example.com"), None).await.unwrap();
+    begin(store, 1, 1).await;
+    let change = |from: &str, to: &str, ends_sessions| {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        store.replace_password(PasswordChange { user: user(1), from, to, now: after(9), ends_sessions })
+    };
+    assert_eq!(store.password_hash(user(1)).await.unwrap().as_deref(), Some("hash of 1"));
+    assert!(change("hash of 1", "stronger", false).await.unwrap());
+    assert!(!change("hash of 1", "late", true).await.unwrap());
+    assert!(matches!(exchange(store, 1, 2, after(10)).await, Refreshed::Renewed { .. }));
+    assert!(change("stronger", "another", true).await.unwrap());
+    assert_eq!(exchange(store, 2, 3, after(11)).await, Refreshed::Ended);
+    assert_eq!(store.password_hash(user(1)).await.unwrap().as_deref(), Some("another"));
+    let changed = store.user(user(1)).await.unwrap().unwrap();
+    assert_eq!((changed.created_at, changed.updated_at), (ana.created_at, after(9)));
+    assert_eq!(store.password_hash(user(2)).await.unwrap(), None);
+}
+
+/// Nothing is begun for nobody.
+pub async fn a_session_needs_its_user<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    assert!(!store.begin_session(session(user(1), 1)).await.unwrap());
+    assert_eq!(exchange(store, 1, 2, after(1)).await, Refreshed::Unknown);
+}
+
+/// Sessions that expired go with their tokens; what may still come again is kept.
+pub async fn sessions_past_their_end_go_with_their_tokens<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    register(store, [1]).await;
+    begin(store, 1, 1).await;
+    exchange(store, 1, 2, after(100)).await;
+    let retain = |answers_since| {
+        let (raw_floor, ids_since) = (day("2026-01-01"), at("2026-01-01T00:00:00Z"));
+        store.retain(Retention { raw_floor, ids_since, answers_since })
+    };
+    assert_eq!(retain(after(END)).await.unwrap(), Retained::default());
+    assert_eq!(exchange(store, 2, 3, after(END + 1)).await, Refreshed::Ended);
+    assert_eq!(retain(after(END + 1)).await.unwrap(), Retained { sessions: 1, ..Retained::default() });
+    for token in [1, 2] {
+        assert_eq!(exchange(store, token, 3, after(END + 1)).await, Refreshed::Unknown, "token {token}");
+    }
+}
+
+fn token(number: u16) -> TokenHash {
+    let mut hash = [7; 32];
+    hash[..2].copy_from_slice(&number.to_be_bytes());
+    hash
+}
+
+fn session(user: UserId, first: u16) -> NewSession {
+    let id = Uuid::from_u128(0x5e55_0000_0000_4000_8000_0000_0000_0000 + u128::from(first));
+    NewSession { id, user, token: token(first), now: now(), expires_at: after(END) }
+}
+
+async fn begin(store: &dyn Store, owner: u128, first: u16) {
+    assert!(store.begin_session(session(user(owner), first)).await.unwrap());
+}
+
+async fn exchange(store: &dyn Store, presented: u16, successor: u16, now: Timestamp) -> Refreshed {
+    let [token, successor] = [presented, successor].map(token);
+    let leeway = Duration::from_secs(LEEWAY.unsigned_abs());
+    store.refresh_session(Refresh { token, successor, now, leeway }).await.unwrap()
+}
