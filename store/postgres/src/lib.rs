@@ -30,6 +30,7 @@ mod plans;
 pub mod raw;
 mod replays;
 mod replicas;
+mod sessions;
 mod users;
 
 use std::future::Future;

@@ -16,6 +16,7 @@ use crate::idempotency;
 use crate::partitions::{self, BE_BRIEF, SHUT_FOLDS_OUT};
 use crate::plan::FIXED_PLANS;
 use crate::replays;
+use crate::sessions;
 
 /// How many ids one transaction moves or drops at most: some tens of milliseconds in which folds wait.
 const CHUNK: i64 = 10_000;
@@ -64,13 +65,19 @@ impl Maintenance for PostgresStore {
                 idempotency::drop_old(&session, answers_since, CHUNK).await
             })
             .await?;
+        let sessions = self
+            .primary
+            .run(Call::long("retention.sessions"), |session| async move {
+                sessions::drop_old(&session, answers_since, CHUNK).await
+            })
+            .await?;
         self.primary
             .run(Call::long("retention.replays"), |session| async move {
                 replays::give_up(&session, answers_since).await
             })
             .await?;
-        let more = more_rows || [ids, answers].iter().any(|dropped| *dropped >= unsigned(CHUNK));
-        Ok(Retained { raw_rows, ids, answers, more })
+        let more = more_rows || [ids, answers, sessions].iter().any(|dropped| *dropped >= unsigned(CHUNK));
+        Ok(Retained { raw_rows, ids, answers, sessions, more })
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
