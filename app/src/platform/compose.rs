@@ -133,6 +133,7 @@ impl Composer<'_> {
             consent: self.settings.consent,
             bcrypt_cost: self.settings.bcrypt_cost,
             token_lifetime: TOKEN_LIFETIME,
+            session_lifetime: self.settings.session_lifetime,
             outbox: self.outbox.clone(),
             finisher: Finisher::start(self.supervisor),
             metrics: self.metrics.clone(),

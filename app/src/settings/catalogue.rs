@@ -132,6 +132,11 @@ pub const CATALOGUE: &[Setting] = &[
         "The one currency of this deployment, ISO 4217. Others are refused with 422.",
     ),
     setting("ECS_POLICY_FILE", "", "A credit policy in TOML. Unset: the one built in."),
+    setting(
+        "ECS_SESSION_DAYS",
+        "30",
+        "Days that a log-in can be refreshed, 1 to 365; then the user logs in again.",
+    ),
     setting("ECS_BCRYPT_COST", "12", "Cost of password hashes, 12 to 16. Testing mode takes 4 and more."),
     setting("ECS_MAX_CONNECTIONS", "4096", "Open connections served at once; more wait to be accepted."),
     setting(

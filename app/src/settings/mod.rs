@@ -97,6 +97,8 @@ pub struct Settings {
     pub currency: Currency,
     /// A credit policy's file.
     pub policy_file: Option<PathBuf>,
+    /// How long a session can be refreshed.
+    pub session_lifetime: Duration,
     /// bcrypt's cost.
     pub bcrypt_cost: u32,
     /// Limits of the HTTP server.

@@ -16,6 +16,8 @@ use super::{DEFAULT_DATA_DIR, Http, Mode, Problem, Raw, Retention, Settings};
 /// Longer than other roles keep a connection that nobody uses (4 s), so that none sends into one that is about to close.
 const PRODUCTION_GRACE: Duration = Duration::from_secs(5);
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Reads values one by one and remembers what is wrong, so that all of it is told at once.
 pub(super) struct Reader<'a> {
     raw: &'a Raw,
@@ -57,6 +59,7 @@ impl Reader<'_> {
             internal_key: self.key("INTERNAL_SERVICE_API_KEY", 16, mode),
             consent: self.consent(production),
             policy_file: self.text("ECS_POLICY_FILE").map(PathBuf::from),
+            session_lifetime: DAY * self.number::<u32>("ECS_SESSION_DAYS", 1, 365),
             bcrypt_cost: self.number("ECS_BCRYPT_COST", if mode == Mode::Testing { 4 } else { 12 }, 16),
             http: Http {
                 max_connections: self.number("ECS_MAX_CONNECTIONS", 1, 1_000_000),

@@ -165,7 +165,11 @@ async fn only_these_rows_are_open_to_everybody() {
     let open: Vec<&str> =
         ROUTES.iter().filter(|route| route.access == Access::Public).map(|route| route.path).collect();
     let documentation = ["/openapi.json", "/docs", "/docs/{file}"];
-    assert_eq!(open, [&["/v1/auth/register", "/v1/auth/login"], &documentation[..]].concat());
+    assert_eq!(
+        open,
+        [&["/v1/auth/register", "/v1/auth/login", "/v1/auth/refresh", "/v1/auth/logout"], &documentation[..]]
+            .concat()
+    );
 }
 
 #[tokio::test]

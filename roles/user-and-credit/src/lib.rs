@@ -25,6 +25,7 @@ use utoipa::openapi::OpenApi;
 mod accept;
 mod accounts;
 mod analysis;
+mod change_password;
 mod consents;
 mod exact;
 mod features;
@@ -34,6 +35,7 @@ mod offers;
 mod passwords;
 mod policy_file;
 mod problems;
+mod sessions;
 mod state;
 mod users;
 mod words;
@@ -61,8 +63,10 @@ pub struct Deps {
     pub consent: ConsentRule,
     /// How much work a password's hash is: 12, and 4 in tests.
     pub bcrypt_cost: u32,
-    /// How long a token holds.
+    /// How long an access token holds.
     pub token_lifetime: Duration,
+    /// How long a session can be refreshed.
+    pub session_lifetime: Duration,
     /// Wakes the relay of the outbox after an acceptance.
     pub outbox: Wake,
     /// Sees writes through, with what must follow them.
@@ -101,6 +105,10 @@ impl UserAndCredit {
         OpenApiRouter::default()
             .routes(routes!(accounts::register))
             .routes(routes!(login::login))
+            .routes(routes!(sessions::refresh))
+            .routes(routes!(sessions::log_out))
+            .routes(routes!(sessions::log_out_everywhere))
+            .routes(routes!(change_password::change_password))
             .routes(routes!(accounts::provision))
             .routes(routes!(accounts::show))
             .routes(routes!(analysis::analyse))

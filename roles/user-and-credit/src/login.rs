@@ -2,13 +2,15 @@
 
 use axum::Json;
 use axum::extract::State as Extract;
-use ecs_domain::{Email, Violations};
+use ecs_domain::{Email, UserId, Violations};
+use ecs_store::PasswordChange;
 use ecs_web::openapi::tag;
-use ecs_web::{Identity, JsonBody, Problem, Secret};
-use serde::{Deserialize, Serialize};
+use ecs_web::{JsonBody, Problem, Secret};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::problems;
+use crate::sessions::{self, Token};
 use crate::state::State;
 
 /// The one text for a wrong password and for an address that nobody has, or that none could have.
@@ -27,26 +29,13 @@ pub(crate) struct Credentials {
     password: Option<String>,
 }
 
-/// What opens the other calls.
-// It has no `Debug`: there is a token in it.
-#[derive(Serialize, ToSchema)]
-#[schema(examples(json!({"access_token": "eyJhbGciOiJIUzI1NiJ9.…", "token_type": "bearer", "expires_in": 3600})))]
-pub(crate) struct Token {
-    /// Goes into `Authorization: Bearer …`.
-    access_token: String,
-    /// `bearer`
-    token_type: &'static str,
-    /// How long it is good, in seconds.
-    expires_in: u64,
-}
-
 /// Log in
 ///
 /// A wrong password and an unknown address are answered alike.
 #[utoipa::path(
     post, path = "/v1/auth/login", operation_id = "logIn", tag = tag::ACCOUNTS, request_body = Credentials,
     responses(
-        (status = OK, description = "A token.", body = Token),
+        (status = OK, description = "Tokens of a new session.", body = Token),
         (status = UNAUTHORIZED, description = "the e-mail address and the password don't belong together"),
     ),
 )]
@@ -61,14 +50,23 @@ pub(crate) async fn login(
         Err(_) => None,
     };
     let (user, hash) = credentials.map(|known| (known.user, known.password_hash)).unzip();
-    let verified = state.passwords().verify(password, hash).await?;
+    let verified = state.passwords().verify(password.clone(), hash.clone()).await?;
     let user = user.filter(|_| verified).ok_or_else(|| Problem::unauthorized(REFUSED))?;
-    let token = state
-        .auth
-        .tokens
-        .issue(&Identity::of(user), state.now(), state.token_lifetime)
-        .map_err(|error| Problem::internal(&error))?;
-    Ok(Json(Token { access_token: token, token_type: "bearer", expires_in: state.token_lifetime.as_secs() }))
+    if let Some(hash) = hash.filter(|hash| state.passwords().is_outdated(hash)) {
+        rehash(&state, user, password, hash).await;
+    }
+    Ok(Json(sessions::begin(&state, user).await?))
+}
+
+/// Hashes the password anew, at the cost of today. It is only here that it can be: nobody else knows it. When that fails the log-in goes
+/// on, and the next one tries again.
+async fn rehash(state: &State, user: UserId, password: Secret, from: String) {
+    let Ok(to) = state.passwords().hash(password).await else { return };
+    let change = PasswordChange { user, from, to, now: state.now(), ends_sessions: false };
+    match state.store.replace_password(change).await {
+        Ok(_) => tracing::info!(user_id = %user, "hashed the password anew"),
+        Err(error) => tracing::warn!(user_id = %user, %error, "the password is not hashed anew"),
+    }
 }
 
 impl Credentials {

@@ -57,6 +57,11 @@ impl Passwords {
         Ok(matches && known && fits)
     }
 
+    /// Whether a hash was made at another cost than ours.
+    pub(crate) fn is_outdated(&self, hash: &str) -> bool {
+        hash.parse::<bcrypt::HashParts>().is_ok_and(|parts| parts.get_cost() != self.cost)
+    }
+
     async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, bcrypt::BcryptError> + Send + 'static,

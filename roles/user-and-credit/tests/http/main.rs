@@ -12,4 +12,5 @@ mod consents;
 mod idempotency;
 mod offers;
 mod outage;
+mod sessions;
 mod support;

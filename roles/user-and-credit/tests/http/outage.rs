@@ -19,6 +19,15 @@ async fn without_the_store_every_call_says_when_to_come_back() {
     let calls = [
         (Actor::Anonymous, Method::POST, "/v1/auth/register".to_owned(), Some(credentials.clone())),
         (Actor::Anonymous, Method::POST, "/v1/auth/login".to_owned(), Some(credentials)),
+        (Actor::Anonymous, Method::POST, "/v1/auth/refresh".to_owned(), Some(json!({"refresh_token": "x"}))),
+        (Actor::Anonymous, Method::POST, "/v1/auth/logout".to_owned(), Some(json!({"refresh_token": "x"}))),
+        (Actor::User(ana), Method::POST, "/v1/auth/logout-everywhere".to_owned(), None),
+        (
+            Actor::User(ana),
+            Method::PUT,
+            "/v1/auth/password".to_owned(),
+            Some(json!({"current_password": PASSWORD, "new_password": "another password"})),
+        ),
         (Actor::Operator, Method::POST, "/v1/users".to_owned(), Some(json!({"externalId": "1"}))),
         (Actor::User(ana), Method::GET, format!("/v1/users/{ana}"), None),
         (Actor::User(ana), Method::POST, format!("/v1/users/{ana}/credit-analysis"), None),

@@ -51,16 +51,20 @@ pub(crate) enum Actor {
 }
 
 /// How an [`App`] is made.
+/// How long a session can be refreshed.
+pub(crate) const SESSION: Duration = Duration::from_secs(30 * 24 * 3600);
+
 pub(crate) struct Setup {
     pub(crate) cache: Cache,
     pub(crate) consent: ConsentRule,
     pub(crate) model: Option<Arc<dyn handles::CreditAnalysis>>,
+    pub(crate) bcrypt_cost: u32,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let cache = Cache::in_process(CacheOptions::default());
-        Self { cache, consent: ConsentRule::Assumed, model: None }
+        Self { cache, consent: ConsentRule::Assumed, model: None, bcrypt_cost: 4 }
     }
 }
 
@@ -118,9 +122,17 @@ impl App {
 
     /// The same, started again with another key that accepts the one from before.
     pub(crate) fn with_another_key(self) -> Self {
+        self.again(Tokens::with_keys(&key(2), &[key(1)]), 4)
+    }
+
+    /// The same, started again with another cost of passwords.
+    pub(crate) fn with_cost(self, bcrypt_cost: u32) -> Self {
+        self.again(Tokens::new(&key(1)), bcrypt_cost)
+    }
+
+    fn again(self, tokens: Tokens, bcrypt_cost: u32) -> Self {
         let Self { store, cache, clock, _folder, .. } = self;
-        let tokens = Tokens::with_keys(&key(2), &[key(1)]);
-        Self::over(_folder, store, clock, tokens, Setup { cache, ..Setup::default() })
+        Self::over(_folder, store, clock, tokens, Setup { cache, bcrypt_cost, ..Setup::default() })
     }
 
     fn over(
@@ -145,8 +157,9 @@ impl App {
             credit_analysis: model,
             policy: built_in().unwrap(),
             consent: setup.consent,
-            bcrypt_cost: 4,
+            bcrypt_cost: setup.bcrypt_cost,
             token_lifetime: Duration::from_secs(3600),
+            session_lifetime: SESSION,
             outbox: wake.clone(),
             finisher: Finisher::default(),
             metrics: ecs_metrics::Metrics::new(),
@@ -176,6 +189,13 @@ impl App {
         let mut request = self.request(actor, Method::POST, path, Some(body.to_string()));
         request.headers_mut().insert("idempotency-key", key.parse().unwrap());
         self.reply(request).await
+    }
+
+    /// A call with a token that the platform gave out.
+    pub(crate) async fn bearing(&self, token: &Value, method: Method, path: &str) -> Reply {
+        let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
+        let request = Request::builder().method(method).uri(path).header("authorization", bearer);
+        self.reply(request.body(Body::empty()).unwrap()).await
     }
 
     fn request(&self, actor: Actor, method: Method, path: &str, body: Option<String>) -> Request<Body> {

@@ -1,0 +1,81 @@
+//! `PUT /v1/auth/password`
+
+use axum::Json;
+use axum::extract::State as Extract;
+use ecs_domain::Violations;
+use ecs_store::PasswordChange;
+use ecs_web::openapi::tag;
+use ecs_web::{Identity, JsonBody, Problem, Secret};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::sessions::{self, Token};
+use crate::state::State;
+use crate::{passwords, problems};
+
+/// What the password was, and what it is to be.
+// It has no `Debug`: there are passwords in it.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PasswordChange, examples(json!({
+    "current_password": "correct horse battery", "new_password": "battery staple horse",
+})))]
+pub(crate) struct Change {
+    /// The password until now.
+    #[schema(value_type = String, format = Password)]
+    current_password: Option<String>,
+    /// 12 to 72 bytes.
+    #[schema(value_type = String, format = Password, min_length = 3, max_length = 72)]
+    new_password: Option<String>,
+}
+
+/// Change the password
+///
+/// Ends all sessions of the user, and begins one for whoever has changed it.
+#[utoipa::path(
+    put, path = "/v1/auth/password", operation_id = "changePassword", tag = tag::ACCOUNTS, request_body = Change,
+    security(("bearer" = [])),
+    responses(
+        (status = OK, description = "The tokens of a new session.", body = Token),
+        (status = FORBIDDEN, description = "the current password is another one"),
+    ),
+)]
+pub(crate) async fn change_password(
+    Extract(state): Extract<State>,
+    identity: Identity,
+    JsonBody(body): JsonBody<Change>,
+) -> Result<Json<Token>, Problem> {
+    let (current, new) = body.validate()?;
+    let user = identity.user;
+    let from = state.store.password_hash(user).await.map_err(problems::of_store)?;
+    // Without a password the answer is the same, after the same work.
+    let verified = state.passwords().verify(current, from.clone()).await?;
+    let from = from.filter(|_| verified).ok_or_else(refused)?;
+    let to = state.passwords().hash(new).await?;
+    let change = PasswordChange { user, from, to, now: state.now(), ends_sessions: true };
+    if !state.store.replace_password(change).await.map_err(problems::of_store)? {
+        // It was changed meanwhile, so it is another one now.
+        return Err(refused());
+    }
+    state.forget_cached(user).await;
+    tracing::info!(user_id = %user, "changed the password");
+    Ok(Json(sessions::begin(&state, user).await?))
+}
+
+fn refused() -> Problem {
+    Problem::forbidden("the current password is another one")
+}
+
+impl Change {
+    fn validate(self) -> Result<(Secret, Secret), Violations> {
+        let mut violations = Violations::none();
+        let current = violations.require("current_password", self.current_password).map(Secret::new);
+        let new = violations.require("new_password", self.new_password).map(Secret::new);
+        if new.as_ref().is_some_and(|new| !passwords::LENGTH.contains(&new.expose().len())) {
+            violations.push("new_password", "must have 12 to 72 bytes");
+        }
+        match (current, new) {
+            (Some(current), Some(new)) if violations.is_empty() => Ok((current, new)),
+            _ => Err(violations),
+        }
+    }
+}
