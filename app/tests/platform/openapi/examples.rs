@@ -15,9 +15,11 @@ use crate::support::http::Answer;
 use crate::support::{INTERNAL_KEY, TestApp, emotion, eventually};
 
 /// What must have happened before the others, in this order.
-const FIRST: [&str; 8] = [
+const FIRST: [&str; 10] = [
     "POST /v1/auth/register",
     "POST /v1/auth/login",
+    "POST /v1/auth/refresh",
+    "PUT /v1/auth/password",
     "POST /v1/users",
     "PUT /v1/users/{user_id}/consents/{purpose}",
     "POST /v1/emotions/stream",
@@ -199,6 +201,7 @@ impl Stage {
                 for (name, value) in fields {
                     match (name.as_str(), value) {
                         ("userId" | "user_id", value) => *value = json!(self.user),
+                        ("refresh_token", value) => *value = json!(self.ids["refresh_token"]),
                         // Of dead letters.
                         ("ids", value) => *value = json!([self.ids["letter_id"].parse::<i64>().unwrap()]),
                         (_, value) => self.fill(value),
@@ -217,6 +220,10 @@ impl Stage {
                 let id = answer.json()["id"].as_str().unwrap().to_owned();
                 self.user = id.parse().unwrap();
                 self.ids.insert("user_id", id);
+            }
+            "POST /v1/auth/login" | "POST /v1/auth/refresh" | "PUT /v1/auth/password" => {
+                let token = answer.json()["refresh_token"].as_str().unwrap().to_owned();
+                self.ids.insert("refresh_token", token);
             }
             "POST /v1/users/{user_id}/credit-analysis" => {
                 let offer = answer.json()["offer"]["offer_id"].as_str().unwrap().to_owned();
