@@ -13,7 +13,9 @@ use axum::response::{IntoResponse as _, Response};
 use ecs_metrics::{InFlight, Metrics};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, ready};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderValue, Method, StatusCode, Uri};
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
@@ -28,11 +30,19 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The same for a stream: places for these become free rarely.
 const RETRY_STREAM: Duration = Duration::from_secs(10);
 
+/// Answers are about people: nobody on their way keeps one, and no browser guesses at its type, runs anything in it or shows it in
+/// a frame. Pages for browsers say what they need instead.
+const PROTECTING: [(HeaderName, HeaderValue); 3] = [
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+];
+
 /// Puts the standard layers around the routes of a listener. `role` is who answers, unless the request is forwarded.
 ///
 /// It is one layer rather than six: the hot path pays for one boxed future. From outside in: the context is taken or
 /// made, the span opens, who is too many is refused, the timeout starts, a panic is caught; then empty 404 and 405
-/// answers become problems, problems get the request's id, the id is echoed, and one line goes to the access log.
+/// answers become problems, problems get the request's id, the id is echoed, the answer is protected, and one line goes to the access log.
 ///
 /// Nobody sees what is counted; a process uses [`metered`].
 pub fn standard(router: Router, role: &'static str, limits: Limits) -> Router {
@@ -233,6 +243,9 @@ fn finish(mut response: Response, context: &RequestContext) -> Response {
         response = complete_problem(response, context);
     }
     response.headers_mut().insert(REQUEST_ID, context.header_value());
+    for (name, value) in PROTECTING {
+        response.headers_mut().entry(name).or_insert(value);
+    }
     response
 }
 

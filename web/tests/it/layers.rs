@@ -48,6 +48,27 @@ async fn a_request_id_is_taken_or_made_and_echoed() {
 }
 
 #[tokio::test]
+async fn every_answer_is_protected_unless_it_says_itself_how() {
+    let own = get(async || [("cache-control", "no-cache")]);
+    let router = || router().route("/own", own.clone());
+    let check = async |path: &str, status: u16, kept: &str| {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let answer = call(router(), request).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert_eq!(answer.headers["cache-control"], kept, "{path}");
+        assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(
+            answer.headers["content-security-policy"], "default-src 'none'; frame-ancestors 'none'",
+            "{path}"
+        );
+    };
+    check("/context", 200, "no-store").await;
+    check("/nowhere", 404, "no-store").await;
+    check("/panics", 500, "no-store").await;
+    check("/own", 200, "no-cache").await;
+}
+
+#[tokio::test]
 async fn a_trace_is_taken_when_it_is_well_formed() {
     const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let check = async |given: &str, expect: Option<&str>| {
