@@ -108,8 +108,8 @@ pub const CATALOGUE: &[Setting] = &[
     ),
     secret(
         "SECRET_KEYS_ACCEPTED",
-        "Keys whose tokens hold, too, separated by commas or spaces: the next SECRET_KEY before it is one, the last one for an \
-         hour after.",
+        "Keys whose tokens hold, too, separated by commas or spaces: the next SECRET_KEY before it is one, the last one for a \
+         day after.",
     ),
     secret(
         "INTERNAL_SERVICE_API_KEY",
