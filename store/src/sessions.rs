@@ -15,18 +15,20 @@ pub type TokenHash = [u8; 32];
 /// by the user's phone from its own backup, and ends the session for both.
 #[async_trait]
 pub trait Sessions: Send + Sync + 'static {
-    /// Begins a session. Returns whether there is such a user.
+    /// Begins a session while the user's password is still the one that was verified. Returns whether it was. Of this and
+    /// [`Sessions::replace_password`] at the same time one comes first: no session that an old password began outlives it.
     async fn begin_session(&self, session: NewSession) -> Result<bool, StoreError>;
 
     /// Exchanges a token for its successor, or ends the session of one that was exchanged before. A token that comes again within
     /// [`Refresh::leeway`] of its first exchange gets another successor: the answer to the first may have been lost on its way, or two
-    /// threads of an app were not agreed. Of two exchanges at the same time, one comes first.
+    /// threads of an app were not agreed. A clock that was set back gives no more time than that. Of two exchanges at the same time, one
+    /// comes first.
     async fn refresh_session(&self, refresh: Refresh) -> Result<Refreshed, StoreError>;
 
     /// Ends the session that a token belongs to, used or not. Nothing happens when it has ended, or nobody knows the token.
     async fn end_session(&self, token: &TokenHash, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Ends all sessions of a user that have not ended. Returns how many these were.
+    /// Ends all sessions of a user that have not ended, expired or not: it may be the clock that is wrong. Returns how many these were.
     async fn end_sessions(&self, user: UserId, now: Timestamp) -> Result<u64, StoreError>;
 
     /// The hash of a user's password. `None` for an unknown user, and for one without a password.
@@ -37,12 +39,15 @@ pub trait Sessions: Send + Sync + 'static {
 }
 
 /// A session to be begun.
-#[derive(Debug, Clone, PartialEq, Eq)]
+// It has no `Debug`: there is the hash of a password in it.
+#[derive(Clone)]
 pub struct NewSession {
     /// Its id.
     pub id: Uuid,
     /// Whose it is.
     pub user: UserId,
+    /// The hash that their password was verified with.
+    pub password_hash: String,
     /// Its first token.
     pub token: TokenHash,
     /// The time of the log-in.

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State as Extract;
-use ecs_domain::Violations;
+use ecs_domain::{UserId, Violations};
 use ecs_store::PasswordChange;
 use ecs_web::openapi::tag;
 use ecs_web::{Identity, JsonBody, Problem, Secret};
@@ -30,7 +30,8 @@ pub(crate) struct Change {
 
 /// Change the password
 ///
-/// Ends all sessions of the user, and begins one for whoever has changed it.
+/// Ends all sessions of the user, and begins one for whoever has changed it. When the password is the new one already, the request is
+/// taken for a repetition: it only begins a session.
 #[utoipa::path(
     put, path = "/v1/auth/password", operation_id = "changePassword", tag = tag::ACCOUNTS, request_body = Change,
     security(("bearer" = [])),
@@ -46,19 +47,39 @@ pub(crate) async fn change_password(
 ) -> Result<Json<Token>, Problem> {
     let (current, new) = body.validate()?;
     let user = identity.user;
+    let hash = match change(&state, user, current, new.clone()).await? {
+        Some(hash) => hash,
+        None => changed_before(&state, user, new).await?,
+    };
+    let token = sessions::begin(&state, user, hash).await?;
+    // Without one it was changed again meanwhile.
+    token.map(Json).ok_or_else(refused)
+}
+
+/// Changes the password and returns its new hash. `None` when the current one is another.
+async fn change(
+    state: &State,
+    user: UserId,
+    current: Secret,
+    new: Secret,
+) -> Result<Option<String>, Problem> {
     let from = state.store.password_hash(user).await.map_err(problems::of_store)?;
-    // Without a password the answer is the same, after the same work.
     let verified = state.passwords().verify(current, from.clone()).await?;
-    let from = from.filter(|_| verified).ok_or_else(refused)?;
+    let Some(from) = from.filter(|_| verified) else { return Ok(None) };
     let to = state.passwords().hash(new).await?;
-    let change = PasswordChange { user, from, to, now: state.now(), ends_sessions: true };
-    if !state.store.replace_password(change).await.map_err(problems::of_store)? {
-        // It was changed meanwhile, so it is another one now.
-        return Err(refused());
+    let change = PasswordChange { user, from, to: to.clone(), now: state.now(), ends_sessions: true };
+    let changed = state.replace_password(change).await?;
+    if changed {
+        tracing::info!(user_id = %user, "changed the password");
     }
-    state.forget_cached(user).await;
-    tracing::info!(user_id = %user, "changed the password");
-    Ok(Json(sessions::begin(&state, user).await?))
+    Ok(changed.then_some(to))
+}
+
+/// The hash of a password that is the new one already: the request comes again, from a client or a gateway that got no answer.
+async fn changed_before(state: &State, user: UserId, new: Secret) -> Result<String, Problem> {
+    let hash = state.store.password_hash(user).await.map_err(problems::of_store)?;
+    let verified = state.passwords().verify(new, hash.clone()).await?;
+    hash.filter(|_| verified).ok_or_else(refused)
 }
 
 fn refused() -> Problem {

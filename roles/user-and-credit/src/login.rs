@@ -16,6 +16,9 @@ use crate::state::State;
 /// The one text for a wrong password and for an address that nobody has, or that none could have.
 const REFUSED: &str = "the e-mail address and the password don't belong together";
 
+/// A password may be hashed anew, or changed, while it is verified: then the log-in is done again, with the hash of now.
+const ATTEMPTS: usize = 2;
+
 /// Who logs in.
 // It has no `Debug`: there is a password in it.
 #[derive(Deserialize, ToSchema)]
@@ -45,27 +48,49 @@ pub(crate) async fn login(
     JsonBody(body): JsonBody<Credentials>,
 ) -> Result<Json<Token>, Problem> {
     let (email, password) = body.validate()?;
-    let credentials = match email.parse::<Email>() {
-        Ok(email) => state.store.credentials(&email).await.map_err(problems::of_store)?,
-        Err(_) => None,
-    };
-    let (user, hash) = credentials.map(|known| (known.user, known.password_hash)).unzip();
-    let verified = state.passwords().verify(password.clone(), hash.clone()).await?;
-    let user = user.filter(|_| verified).ok_or_else(|| Problem::unauthorized(REFUSED))?;
-    if let Some(hash) = hash.filter(|hash| state.passwords().is_outdated(hash)) {
-        rehash(&state, user, password, hash).await;
+    let email = email.parse().ok();
+    for _ in 0..ATTEMPTS {
+        let (user, hash) = verify(&state, email.as_ref(), &password).await?;
+        let hash = up_to_date(&state, user, &password, hash).await;
+        if let Some(token) = sessions::begin(&state, user, hash).await? {
+            return Ok(Json(token));
+        }
     }
-    Ok(Json(sessions::begin(&state, user).await?))
+    Err(Problem::unauthorized(REFUSED))
 }
 
-/// Hashes the password anew, at the cost of today. It is only here that it can be: nobody else knows it. When that fails the log-in goes
-/// on, and the next one tries again.
-async fn rehash(state: &State, user: UserId, password: Secret, from: String) {
-    let Ok(to) = state.passwords().hash(password).await else { return };
-    let change = PasswordChange { user, from, to, now: state.now(), ends_sessions: false };
-    match state.store.replace_password(change).await {
-        Ok(_) => tracing::info!(user_id = %user, "hashed the password anew"),
-        Err(error) => tracing::warn!(user_id = %user, %error, "the password is not hashed anew"),
+/// Who has this address and this password, and the hash that says so.
+async fn verify(
+    state: &State,
+    email: Option<&Email>,
+    password: &Secret,
+) -> Result<(UserId, String), Problem> {
+    let known = match email {
+        Some(email) => state.store.credentials(email).await.map_err(problems::of_store)?,
+        None => None,
+    };
+    let hash = known.as_ref().map(|known| known.password_hash.clone());
+    let verified = state.passwords().verify(password.clone(), hash).await?;
+    let known = known.filter(|_| verified).ok_or_else(|| Problem::unauthorized(REFUSED))?;
+    Ok((known.user, known.password_hash))
+}
+
+/// The hash of a password that was verified, made anew where it has not the cost of today. It is only here that it can be: nobody else
+/// knows the password. When that fails the log-in goes on, and the next one tries again.
+async fn up_to_date(state: &State, user: UserId, password: &Secret, from: String) -> String {
+    if !state.passwords().is_outdated(&from) {
+        return from;
+    }
+    let Ok(to) = state.passwords().hash(password.clone()).await else { return from };
+    let (now, ends_sessions) = (state.now(), false);
+    let change = PasswordChange { user, from: from.clone(), to: to.clone(), now, ends_sessions };
+    match state.replace_password(change).await {
+        Ok(true) => {
+            tracing::info!(user_id = %user, "hashed the password anew");
+            to
+        }
+        // Whether it was replaced or not: the session that begins with this one finds out.
+        Ok(false) | Err(_) => from,
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State as Extract;
-use ecs_domain::{UserId, Violations};
+use ecs_domain::{Timestamp, UserId, Violations};
 use ecs_store::{NewSession, Refresh, Refreshed, TokenHash};
 use ecs_web::openapi::tag;
 use ecs_web::{Identity, JsonBody, Problem};
@@ -82,21 +82,33 @@ fn new_token() -> Result<String, Problem> {
     Ok(token)
 }
 
-/// Begins a session of a user who has shown who they are.
-pub(crate) async fn begin(state: &State, user: UserId) -> Result<Token, Problem> {
+/// Begins a session of a user whose password was verified with this hash. `None` when it has another one by now.
+pub(crate) async fn begin(
+    state: &State,
+    user: UserId,
+    password_hash: String,
+) -> Result<Option<Token>, Problem> {
     let (now, refresh_token) = (state.now(), new_token()?);
     let expires_at = now.saturating_add(state.session_lifetime).unwrap_or(now);
-    let session = NewSession { id: Uuid::now_v7(), user, token: hash(&refresh_token), now, expires_at };
+    let (id, token) = (Uuid::now_v7(), hash(&refresh_token));
+    let session = NewSession { id, user, password_hash, token, now, expires_at };
     match state.store.begin_session(session).await.map_err(problems::of_store)? {
-        true => token(state, user, refresh_token, state.session_lifetime),
-        // They were there a moment ago.
-        false => Err(problems::unknown_user()),
+        true => tokens(state, user, refresh_token, now, expires_at).map(Some),
+        false => Ok(None),
     }
 }
 
-fn token(state: &State, user: UserId, refresh_token: String, left: Duration) -> Result<Token, Problem> {
+/// What a session's owner gets at `now`: no access token outlives the session.
+fn tokens(
+    state: &State,
+    user: UserId,
+    refresh_token: String,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<Token, Problem> {
+    let left = Duration::try_from(expires_at.duration_since(now)).unwrap_or_default();
     let lifetime = state.token_lifetime.min(left);
-    let issued = state.auth.tokens.issue(&Identity::of(user), state.now(), lifetime);
+    let issued = state.auth.tokens.issue(&Identity::of(user), now, lifetime);
     Ok(Token {
         access_token: issued.map_err(|error| Problem::internal(&error))?,
         token_type: "bearer",
@@ -121,13 +133,10 @@ pub(crate) async fn refresh(
     Extract(state): Extract<State>,
     JsonBody(body): JsonBody<Presented>,
 ) -> Result<Json<Token>, Problem> {
-    let (presented, next) = (body.validate()?, new_token()?);
-    let refresh = Refresh { token: presented, successor: hash(&next), now: state.now(), leeway: LEEWAY };
+    let (presented, next, now) = (body.validate()?, new_token()?, state.now());
+    let refresh = Refresh { token: presented, successor: hash(&next), now, leeway: LEEWAY };
     match state.store.refresh_session(refresh).await.map_err(problems::of_store)? {
-        Refreshed::Renewed { user, expires_at } => {
-            let left = expires_at.duration_since(state.now()).unsigned_abs();
-            Ok(Json(token(&state, user, next, left)?))
-        }
+        Refreshed::Renewed { user, expires_at } => tokens(&state, user, next, now, expires_at).map(Json),
         Refreshed::Reused { user } => {
             tracing::warn!(user_id = %user, "a refresh token came again: its session has ended");
             Err(Problem::unauthorized(REFUSED))

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use ecs_cache::{Key, Scope};
 use ecs_domain::{Timestamp, UserId};
-use ecs_web::Auth;
+use ecs_store::PasswordChange;
 use ecs_web::idempotency::Fingerprints;
+use ecs_web::{Auth, Problem};
 
 use crate::Deps;
 use crate::passwords::Passwords;
+use crate::problems;
 
 /// The role's dependencies. Cheap to clone.
 #[derive(Clone)]
@@ -37,6 +39,18 @@ impl State {
     /// Forgets what is cached about a user, after a change is committed.
     pub(crate) async fn forget_cached(&self, user: UserId) {
         self.cache.invalidate([Scope::User(user)]).await;
+    }
+
+    /// Replaces the hash of a password, and forgets what is cached about its user whether the caller waits for it or not.
+    /// Returns whether it was still the one that was read.
+    pub(crate) async fn replace_password(&self, change: PasswordChange) -> Result<bool, Problem> {
+        let (state, user) = (self.clone(), change.user);
+        let replacing = async move {
+            let replaced = state.store.replace_password(change).await.map_err(problems::of_store)?;
+            state.forget_cached(user).await;
+            Ok(replaced)
+        };
+        self.finisher.finish(replacing).await
     }
 
     pub(crate) fn passwords(&self) -> &Passwords {

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::problems;
 use crate::state::{State, key};
 
-/// How long a user stays cached. Accounts can't be changed yet, so this bounds memory rather than staleness.
+/// How long a user stays cached. A change forgets it, so this bounds memory rather than staleness.
 const TTL: Duration = Duration::from_secs(300);
 
 /// An account.

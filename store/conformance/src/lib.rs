@@ -39,6 +39,7 @@ macro_rules! conformance {
             sessions: tokens_carry_a_session_to_its_end, a_token_that_comes_again_ends_its_session,
                 within_the_leeway_a_token_may_come_again, of_many_exchanges_at_once_one_is_first,
                 a_log_out_ends_one_session_or_all, a_password_is_replaced_with_what_hangs_on_it, a_session_needs_its_user,
+                no_session_outlives_the_password_that_began_it,
                 sessions_past_their_end_go_with_their_tokens;
             consents: what_was_said_last_holds, saying_the_same_again_keeps_its_time,
                 consent_of_an_unknown_user_is_refused;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ecs_domain::{Timestamp, UserId};
+use ecs_domain::Timestamp;
 use ecs_store::{NewSession, PasswordChange, Refresh, Refreshed, Retained, Retention, Store, TokenHash};
 use futures::future::join_all;
 use uuid::Uuid;
@@ -58,6 +58,10 @@ pub async fn within_the_leeway_a_token_may_come_again<H: Harness>() {
     assert!(is_renewed(exchange(store, 3, 5, after(150)).await));
     // The leeway is counted from the first exchange, and by a clock that may have been set back since.
     assert!(is_renewed(exchange(store, 2, 6, after(149)).await));
+    // It gives no more time than the leeway when it was set back by hours.
+    begin(store, 1, 101).await;
+    exchange(store, 101, 102, after(1_000)).await;
+    assert_eq!(exchange(store, 101, 103, after(500)).await, Refreshed::Reused { user: user(1) });
     assert_eq!(exchange(store, 1, 7, after(100 + LEEWAY)).await, Refreshed::Reused { user: user(1) });
 }
 
@@ -122,8 +126,37 @@ pub async fn a_password_is_replaced_with_what_hangs_on_it<H: Harness>() {
 pub async fn a_session_needs_its_user<H: Harness>() {
     let harness = H::start().await;
     let store = &*harness.store();
-    assert!(!store.begin_session(session(user(1), 1)).await.unwrap());
+    assert!(!store.begin_session(session(1, 1)).await.unwrap());
     assert_eq!(exchange(store, 1, 2, after(1)).await, Refreshed::Unknown);
+}
+
+/// A log-in takes its time: the password may be another one when it comes to its end.
+pub async fn no_session_outlives_the_password_that_began_it<H: Harness>() {
+    let harness = H::start().await;
+    let store = harness.store();
+    register(&*store, [1]).await;
+    let change = |from: String, to: String| {
+        store.replace_password(PasswordChange { user: user(1), from, to, now: after(1), ends_sessions: true })
+    };
+    let mut hash = "hash of 1".to_owned();
+    for round in 1..=20 {
+        let first = round * 100;
+        let log_in =
+            |token| store.begin_session(NewSession { password_hash: hash.clone(), ..session(1, token) });
+        let next = format!("another, the {round}.");
+        let (before, changed, after_it) = tokio::join!(
+            join_all((first..first + 4).map(log_in)),
+            change(hash.clone(), next.clone()),
+            join_all((first + 4..first + 8).map(log_in)),
+        );
+        assert!(changed.unwrap());
+        for (token, begun) in (first..).zip(before.into_iter().chain(after_it)) {
+            let expect = if begun.unwrap() { Refreshed::Ended } else { Refreshed::Unknown };
+            assert_eq!(exchange(&*store, token, 50_000, after(2)).await, expect, "token {token}");
+        }
+        assert!(!log_in(first + 8).await.unwrap(), "with the password of before");
+        hash = next;
+    }
 }
 
 /// Sessions that expired go with their tokens; what may still come again is kept.
@@ -151,13 +184,21 @@ fn token(number: u16) -> TokenHash {
     hash
 }
 
-fn session(user: UserId, first: u16) -> NewSession {
+fn session(owner: u128, first: u16) -> NewSession {
     let id = Uuid::from_u128(0x5e55_0000_0000_4000_8000_0000_0000_0000 + u128::from(first));
-    NewSession { id, user, token: token(first), now: now(), expires_at: after(END) }
+    let password_hash = new_user(owner, "ana@example.com").password_hash;
+    NewSession {
+        id,
+        user: user(owner),
+        password_hash,
+        token: token(first),
+        now: now(),
+        expires_at: after(END),
+    }
 }
 
 async fn begin(store: &dyn Store, owner: u128, first: u16) {
-    assert!(store.begin_session(session(user(owner), first)).await.unwrap());
+    assert!(store.begin_session(session(owner, first)).await.unwrap());
 }
 
 async fn exchange(store: &dyn Store, presented: u16, successor: u16, now: Timestamp) -> Refreshed {

@@ -166,6 +166,7 @@ fn of_accounts() -> Vec<(&'static str, &'static [&'static str])> {
         (users::CREDENTIALS, &["users_email_key"]),
         (users::EMAIL_TAKEN, &["users_email_key"]),
         (sessions::BEGIN, &["users_pkey"]),
+        (sessions::ADD_TOKEN, &["sessions_pkey"]),
         (sessions::FIND, &["refresh_tokens_pkey", "sessions_pkey"]),
         (sessions::EXCHANGE, &["refresh_tokens_pkey"]),
         (sessions::END, &["sessions_pkey"]),
@@ -173,6 +174,7 @@ fn of_accounts() -> Vec<(&'static str, &'static [&'static str])> {
         (sessions::END_ALL, &["sessions_of_user"]),
         (sessions::PASSWORD, &["users_pkey"]),
         (sessions::CHANGE_PASSWORD, &["users_pkey"]),
+        (sessions::DROP_TOKENS, &["sessions_by_end", "refresh_tokens_of_session"]),
         (sessions::DROP_OLD, &["sessions_by_end"]),
     ]
 }

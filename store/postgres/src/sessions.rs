@@ -7,16 +7,16 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::PostgresStore;
-use crate::column::{get, micros};
+use crate::column::{get, micros, unsigned};
 use crate::engine::{Call, Fault, Param, Session};
 
-/// The user comes from their own table: nothing is begun for one who isn't there. Done again after a lost answer, it finds its
-/// own row.
+/// The user's row is locked: whoever changes the password waits until the session is there to be ended, and whoever comes after
+/// the change finds another hash.
 pub(crate) const BEGIN: &str = "INSERT INTO sessions (id, user_id, started_at, expires_at)
-     SELECT $1, id, $3, $4 FROM users WHERE id = $2
-     ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING id";
-const ADD_TOKEN: &str =
-    "INSERT INTO refresh_tokens (hash, session_id) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING";
+     SELECT $1, id, $4, $5 FROM users WHERE id = $2 AND password_hash = $3 FOR SHARE";
+/// Where no session was begun, none gets a token.
+pub(crate) const ADD_TOKEN: &str =
+    "INSERT INTO refresh_tokens (hash, session_id) SELECT $1, id FROM sessions WHERE id = $2";
 /// Both rows are locked, so of those who come with the same token, or with tokens of the same session, one looks after the other.
 pub(crate) const FIND: &str = "SELECT s.id, s.user_id, s.expires_at, s.ended_at, t.exchanged_at
      FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id WHERE t.hash = $1 FOR UPDATE";
@@ -25,35 +25,33 @@ pub(crate) const EXCHANGE: &str =
 pub(crate) const END: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
 pub(crate) const END_BY_TOKEN: &str = "UPDATE sessions SET ended_at = $2
      WHERE id = (SELECT session_id FROM refresh_tokens WHERE hash = $1) AND ended_at IS NULL";
-pub(crate) const END_ALL: &str =
-    "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2";
+pub(crate) const END_ALL: &str = "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
 pub(crate) const PASSWORD: &str = "SELECT password_hash FROM users WHERE id = $1";
 pub(crate) const CHANGE_PASSWORD: &str =
     "UPDATE users SET password_hash = $3, updated_at = $4 WHERE id = $1 AND password_hash = $2";
-/// Several processes may clean up at once: each takes what no other has in hand.
+/// Session by session, oldest first. Several processes may clean up at once: each takes what no other has in hand.
+pub(crate) const DROP_TOKENS: &str = "DELETE FROM refresh_tokens WHERE ctid = ANY (ARRAY(
+        SELECT t.ctid FROM (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2) s,
+            LATERAL (SELECT ctid FROM refresh_tokens WHERE session_id = s.id LIMIT $2 FOR UPDATE SKIP LOCKED) t
+        LIMIT $2))";
+/// The same sessions.
 pub(crate) const DROP_OLD: &str = "DELETE FROM sessions WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM sessions WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))";
+        SELECT ctid FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))";
 
 #[async_trait]
 impl Sessions for PostgresStore {
     async fn begin_session(&self, session: NewSession) -> Result<bool, StoreError> {
-        let (id, user, token) = (&session.id, &session.user.uuid(), &&session.token[..]);
+        let (id, user, hash) = (&session.id, &session.user.uuid(), &session.password_hash);
+        let token = &&session.token[..];
         let (now, expires_at) = (&micros(session.now), &micros(session.expires_at));
         self.primary
             .run(Call::quick("sessions.begin"), |session| async move {
                 let mut flight = session.flight();
                 flight.begin();
-                let begun = flight.add(BEGIN, &[id, user, now, expires_at]);
-                let begun = flight.send().await?.take(begun).first().is_some();
-                let mut flight = session.flight();
-                if begun {
-                    flight.add(ADD_TOKEN, &[token, id]);
-                    flight.commit();
-                } else {
-                    flight.roll_back();
-                }
-                flight.send().await?;
-                Ok(begun)
+                let begun = flight.add(BEGIN, &[id, user, hash, now, expires_at]);
+                flight.add(ADD_TOKEN, &[token, id]);
+                flight.commit();
+                Ok(flight.send().await?.take(begun).changed > 0)
             })
             .await
     }
@@ -139,11 +137,11 @@ impl Found {
     /// What the token is met with.
     fn met_by(&self, refresh: &Refresh) -> Refreshed {
         let Self { user, expires_at, ended_at, exchanged_at, .. } = *self;
-        let leeway = i64::try_from(refresh.leeway.as_micros()).unwrap_or(i64::MAX);
-        let since = |at: Timestamp| refresh.now.as_microsecond().saturating_sub(at.as_microsecond());
+        // A clock that was set back must not let a stolen token in for as long as it is behind.
+        let is_late = |at: Timestamp| refresh.now.duration_since(at).unsigned_abs() >= refresh.leeway;
         if ended_at.is_some() || expires_at <= refresh.now {
             Refreshed::Ended
-        } else if exchanged_at.is_some_and(|at| since(at) >= leeway) {
+        } else if exchanged_at.is_some_and(is_late) {
             Refreshed::Reused { user }
         } else {
             Refreshed::Renewed { user, expires_at }
@@ -177,7 +175,13 @@ async fn exchange(session: &Session, refresh: &Refresh) -> Result<Refreshed, Fau
     Ok(met)
 }
 
-/// Drops up to `most` sessions that expired before `since`, with their tokens. Returns how many went.
-pub(crate) async fn drop_old(session: &Session, since: Timestamp, most: i64) -> Result<u64, Fault> {
-    Ok(session.query(DROP_OLD, &[&since, &most]).await?.changed)
+/// Drops up to `most` sessions that expired before `since`. Their tokens go first, and no more of them at once either: an eager
+/// client has any number. Returns how many sessions went, and whether more is due.
+pub(crate) async fn drop_old(session: &Session, since: Timestamp, most: i64) -> Result<(u64, bool), Fault> {
+    let tokens = session.query(DROP_TOKENS, &[&since, &most]).await?.changed;
+    if tokens >= unsigned(most) {
+        return Ok((0, true));
+    }
+    let sessions = session.query(DROP_OLD, &[&since, &most]).await?.changed;
+    Ok((sessions, sessions >= unsigned(most)))
 }

@@ -124,6 +124,7 @@ fn statements_of_care() -> Vec<&'static str> {
         idempotency::RELEASE_ALL,
         idempotency::OLD,
         idempotency::DROP,
+        sessions::DROP_TOKENS,
         sessions::OLD,
         sessions::DROP,
         maintenance::CHUNK_END,

@@ -10,9 +10,9 @@ use crate::SqliteStore;
 use crate::column::{At, Id, IdBytes, IdText};
 use crate::engine::Fault;
 
-/// The user comes from their own table: nothing is begun for one who isn't there.
+/// Nothing is begun with a password that was changed meanwhile.
 pub(crate) const BEGIN: &str = "INSERT INTO sessions (id, user_id, started_at, expires_at)
-     SELECT ?1, id, ?3, ?4 FROM users WHERE id = ?2";
+     SELECT ?1, id, ?4, ?5 FROM users WHERE id = ?2 AND password_hash = ?3";
 const ADD_TOKEN: &str = "INSERT INTO refresh_tokens (hash, session_id) VALUES (?1, ?2)";
 pub(crate) const FIND: &str = "SELECT s.id, s.user_id, s.expires_at, s.ended_at, t.exchanged_at
      FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id WHERE t.hash = ?1";
@@ -21,12 +21,13 @@ pub(crate) const EXCHANGE: &str =
 pub(crate) const END: &str = "UPDATE sessions SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
 pub(crate) const END_BY_TOKEN: &str = "UPDATE sessions SET ended_at = ?2
      WHERE id = (SELECT session_id FROM refresh_tokens WHERE hash = ?1) AND ended_at IS NULL";
-pub(crate) const END_ALL: &str =
-    "UPDATE sessions SET ended_at = ?2 WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2";
+pub(crate) const END_ALL: &str = "UPDATE sessions SET ended_at = ?2 WHERE user_id = ?1 AND ended_at IS NULL";
 pub(crate) const PASSWORD: &str = "SELECT password_hash FROM users WHERE id = ?1";
 pub(crate) const CHANGE_PASSWORD: &str =
     "UPDATE users SET password_hash = ?3, updated_at = ?4 WHERE id = ?1 AND password_hash = ?2";
 pub(crate) const OLD: &str = "SELECT id FROM sessions WHERE expires_at < ?1 LIMIT ?2";
+pub(crate) const DROP_TOKENS: &str = "DELETE FROM refresh_tokens
+     WHERE hash IN (SELECT hash FROM refresh_tokens WHERE session_id = ?1 LIMIT ?2)";
 pub(crate) const DROP: &str = "DELETE FROM sessions WHERE id = ?1";
 
 #[async_trait]
@@ -35,7 +36,8 @@ impl Sessions for SqliteStore {
         self.write("sessions.begin", move |connection| {
             let (id, user) = (IdBytes(session.id), IdText::new(session.user.uuid()));
             let times = (session.now.as_microsecond(), session.expires_at.as_microsecond());
-            let begun = connection.prepare_cached(BEGIN)?.execute(params![id, user, times.0, times.1])?;
+            let begun = params![id, user, session.password_hash, times.0, times.1];
+            let begun = connection.prepare_cached(BEGIN)?.execute(begun)?;
             if begun > 0 {
                 connection.prepare_cached(ADD_TOKEN)?.execute(params![session.token, id])?;
             }
@@ -114,8 +116,9 @@ fn exchange(connection: &Connection, refresh: &Refresh) -> Result<Refreshed, Fau
     if found.ended_at.is_some() || found.expires_at <= now {
         return Ok(Refreshed::Ended);
     }
-    let leeway = i64::try_from(refresh.leeway.as_micros()).unwrap_or(i64::MAX);
-    if found.exchanged_at.is_some_and(|at| now.saturating_sub(at) >= leeway) {
+    // A clock that was set back must not let a stolen token in for as long as it is behind.
+    let is_late = |at: i64| u128::from(now.abs_diff(at)) >= refresh.leeway.as_micros();
+    if found.exchanged_at.is_some_and(is_late) {
         connection.prepare_cached(END)?.execute(params![IdBytes(found.session), now])?;
         return Ok(Refreshed::Reused { user: found.user });
     }
@@ -132,14 +135,22 @@ fn end_all(connection: &Connection, user: UserId, now: Timestamp) -> Result<u64,
     Ok(ended as u64)
 }
 
-/// Drops up to `most` sessions that expired before `since`, with their tokens.
-pub(crate) fn drop_old(connection: &Connection, since: Timestamp, most: i64) -> Result<u64, Fault> {
+/// Drops sessions that expired before `since`, up to `most` of them and of their tokens: an eager client has any number of these.
+/// Returns how many sessions went, and whether more is due.
+pub(crate) fn drop_old(connection: &Connection, since: Timestamp, most: i64) -> Result<(u64, bool), Fault> {
     let mut find = connection.prepare_cached(OLD)?;
     let old = find.query_map(params![since.as_microsecond(), most], |row| row.get(0))?;
     let old: Vec<IdBytes> = old.collect::<Result<_, _>>()?;
-    let mut drop = connection.prepare_cached(DROP)?;
+    let (mut drop_tokens, mut drop) =
+        (connection.prepare_cached(DROP_TOKENS)?, connection.prepare_cached(DROP)?);
+    let (mut dropped, mut left) = (0, most);
     for id in &old {
+        left -= i64::try_from(drop_tokens.execute(params![id, left])?).unwrap_or(i64::MAX);
+        if left <= 0 {
+            return Ok((dropped, true));
+        }
         drop.execute([id])?;
+        dropped += 1;
     }
-    Ok(old.len() as u64)
+    Ok((dropped, dropped >= most.unsigned_abs()))
 }

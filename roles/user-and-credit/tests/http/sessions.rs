@@ -126,3 +126,49 @@ async fn a_log_in_hashes_anew_when_the_cost_has_changed() {
     log_in(&app, PASSWORD).await.expect(StatusCode::OK);
     assert_eq!(hash().await, anew, "once is enough");
 }
+
+/// One of them replaces the hash that the others were verified with.
+#[tokio::test]
+async fn log_ins_at_once_all_succeed_while_the_hash_is_made_anew() {
+    let app = App::start();
+    app.register(ANA).await;
+    let app = app.with_cost(5);
+    let one = || log_in(&app, PASSWORD);
+    for reply in <[Reply; 4]>::from(tokio::join!(one(), one(), one(), one())) {
+        reply.expect(StatusCode::OK);
+    }
+}
+
+/// As from a gateway whose connection to the first process broke.
+#[tokio::test]
+async fn a_password_change_that_comes_again_is_no_error() {
+    let app = App::start();
+    let ana = app.register(ANA).await;
+    let change = async |current: &str| {
+        let body = json!({"current_password": current, "new_password": "battery staple horse"});
+        app.call(Actor::User(ana), Method::PUT, "/v1/auth/password", Some(body)).await
+    };
+    let (one, other) = tokio::join!(change(PASSWORD), change(PASSWORD));
+    let (one, other) = (one.expect(StatusCode::OK), other.expect(StatusCode::OK));
+    let again = change(PASSWORD).await.expect(StatusCode::OK);
+    for session in [&one, &other, &again] {
+        refresh(&app, session).await.expect(StatusCode::OK);
+    }
+}
+
+/// What is read of an account after a change tells of it.
+#[tokio::test]
+async fn a_change_of_the_password_shows_in_the_account() {
+    let app = App::start();
+    let ana = app.register(ANA).await;
+    let read = async |app: &App| {
+        let account = app.call(Actor::User(ana), Method::GET, &format!("/v1/users/{ana}"), None).await;
+        account.expect(StatusCode::OK)["updated_at"].clone()
+    };
+    let before = read(&app).await;
+    app.pass(LATER);
+    let app = app.with_cost(5);
+    log_in(&app, PASSWORD).await.expect(StatusCode::OK);
+    let anew = read(&app).await;
+    assert_ne!(anew, before);
+}

@@ -50,10 +50,10 @@ pub(crate) enum Actor {
     Service,
 }
 
-/// How an [`App`] is made.
 /// How long a session can be refreshed.
 pub(crate) const SESSION: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// How an [`App`] is made.
 pub(crate) struct Setup {
     pub(crate) cache: Cache,
     pub(crate) consent: ConsentRule,
