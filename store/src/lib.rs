@@ -34,7 +34,9 @@ pub use maintenance::{Maintenance, Retained, Retention};
 pub use notifications::{MarkedRead, NotificationPage, Notifications, StoredNotification};
 pub use outbox::{Outbox, OutboxMessage, OutboxRow};
 pub use replays::{LogReplayPlan, LoggedEvents, Replay, ReplayDays, ReplayPhase, ReplayPlan, Replays};
-pub use sessions::{NewSession, PasswordChange, Refresh, Refreshed, Sessions, TokenHash};
+pub use sessions::{
+    NewSession, PasswordChange, Refresh, Refreshed, SessionChange, Sessions, StandingSession,
+};
 pub use users::{Credentials, NewUser, Provision, Provisioned, Users};
 
 /// A store: everything the roles keep.

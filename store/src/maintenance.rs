@@ -47,7 +47,7 @@ pub struct Retained {
     pub ids: u64,
     /// Keys of requests that went with their answers.
     pub answers: u64,
-    /// Sessions that went, with their tokens.
+    /// Sessions that went.
     pub sessions: u64,
     /// Whether more is due: call again.
     pub more: bool,

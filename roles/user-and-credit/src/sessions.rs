@@ -1,20 +1,16 @@
 //! What a log-in begins, and how it goes on and ends: `/v1/auth/refresh`, `/v1/auth/logout`, `/v1/auth/logout-everywhere`.
-//!
-//! A refresh token is 32 random bytes, and the store knows no more of it than its SHA-256: there is nothing to guess, so a slow
-//! hash would protect nothing.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State as Extract;
 use ecs_domain::{Timestamp, UserId, Violations};
-use ecs_store::{NewSession, Refresh, Refreshed, TokenHash};
+use ecs_store::{NewSession, Refresh, Refreshed};
+use ecs_web::auth::RefreshToken;
 use ecs_web::openapi::tag;
 use ecs_web::{Identity, JsonBody, Problem};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -23,8 +19,6 @@ use crate::state::State;
 
 /// How long after its exchange a token may come again: the answer may have been lost on its way.
 const LEEWAY: Duration = Duration::from_secs(10);
-/// What refresh tokens begin with, so that scanners of leaked secrets know one when they see it.
-const PREFIX: &str = "ecsr_";
 /// The one text for every token that renews nothing: what is wrong with it is nobody's business.
 const REFUSED: &str = "the refresh token doesn't hold: log in again";
 
@@ -59,27 +53,12 @@ pub(crate) struct Presented {
 }
 
 impl Presented {
-    fn validate(self) -> Result<TokenHash, Violations> {
+    /// What the token tells; `None` when it was made up.
+    fn read(self, state: &State) -> Result<Option<RefreshToken>, Violations> {
         let mut violations = Violations::none();
         let token = violations.require("refresh_token", self.refresh_token);
-        token.map(|token| hash(&token)).ok_or(violations)
+        token.map(|token| state.refresh_tokens().read(&token)).ok_or(violations)
     }
-}
-
-fn hash(token: &str) -> TokenHash {
-    Sha256::digest(token).into()
-}
-
-/// A token that was never there before.
-fn new_token() -> Result<String, Problem> {
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| Problem::internal(&error))?;
-    let mut token = PREFIX.to_owned();
-    for byte in random {
-        // Writing to a string can't fail.
-        let _ = write!(token, "{byte:02x}");
-    }
-    Ok(token)
 }
 
 /// Begins a session of a user whose password was verified with this hash. `None` when it has another one by now.
@@ -88,12 +67,12 @@ pub(crate) async fn begin(
     user: UserId,
     password_hash: String,
 ) -> Result<Option<Token>, Problem> {
-    let (now, refresh_token) = (state.now(), new_token()?);
+    let now = state.now();
     let expires_at = now.saturating_add(state.session_lifetime).unwrap_or(now);
-    let (id, token) = (Uuid::now_v7(), hash(&refresh_token));
-    let session = NewSession { id, user, password_hash, token, now, expires_at };
+    let first = RefreshToken { session: Uuid::now_v7(), number: 0 };
+    let session = NewSession { id: first.session, user, password_hash, now, expires_at };
     match state.store.begin_session(session).await.map_err(problems::of_store)? {
-        true => tokens(state, user, refresh_token, now, expires_at).map(Some),
+        true => tokens(state, user, first, now, expires_at).map(Some),
         false => Ok(None),
     }
 }
@@ -102,7 +81,7 @@ pub(crate) async fn begin(
 fn tokens(
     state: &State,
     user: UserId,
-    refresh_token: String,
+    refresh_token: RefreshToken,
     now: Timestamp,
     expires_at: Timestamp,
 ) -> Result<Token, Problem> {
@@ -113,7 +92,7 @@ fn tokens(
         access_token: issued.map_err(|error| Problem::internal(&error))?,
         token_type: "bearer",
         expires_in: lifetime.as_secs(),
-        refresh_token,
+        refresh_token: state.refresh_tokens().make(refresh_token),
         refresh_expires_in: left.as_secs(),
     })
 }
@@ -121,7 +100,8 @@ fn tokens(
 /// Refresh a session
 ///
 /// Exchanges a refresh token for a new access token and the next refresh token. Each holds for one exchange: one that comes again
-/// after ten seconds was copied, and ends the session for whoever has it. Within these ten seconds it may be repeated, should the answer be lost.
+/// after ten seconds, or after its successor has come, was copied, and ends the session for whoever has it. Until then it gets the same
+/// successor again, should the answer be lost.
 #[utoipa::path(
     post, path = "/v1/auth/refresh", operation_id = "refreshSession", tag = tag::ACCOUNTS, request_body = Presented,
     responses(
@@ -133,15 +113,19 @@ pub(crate) async fn refresh(
     Extract(state): Extract<State>,
     JsonBody(body): JsonBody<Presented>,
 ) -> Result<Json<Token>, Problem> {
-    let (presented, next, now) = (body.validate()?, new_token()?, state.now());
-    let refresh = Refresh { token: presented, successor: hash(&next), now, leeway: LEEWAY };
+    let refused = || Problem::unauthorized(REFUSED);
+    let RefreshToken { session, number } = body.read(&state)?.ok_or_else(refused)?;
+    let now = state.now();
+    let refresh = Refresh { session, number, now, leeway: LEEWAY };
     match state.store.refresh_session(refresh).await.map_err(problems::of_store)? {
-        Refreshed::Renewed { user, expires_at } => tokens(&state, user, next, now, expires_at).map(Json),
+        Refreshed::Renewed { user, expires_at, number } => {
+            tokens(&state, user, RefreshToken { session, number }, now, expires_at).map(Json)
+        }
         Refreshed::Reused { user } => {
             tracing::warn!(user_id = %user, "a refresh token came again: its session has ended");
-            Err(Problem::unauthorized(REFUSED))
+            Err(refused())
         }
-        Refreshed::Ended | Refreshed::Unknown => Err(Problem::unauthorized(REFUSED)),
+        Refreshed::Ended | Refreshed::Unknown => Err(refused()),
     }
 }
 
@@ -156,8 +140,9 @@ pub(crate) async fn log_out(
     Extract(state): Extract<State>,
     JsonBody(body): JsonBody<Presented>,
 ) -> Result<StatusCode, Problem> {
-    let token = body.validate()?;
-    state.store.end_session(&token, state.now()).await.map_err(problems::of_store)?;
+    if let Some(RefreshToken { session, .. }) = body.read(&state)? {
+        state.store.end_session(session, state.now()).await.map_err(problems::of_store)?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -7,6 +7,7 @@ use axum::extract::FromRef;
 use ecs_cache::{Key, Scope};
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::PasswordChange;
+use ecs_web::auth::RefreshTokens;
 use ecs_web::idempotency::Fingerprints;
 use ecs_web::{Auth, Problem};
 
@@ -22,12 +23,14 @@ struct Shared {
     deps: Deps,
     passwords: Passwords,
     fingerprints: Fingerprints,
+    refresh_tokens: RefreshTokens,
 }
 
 impl State {
     pub(crate) fn new(deps: Deps, passwords: Passwords) -> Self {
         let fingerprints = Fingerprints::new(&deps.auth);
-        Self(Arc::new(Shared { deps, passwords, fingerprints }))
+        let refresh_tokens = RefreshTokens::new(&deps.auth);
+        Self(Arc::new(Shared { deps, passwords, fingerprints, refresh_tokens }))
     }
 
     /// Now, in whole microseconds: what the store keeps, so that an answer reads the same before and after it.
@@ -55,6 +58,10 @@ impl State {
 
     pub(crate) fn passwords(&self) -> &Passwords {
         &self.0.passwords
+    }
+
+    pub(crate) fn refresh_tokens(&self) -> &RefreshTokens {
+        &self.0.refresh_tokens
     }
 
     pub(crate) fn fingerprints(&self) -> &Fingerprints {

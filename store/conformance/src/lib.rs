@@ -40,7 +40,7 @@ macro_rules! conformance {
                 within_the_leeway_a_token_may_come_again, of_many_exchanges_at_once_one_is_first,
                 a_log_out_ends_one_session_or_all, a_password_is_replaced_with_what_hangs_on_it, a_session_needs_its_user,
                 no_session_outlives_the_password_that_began_it,
-                sessions_past_their_end_go_with_their_tokens;
+                sessions_past_their_end_go;
             consents: what_was_said_last_holds, saying_the_same_again_keeps_its_time,
                 consent_of_an_unknown_user_is_refused;
             emotions: an_event_counts_once, repeats_in_one_batch_count_once, the_same_id_on_another_day_is_another_event,

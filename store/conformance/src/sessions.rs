@@ -1,9 +1,9 @@
-//! Sessions and their refresh tokens.
+//! Sessions and the numbers of their refresh tokens.
 
 use std::time::Duration;
 
 use ecs_domain::Timestamp;
-use ecs_store::{NewSession, PasswordChange, Refresh, Refreshed, Retained, Retention, Store, TokenHash};
+use ecs_store::{NewSession, PasswordChange, Refresh, Refreshed, Retained, Retention, Store};
 use futures::future::join_all;
 use uuid::Uuid;
 
@@ -21,11 +21,12 @@ pub async fn tokens_carry_a_session_to_its_end<H: Harness>() {
     let store = &*harness.store();
     register(store, [1]).await;
     begin(store, 1, 1).await;
-    let renewed = Refreshed::Renewed { user: user(1), expires_at: after(END) };
-    assert_eq!(exchange(store, 1, 2, after(100)).await, renewed);
-    assert_eq!(exchange(store, 2, 3, after(200)).await, renewed);
-    assert_eq!(exchange(store, 9, 10, after(200)).await, Refreshed::Unknown);
-    assert_eq!(exchange(store, 3, 4, after(END)).await, Refreshed::Ended);
+    let renewed = |number| Refreshed::Renewed { user: user(1), expires_at: after(END), number };
+    assert_eq!(exchange(store, 1, 0, after(100)).await, renewed(1));
+    assert_eq!(exchange(store, 1, 1, after(200)).await, renewed(2));
+    assert_eq!(exchange(store, 9, 0, after(200)).await, Refreshed::Unknown);
+    assert_eq!(exchange(store, 1, 3, after(200)).await, Refreshed::Unknown, "it was never given out");
+    assert_eq!(exchange(store, 1, 2, after(END)).await, Refreshed::Ended);
 }
 
 /// A token that comes a second time was stolen: neither the thief nor the owner goes on with this session. Others do.
@@ -34,35 +35,36 @@ pub async fn a_token_that_comes_again_ends_its_session<H: Harness>() {
     let store = &*harness.store();
     register(store, [1]).await;
     begin(store, 1, 1).await;
-    begin(store, 1, 101).await;
-    exchange(store, 1, 2, after(100)).await;
-    exchange(store, 2, 3, after(200)).await;
-    assert_eq!(exchange(store, 1, 4, after(300)).await, Refreshed::Reused { user: user(1) });
-    for token in [1, 2, 3] {
-        assert_eq!(exchange(store, token, 5, after(301)).await, Refreshed::Ended, "token {token}");
+    begin(store, 1, 2).await;
+    exchange(store, 1, 0, after(100)).await;
+    exchange(store, 1, 1, after(200)).await;
+    assert_eq!(exchange(store, 1, 1, after(300)).await, Refreshed::Reused { user: user(1) });
+    for number in 0..3 {
+        assert_eq!(exchange(store, 1, number, after(301)).await, Refreshed::Ended, "token {number}");
     }
-    assert_eq!(exchange(store, 4, 5, after(301)).await, Refreshed::Unknown, "no successor was made of it");
-    assert!(matches!(exchange(store, 101, 102, after(302)).await, Refreshed::Renewed { .. }));
+    assert!(is_renewed(exchange(store, 2, 0, after(302)).await));
 }
 
-/// Who didn't hear the answer asks again, and both successors go on.
+/// Who didn't hear the answer asks again and hears the same, until its successor has come.
 pub async fn within_the_leeway_a_token_may_come_again<H: Harness>() {
     let harness = H::start().await;
     let store = &*harness.store();
     register(store, [1]).await;
     begin(store, 1, 1).await;
-    let is_renewed = |met| matches!(met, Refreshed::Renewed { .. });
-    assert!(is_renewed(exchange(store, 1, 2, after(100)).await));
-    assert!(is_renewed(exchange(store, 1, 3, after(100 + LEEWAY - 1)).await));
-    assert!(is_renewed(exchange(store, 2, 4, after(150)).await));
-    assert!(is_renewed(exchange(store, 3, 5, after(150)).await));
-    // The leeway is counted from the first exchange, and by a clock that may have been set back since.
-    assert!(is_renewed(exchange(store, 2, 6, after(149)).await));
-    // It gives no more time than the leeway when it was set back by hours.
-    begin(store, 1, 101).await;
-    exchange(store, 101, 102, after(1_000)).await;
-    assert_eq!(exchange(store, 101, 103, after(500)).await, Refreshed::Reused { user: user(1) });
-    assert_eq!(exchange(store, 1, 7, after(100 + LEEWAY)).await, Refreshed::Reused { user: user(1) });
+    let first = exchange(store, 1, 0, after(100)).await;
+    assert!(is_renewed(first));
+    // The leeway is counted from the exchange, by a clock that may have been set back since.
+    for again in [100, 100 + LEEWAY - 1, 99] {
+        assert_eq!(exchange(store, 1, 0, after(again)).await, first);
+    }
+    assert!(is_renewed(exchange(store, 1, 1, after(101)).await));
+    assert_eq!(exchange(store, 1, 0, after(102)).await, Refreshed::Reused { user: user(1) });
+    for (session, comes_again) in [(2, 1_000 + LEEWAY), (3, 500)] {
+        begin(store, 1, session).await;
+        exchange(store, session, 0, after(1_000)).await;
+        let met = exchange(store, session, 0, after(comes_again)).await;
+        assert_eq!(met, Refreshed::Reused { user: user(1) }, "at {comes_again}");
+    }
 }
 
 /// Sixteen exchanges of one token at once: one is the first, and the second ends the session.
@@ -71,33 +73,32 @@ pub async fn of_many_exchanges_at_once_one_is_first<H: Harness>() {
     let store = harness.store();
     register(&*store, [1]).await;
     begin(&*store, 1, 1).await;
-    let exchanges = (2..18).map(|successor| {
-        let [token, successor] = [1, successor].map(token);
-        store.refresh_session(Refresh { token, successor, now: after(1), leeway: Duration::ZERO })
-    });
-    let met: Vec<Refreshed> = join_all(exchanges).await.into_iter().map(Result::unwrap).collect();
+    let refresh = Refresh { session: id(1), number: 0, now: after(1), leeway: Duration::ZERO };
+    let met = join_all((0..16).map(|_| store.refresh_session(refresh))).await;
+    let met: Vec<Refreshed> = met.into_iter().map(Result::unwrap).collect();
     let count = |wanted: fn(&Refreshed) -> bool| met.iter().filter(|met| wanted(met)).count();
     assert_eq!(count(|met| matches!(met, Refreshed::Renewed { .. })), 1, "{met:?}");
     assert_eq!(count(|met| matches!(met, Refreshed::Reused { .. })), 1, "{met:?}");
     assert_eq!(count(|met| matches!(met, Refreshed::Ended)), 14, "{met:?}");
 }
 
-/// A session ends with any of its tokens, and all of a user's end together.
+/// A session ends alone, or all of a user's together.
 pub async fn a_log_out_ends_one_session_or_all<H: Harness>() {
     let harness = H::start().await;
     let store = &*harness.store();
     register(store, [1, 2]).await;
-    for (owner, first) in [(1, 1), (1, 101), (1, 201), (2, 301)] {
-        begin(store, owner, first).await;
+    for (owner, session) in [(1, 1), (1, 2), (1, 3), (2, 4)] {
+        begin(store, owner, session).await;
     }
-    exchange(store, 1, 2, after(1)).await;
-    store.end_session(&token(1), after(50)).await.unwrap();
-    store.end_session(&token(999), after(50)).await.unwrap();
-    assert_eq!(exchange(store, 2, 3, after(51)).await, Refreshed::Ended);
+    exchange(store, 1, 0, after(1)).await;
+    for session in [1, 1, 999] {
+        store.end_session(id(session), after(50)).await.unwrap();
+    }
+    assert_eq!(exchange(store, 1, 1, after(51)).await, Refreshed::Ended);
     assert_eq!(store.end_sessions(user(1), after(52)).await.unwrap(), 2);
     assert_eq!(store.end_sessions(user(1), after(53)).await.unwrap(), 0);
-    assert_eq!(exchange(store, 101, 102, after(54)).await, Refreshed::Ended);
-    assert!(matches!(exchange(store, 301, 302, after(54)).await, Refreshed::Renewed { .. }));
+    assert_eq!(exchange(store, 2, 0, after(54)).await, Refreshed::Ended);
+    assert!(is_renewed(exchange(store, 4, 0, after(54)).await));
 }
 
 /// A password is replaced only while it is the one that was read, and with it go the sessions, unless only the hash is new.
@@ -113,9 +114,9 @@ pub async fn a_password_is_replaced_with_what_hangs_on_it<H: Harness>() {
     assert_eq!(store.password_hash(user(1)).await.unwrap().as_deref(), Some("hash of 1"));
     assert!(change("hash of 1", "stronger", false).await.unwrap());
     assert!(!change("hash of 1", "late", true).await.unwrap());
-    assert!(matches!(exchange(store, 1, 2, after(10)).await, Refreshed::Renewed { .. }));
+    assert!(is_renewed(exchange(store, 1, 0, after(10)).await));
     assert!(change("stronger", "another", true).await.unwrap());
-    assert_eq!(exchange(store, 2, 3, after(11)).await, Refreshed::Ended);
+    assert_eq!(exchange(store, 1, 1, after(11)).await, Refreshed::Ended);
     assert_eq!(store.password_hash(user(1)).await.unwrap().as_deref(), Some("another"));
     let changed = store.user(user(1)).await.unwrap().unwrap();
     assert_eq!((changed.created_at, changed.updated_at), (ana.created_at, after(9)));
@@ -127,7 +128,7 @@ pub async fn a_session_needs_its_user<H: Harness>() {
     let harness = H::start().await;
     let store = &*harness.store();
     assert!(!store.begin_session(session(1, 1)).await.unwrap());
-    assert_eq!(exchange(store, 1, 2, after(1)).await, Refreshed::Unknown);
+    assert_eq!(exchange(store, 1, 0, after(1)).await, Refreshed::Unknown);
 }
 
 /// A log-in takes its time: the password may be another one when it comes to its end.
@@ -142,7 +143,7 @@ pub async fn no_session_outlives_the_password_that_began_it<H: Harness>() {
     for round in 1..=20 {
         let first = round * 100;
         let log_in =
-            |token| store.begin_session(NewSession { password_hash: hash.clone(), ..session(1, token) });
+            |number| store.begin_session(NewSession { password_hash: hash.clone(), ..session(1, number) });
         let next = format!("another, the {round}.");
         let (before, changed, after_it) = tokio::join!(
             join_all((first..first + 4).map(log_in)),
@@ -150,59 +151,49 @@ pub async fn no_session_outlives_the_password_that_began_it<H: Harness>() {
             join_all((first + 4..first + 8).map(log_in)),
         );
         assert!(changed.unwrap());
-        for (token, begun) in (first..).zip(before.into_iter().chain(after_it)) {
+        for (number, begun) in (first..).zip(before.into_iter().chain(after_it)) {
             let expect = if begun.unwrap() { Refreshed::Ended } else { Refreshed::Unknown };
-            assert_eq!(exchange(&*store, token, 50_000, after(2)).await, expect, "token {token}");
+            assert_eq!(exchange(&*store, number, 0, after(2)).await, expect, "session {number}");
         }
         assert!(!log_in(first + 8).await.unwrap(), "with the password of before");
         hash = next;
     }
 }
 
-/// Sessions that expired go with their tokens; what may still come again is kept.
-pub async fn sessions_past_their_end_go_with_their_tokens<H: Harness>() {
+/// Sessions that expired go some time later.
+pub async fn sessions_past_their_end_go<H: Harness>() {
     let harness = H::start().await;
     let store = &*harness.store();
     register(store, [1]).await;
     begin(store, 1, 1).await;
-    exchange(store, 1, 2, after(100)).await;
     let retain = |answers_since| {
         let (raw_floor, ids_since) = (day("2026-01-01"), at("2026-01-01T00:00:00Z"));
         store.retain(Retention { raw_floor, ids_since, answers_since })
     };
     assert_eq!(retain(after(END)).await.unwrap(), Retained::default());
-    assert_eq!(exchange(store, 2, 3, after(END + 1)).await, Refreshed::Ended);
+    assert_eq!(exchange(store, 1, 0, after(END + 1)).await, Refreshed::Ended);
     assert_eq!(retain(after(END + 1)).await.unwrap(), Retained { sessions: 1, ..Retained::default() });
-    for token in [1, 2] {
-        assert_eq!(exchange(store, token, 3, after(END + 1)).await, Refreshed::Unknown, "token {token}");
-    }
+    assert_eq!(exchange(store, 1, 0, after(END + 1)).await, Refreshed::Unknown);
 }
 
-fn token(number: u16) -> TokenHash {
-    let mut hash = [7; 32];
-    hash[..2].copy_from_slice(&number.to_be_bytes());
-    hash
+fn id(number: u128) -> Uuid {
+    Uuid::from_u128(0x5e55_0000_0000_4000_8000_0000_0000_0000 + number)
 }
 
-fn session(owner: u128, first: u16) -> NewSession {
-    let id = Uuid::from_u128(0x5e55_0000_0000_4000_8000_0000_0000_0000 + u128::from(first));
+fn session(owner: u128, number: u128) -> NewSession {
     let password_hash = new_user(owner, "ana@example.com").password_hash;
-    NewSession {
-        id,
-        user: user(owner),
-        password_hash,
-        token: token(first),
-        now: now(),
-        expires_at: after(END),
-    }
+    NewSession { id: id(number), user: user(owner), password_hash, now: now(), expires_at: after(END) }
 }
 
-async fn begin(store: &dyn Store, owner: u128, first: u16) {
-    assert!(store.begin_session(session(owner, first)).await.unwrap());
+async fn begin(store: &dyn Store, owner: u128, number: u128) {
+    assert!(store.begin_session(session(owner, number)).await.unwrap());
 }
 
-async fn exchange(store: &dyn Store, presented: u16, successor: u16, now: Timestamp) -> Refreshed {
-    let [token, successor] = [presented, successor].map(token);
+async fn exchange(store: &dyn Store, session: u128, number: u32, now: Timestamp) -> Refreshed {
     let leeway = Duration::from_secs(LEEWAY.unsigned_abs());
-    store.refresh_session(Refresh { token, successor, now, leeway }).await.unwrap()
+    store.refresh_session(Refresh { session: id(session), number, now, leeway }).await.unwrap()
+}
+
+fn is_renewed(met: Refreshed) -> bool {
+    matches!(met, Refreshed::Renewed { .. })
 }

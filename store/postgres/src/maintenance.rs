@@ -65,7 +65,7 @@ impl Maintenance for PostgresStore {
                 idempotency::drop_old(&session, answers_since, CHUNK).await
             })
             .await?;
-        let (sessions, more_sessions) = self
+        let sessions = self
             .primary
             .run(Call::long("retention.sessions"), |session| async move {
                 sessions::drop_old(&session, answers_since, CHUNK).await
@@ -76,8 +76,7 @@ impl Maintenance for PostgresStore {
                 replays::give_up(&session, answers_since).await
             })
             .await?;
-        let more =
-            more_rows || more_sessions || [ids, answers].iter().any(|dropped| *dropped >= unsigned(CHUNK));
+        let more = more_rows || [ids, answers, sessions].iter().any(|dropped| *dropped >= unsigned(CHUNK));
         Ok(Retained { raw_rows, ids, answers, sessions, more })
     }
 

@@ -52,9 +52,9 @@ INSERT INTO notifications (id, user_id, sequence, type, title, message, offer_id
 INSERT INTO idempotency_keys (scope, key, fingerprint, holder, claimed_until, created_at)
     SELECT 'scope', n::text, '', md5(n::text)::uuid, now(), now() - n * interval '1 minute'
     FROM generate_series(1, 6000) n;
-INSERT INTO sessions SELECT md5('session' || n)::uuid, md5('user' || (n % 500 + 1))::uuid, now(), now() + n * interval '1 minute'
+INSERT INTO sessions (id, user_id, started_at, expires_at)
+    SELECT md5('session' || n)::uuid, md5('user' || (n % 500 + 1))::uuid, now(), now() + n * interval '1 minute'
     FROM generate_series(1, 6000) n;
-INSERT INTO refresh_tokens SELECT sha256(n::text::bytea), md5('session' || n)::uuid FROM generate_series(1, 6000) n;
 INSERT INTO dead_letters (subject, \"group\", event_id, key, kind, reason, history, payload, schema_version, created_at,
         state, state_at)
     SELECT 'subject' || n % 4, 'group', md5('letter' || n)::uuid, md5('user' || n)::uuid, 'gave-up', '', '[]',
@@ -166,15 +166,12 @@ fn of_accounts() -> Vec<(&'static str, &'static [&'static str])> {
         (users::CREDENTIALS, &["users_email_key"]),
         (users::EMAIL_TAKEN, &["users_email_key"]),
         (sessions::BEGIN, &["users_pkey"]),
-        (sessions::ADD_TOKEN, &["sessions_pkey"]),
-        (sessions::FIND, &["refresh_tokens_pkey", "sessions_pkey"]),
-        (sessions::EXCHANGE, &["refresh_tokens_pkey"]),
+        (sessions::FIND, &["sessions_pkey"]),
+        (sessions::ADVANCE, &["sessions_pkey"]),
         (sessions::END, &["sessions_pkey"]),
-        (sessions::END_BY_TOKEN, &["refresh_tokens_pkey", "sessions_pkey"]),
         (sessions::END_ALL, &["sessions_of_user"]),
         (sessions::PASSWORD, &["users_pkey"]),
         (sessions::CHANGE_PASSWORD, &["users_pkey"]),
-        (sessions::DROP_TOKENS, &["sessions_by_end", "refresh_tokens_of_session"]),
         (sessions::DROP_OLD, &["sessions_by_end"]),
     ]
 }

@@ -38,10 +38,10 @@ impl Maintenance for SqliteStore {
             let raw_rows = drop_raw(connection, retention)?;
             let ids = drop_ids(connection, retention)?;
             let answers = idempotency::drop_old(connection, retention.answers_since, CHUNK)?;
-            let (sessions, more_sessions) = sessions::drop_old(connection, retention.answers_since, CHUNK)?;
+            let sessions = sessions::drop_old(connection, retention.answers_since, CHUNK)?;
             replays::give_up(connection, retention.answers_since)?;
             let full = u64::try_from(CHUNK).unwrap_or(u64::MAX);
-            let more = more_sessions || [raw_rows, ids, answers].iter().any(|dropped| *dropped >= full);
+            let more = [raw_rows, ids, answers, sessions].iter().any(|dropped| *dropped >= full);
             Ok(Retained { raw_rows, ids, answers, sessions, more })
         })
         .await

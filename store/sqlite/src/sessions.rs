@@ -1,8 +1,10 @@
-//! Sessions and their refresh tokens.
+//! Sessions, and which of their refresh tokens is the next.
 
 use async_trait::async_trait;
 use ecs_domain::{Timestamp, UserId};
-use ecs_store::{NewSession, PasswordChange, Refresh, Refreshed, Sessions, StoreError, TokenHash};
+use ecs_store::{
+    NewSession, PasswordChange, Refresh, Refreshed, SessionChange, Sessions, StandingSession, StoreError,
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
@@ -13,21 +15,15 @@ use crate::engine::Fault;
 /// Nothing is begun with a password that was changed meanwhile.
 pub(crate) const BEGIN: &str = "INSERT INTO sessions (id, user_id, started_at, expires_at)
      SELECT ?1, id, ?4, ?5 FROM users WHERE id = ?2 AND password_hash = ?3";
-const ADD_TOKEN: &str = "INSERT INTO refresh_tokens (hash, session_id) VALUES (?1, ?2)";
-pub(crate) const FIND: &str = "SELECT s.id, s.user_id, s.expires_at, s.ended_at, t.exchanged_at
-     FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id WHERE t.hash = ?1";
-pub(crate) const EXCHANGE: &str =
-    "UPDATE refresh_tokens SET exchanged_at = ?2 WHERE hash = ?1 AND exchanged_at IS NULL";
+pub(crate) const FIND: &str =
+    "SELECT user_id, number, exchanged_at, expires_at, ended_at FROM sessions WHERE id = ?1";
+pub(crate) const ADVANCE: &str = "UPDATE sessions SET number = number + 1, exchanged_at = ?2 WHERE id = ?1";
 pub(crate) const END: &str = "UPDATE sessions SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
-pub(crate) const END_BY_TOKEN: &str = "UPDATE sessions SET ended_at = ?2
-     WHERE id = (SELECT session_id FROM refresh_tokens WHERE hash = ?1) AND ended_at IS NULL";
 pub(crate) const END_ALL: &str = "UPDATE sessions SET ended_at = ?2 WHERE user_id = ?1 AND ended_at IS NULL";
 pub(crate) const PASSWORD: &str = "SELECT password_hash FROM users WHERE id = ?1";
 pub(crate) const CHANGE_PASSWORD: &str =
     "UPDATE users SET password_hash = ?3, updated_at = ?4 WHERE id = ?1 AND password_hash = ?2";
 pub(crate) const OLD: &str = "SELECT id FROM sessions WHERE expires_at < ?1 LIMIT ?2";
-pub(crate) const DROP_TOKENS: &str = "DELETE FROM refresh_tokens
-     WHERE hash IN (SELECT hash FROM refresh_tokens WHERE session_id = ?1 LIMIT ?2)";
 pub(crate) const DROP: &str = "DELETE FROM sessions WHERE id = ?1";
 
 #[async_trait]
@@ -37,11 +33,7 @@ impl Sessions for SqliteStore {
             let (id, user) = (IdBytes(session.id), IdText::new(session.user.uuid()));
             let times = (session.now.as_microsecond(), session.expires_at.as_microsecond());
             let begun = params![id, user, session.password_hash, times.0, times.1];
-            let begun = connection.prepare_cached(BEGIN)?.execute(begun)?;
-            if begun > 0 {
-                connection.prepare_cached(ADD_TOKEN)?.execute(params![session.token, id])?;
-            }
-            Ok(begun > 0)
+            Ok(connection.prepare_cached(BEGIN)?.execute(begun)? > 0)
         })
         .await
     }
@@ -50,10 +42,9 @@ impl Sessions for SqliteStore {
         self.write("sessions.refresh", move |connection| exchange(connection, &refresh)).await
     }
 
-    async fn end_session(&self, token: &TokenHash, now: Timestamp) -> Result<(), StoreError> {
-        let token = *token;
+    async fn end_session(&self, session: Uuid, now: Timestamp) -> Result<(), StoreError> {
         self.write("sessions.end", move |connection| {
-            connection.prepare_cached(END_BY_TOKEN)?.execute(params![token, now.as_microsecond()])?;
+            connection.prepare_cached(END)?.execute(params![IdBytes(session), now.as_microsecond()])?;
             Ok(())
         })
         .await
@@ -87,45 +78,30 @@ impl Sessions for SqliteStore {
     }
 }
 
-/// A token as it was found.
-struct Found {
-    session: Uuid,
-    user: UserId,
-    expires_at: i64,
-    ended_at: Option<i64>,
-    exchanged_at: Option<i64>,
-}
-
-impl Found {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            session: row.get::<_, IdBytes>(0)?.0,
-            user: UserId::new(row.get::<_, Id>(1)?.0),
-            expires_at: row.get(2)?,
-            ended_at: row.get(3)?,
-            exchanged_at: row.get(4)?,
-        })
-    }
-}
-
 /// Nobody else writes meanwhile, so what is found stands until the end.
 fn exchange(connection: &Connection, refresh: &Refresh) -> Result<Refreshed, Fault> {
-    let now = refresh.now.as_microsecond();
-    let found = connection.prepare_cached(FIND)?.query_row([refresh.token], Found::read).optional()?;
+    let found = connection.prepare_cached(FIND)?.query_row([IdBytes(refresh.session)], read).optional()?;
     let Some(found) = found else { return Ok(Refreshed::Unknown) };
-    if found.ended_at.is_some() || found.expires_at <= now {
-        return Ok(Refreshed::Ended);
-    }
-    // A clock that was set back must not let a stolen token in for as long as it is behind.
-    let is_late = |at: i64| u128::from(now.abs_diff(at)) >= refresh.leeway.as_micros();
-    if found.exchanged_at.is_some_and(is_late) {
-        connection.prepare_cached(END)?.execute(params![IdBytes(found.session), now])?;
-        return Ok(Refreshed::Reused { user: found.user });
-    }
-    connection.prepare_cached(EXCHANGE)?.execute(params![refresh.token, now])?;
-    connection.prepare_cached(ADD_TOKEN)?.execute(params![refresh.successor, IdBytes(found.session)])?;
-    let expires_at = Timestamp::from_microsecond(found.expires_at).unwrap_or(refresh.now);
-    Ok(Refreshed::Renewed { user: found.user, expires_at })
+    let (met, change) = found.met_by(refresh);
+    let change = match change {
+        SessionChange::Advance => ADVANCE,
+        SessionChange::End => END,
+        SessionChange::Nothing => return Ok(met),
+    };
+    let values = params![IdBytes(refresh.session), refresh.now.as_microsecond()];
+    connection.prepare_cached(change)?.execute(values)?;
+    Ok(met)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<StandingSession> {
+    let at = |micros| Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MIN);
+    Ok(StandingSession {
+        user: UserId::new(row.get::<_, Id>(0)?.0),
+        number: row.get(1)?,
+        exchanged_at: row.get::<_, Option<i64>>(2)?.map(at),
+        expires_at: at(row.get(3)?),
+        ended_at: row.get::<_, Option<i64>>(4)?.map(at),
+    })
 }
 
 fn end_all(connection: &Connection, user: UserId, now: Timestamp) -> Result<u64, Fault> {
@@ -135,22 +111,14 @@ fn end_all(connection: &Connection, user: UserId, now: Timestamp) -> Result<u64,
     Ok(ended as u64)
 }
 
-/// Drops sessions that expired before `since`, up to `most` of them and of their tokens: an eager client has any number of these.
-/// Returns how many sessions went, and whether more is due.
-pub(crate) fn drop_old(connection: &Connection, since: Timestamp, most: i64) -> Result<(u64, bool), Fault> {
+/// Drops up to `most` sessions that expired before `since`.
+pub(crate) fn drop_old(connection: &Connection, since: Timestamp, most: i64) -> Result<u64, Fault> {
     let mut find = connection.prepare_cached(OLD)?;
     let old = find.query_map(params![since.as_microsecond(), most], |row| row.get(0))?;
     let old: Vec<IdBytes> = old.collect::<Result<_, _>>()?;
-    let (mut drop_tokens, mut drop) =
-        (connection.prepare_cached(DROP_TOKENS)?, connection.prepare_cached(DROP)?);
-    let (mut dropped, mut left) = (0, most);
+    let mut drop = connection.prepare_cached(DROP)?;
     for id in &old {
-        left -= i64::try_from(drop_tokens.execute(params![id, left])?).unwrap_or(i64::MAX);
-        if left <= 0 {
-            return Ok((dropped, true));
-        }
         drop.execute([id])?;
-        dropped += 1;
     }
-    Ok((dropped, dropped >= most.unsigned_abs()))
+    Ok(old.len() as u64)
 }

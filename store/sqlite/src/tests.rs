@@ -3,8 +3,8 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use ecs_store::{Folded, Folds, Maintenance, Retained, Retention, StoreError, Users};
-use ecs_store_conformance::fixtures::{at, day, emotion, new_user, now, register, rules, user};
+use ecs_store::{Folded, Folds, Maintenance, StoreError, Users};
+use ecs_store_conformance::fixtures::{emotion, new_user, now, register, rules, user};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -178,31 +178,4 @@ async fn a_commit_reaches_the_disk_itself() {
         let value: i64 = store.write("test", read).await.unwrap();
         assert_eq!(value, expect, "{pragma}");
     }
-}
-
-/// A client may have refreshed its session any number of times. Others write meanwhile.
-#[tokio::test]
-async fn the_tokens_of_a_busy_session_go_in_pieces() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder);
-    register(&store, [1]).await;
-    let fill = |connection: &Connection| {
-        connection.execute_batch(
-            "INSERT INTO sessions SELECT zeroblob(16), id, 0, 1, NULL FROM users;
-             WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10001)
-             INSERT INTO refresh_tokens SELECT CAST(n AS BLOB), zeroblob(16), 0 FROM n",
-        )?;
-        Ok(())
-    };
-    store.write("test", fill).await.unwrap();
-    let (raw_floor, since) = (day("2026-01-01"), at("2026-01-01T00:00:00Z"));
-    let retention = Retention { raw_floor, ids_since: since, answers_since: since };
-    let first = store.retain(retention).await.unwrap();
-    assert_eq!(first, Retained { more: true, ..Retained::default() });
-    let tokens = |connection: &Connection| {
-        Ok(connection.query_row("SELECT count(*) FROM refresh_tokens", [], |row| row.get::<_, i64>(0))?)
-    };
-    assert_eq!(store.write("test", tokens).await.unwrap(), 1);
-    let second = store.retain(retention).await.unwrap();
-    assert_eq!(second, Retained { sessions: 1, ..Retained::default() });
 }

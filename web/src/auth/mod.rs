@@ -3,6 +3,7 @@
 mod identity;
 mod internal_key;
 mod provider;
+mod refresh_tokens;
 mod tokens;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use ecs_domain::Clock;
 
 pub use identity::Identity;
 pub use internal_key::InternalKey;
+pub use refresh_tokens::{RefreshToken, RefreshTokens};
 pub use tokens::{SecretKey, TokenError, Tokens, WeakKey};
 
 use crate::Secret;

@@ -12,6 +12,8 @@ async fn without_the_store_every_call_says_when_to_come_back() {
     let app = App::with(Setup { cache: Cache::none(), ..Setup::default() });
     let ana = app.busy_and_calm("ana@example.com").await;
     let offer = app.offer_to(ana).await;
+    let login = json!({"email": "ana@example.com", "password": PASSWORD});
+    let session = app.post(Actor::Anonymous, "/v1/auth/login", login).await.expect(StatusCode::OK);
     app.store.close().await.unwrap();
 
     let consent = format!("/v1/users/{ana}/consents/emotion-analysis");
@@ -19,8 +21,18 @@ async fn without_the_store_every_call_says_when_to_come_back() {
     let calls = [
         (Actor::Anonymous, Method::POST, "/v1/auth/register".to_owned(), Some(credentials.clone())),
         (Actor::Anonymous, Method::POST, "/v1/auth/login".to_owned(), Some(credentials)),
-        (Actor::Anonymous, Method::POST, "/v1/auth/refresh".to_owned(), Some(json!({"refresh_token": "x"}))),
-        (Actor::Anonymous, Method::POST, "/v1/auth/logout".to_owned(), Some(json!({"refresh_token": "x"}))),
+        (
+            Actor::Anonymous,
+            Method::POST,
+            "/v1/auth/refresh".to_owned(),
+            Some(json!({"refresh_token": session["refresh_token"]})),
+        ),
+        (
+            Actor::Anonymous,
+            Method::POST,
+            "/v1/auth/logout".to_owned(),
+            Some(json!({"refresh_token": session["refresh_token"]})),
+        ),
         (Actor::User(ana), Method::POST, "/v1/auth/logout-everywhere".to_owned(), None),
         (
             Actor::User(ana),

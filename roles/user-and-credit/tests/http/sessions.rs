@@ -62,10 +62,22 @@ async fn a_lost_answer_costs_no_session() {
     let app = App::start();
     app.register(ANA).await;
     let first = log_in(&app, PASSWORD).await.expect(StatusCode::OK);
-    refresh(&app, &first).await.expect(StatusCode::OK);
+    let lost = refresh(&app, &first).await.expect(StatusCode::OK);
     app.pass(LATER - Duration::from_millis(1));
     let again = refresh(&app, &first).await.expect(StatusCode::OK);
+    assert_eq!(again["refresh_token"], lost["refresh_token"], "there is one way on, also for a thief");
     refresh(&app, &again).await.expect(StatusCode::OK);
+    refresh(&app, &first).await.expect(StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_session_outlives_a_change_of_the_platforms_secret() {
+    let app = App::start();
+    app.register(ANA).await;
+    let first = log_in(&app, PASSWORD).await.expect(StatusCode::OK);
+    let app = app.with_another_key();
+    let next = refresh(&app, &first).await.expect(StatusCode::OK);
+    refresh(&app, &next).await.expect(StatusCode::OK);
 }
 
 #[tokio::test]
