@@ -72,14 +72,8 @@ impl Registration {
         let mut violations = Violations::none();
         let email = violations.require("email", self.email);
         let email = email.and_then(|email| violations.check("email", email.parse::<Email>()));
-        let password = violations.require("password", self.password).map(Secret::new);
-        if password.as_ref().is_some_and(|password| !passwords::LENGTH.contains(&password.expose().len())) {
-            violations.push("password", "must have 12 to 72 bytes");
-        }
-        match (email, password) {
-            (Some(email), Some(password)) if violations.is_empty() => Ok((email, password)),
-            _ => Err(violations),
-        }
+        let password = passwords::require_new(&mut violations, "password", self.password);
+        email.zip(password).ok_or(violations)
     }
 }
 

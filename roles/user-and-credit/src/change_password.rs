@@ -48,10 +48,11 @@ pub(crate) async fn change_password(
     let (current, new) = body.validate()?;
     let user = identity.user;
     let hash = match change(&state, user, current, new.clone()).await? {
-        Some(hash) => hash,
-        None => changed_before(&state, user, new).await?,
+        Some(hash) => Some(hash),
+        // It may be the new one already: the request comes again, from a client or a gateway that got no answer.
+        None => verified(&state, user, new).await?,
     };
-    let token = sessions::begin(&state, user, hash).await?;
+    let token = sessions::begin(&state, user, hash.ok_or_else(refused)?).await?;
     // Without one it was changed again meanwhile.
     token.map(Json).ok_or_else(refused)
 }
@@ -63,9 +64,7 @@ async fn change(
     current: Secret,
     new: Secret,
 ) -> Result<Option<String>, Problem> {
-    let from = state.store.password_hash(user).await.map_err(problems::of_store)?;
-    let verified = state.passwords().verify(current, from.clone()).await?;
-    let Some(from) = from.filter(|_| verified) else { return Ok(None) };
+    let Some(from) = verified(state, user, current).await? else { return Ok(None) };
     let to = state.passwords().hash(new).await?;
     let change = PasswordChange { user, from, to: to.clone(), now: state.now(), ends_sessions: true };
     let changed = state.replace_password(change).await?;
@@ -75,11 +74,11 @@ async fn change(
     Ok(changed.then_some(to))
 }
 
-/// The hash of a password that is the new one already: the request comes again, from a client or a gateway that got no answer.
-async fn changed_before(state: &State, user: UserId, new: Secret) -> Result<String, Problem> {
+/// The hash of the user's password, when this is it.
+async fn verified(state: &State, user: UserId, password: Secret) -> Result<Option<String>, Problem> {
     let hash = state.store.password_hash(user).await.map_err(problems::of_store)?;
-    let verified = state.passwords().verify(new, hash.clone()).await?;
-    hash.filter(|_| verified).ok_or_else(refused)
+    let verified = state.passwords().verify(password, hash.clone()).await?;
+    Ok(hash.filter(|_| verified))
 }
 
 fn refused() -> Problem {
@@ -90,13 +89,7 @@ impl Change {
     fn validate(self) -> Result<(Secret, Secret), Violations> {
         let mut violations = Violations::none();
         let current = violations.require("current_password", self.current_password).map(Secret::new);
-        let new = violations.require("new_password", self.new_password).map(Secret::new);
-        if new.as_ref().is_some_and(|new| !passwords::LENGTH.contains(&new.expose().len())) {
-            violations.push("new_password", "must have 12 to 72 bytes");
-        }
-        match (current, new) {
-            (Some(current), Some(new)) if violations.is_empty() => Ok((current, new)),
-            _ => Err(violations),
-        }
+        let new = passwords::require_new(&mut violations, "new_password", self.new_password);
+        current.zip(new).ok_or(violations)
     }
 }

@@ -4,11 +4,26 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ecs_domain::Violations;
 use ecs_web::{Problem, Secret};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The lengths of a password in bytes. bcrypt would silently ignore what comes after the 72nd.
-pub(crate) const LENGTH: std::ops::RangeInclusive<usize> = 12..=72;
+const LENGTH: std::ops::RangeInclusive<usize> = 12..=72;
+
+/// A password that is to be one from now on.
+pub(crate) fn require_new(
+    violations: &mut Violations,
+    field: &'static str,
+    given: Option<String>,
+) -> Option<Secret> {
+    let password = violations.require(field, given).map(Secret::new)?;
+    if LENGTH.contains(&password.expose().len()) {
+        return Some(password);
+    }
+    violations.push(field, "must have 12 to 72 bytes");
+    None
+}
 
 /// How long a request waits for its turn before it is turned away.
 const MAX_WAIT: Duration = Duration::from_secs(3);
