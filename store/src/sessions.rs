@@ -15,8 +15,9 @@ use crate::StoreError;
 /// the user or by the user's phone from its own backup, and ends the session for both.
 #[async_trait]
 pub trait Sessions: Send + Sync + 'static {
-    /// Begins a session, whose first token has the number 0, while the user's password is still the one that was verified. Returns whether it was. Of this and
-    /// [`Sessions::replace_password`] at the same time one comes first: no session that an old password began outlives it.
+    /// Begins a session, whose first token has the number 0, while the user's password is still the one that was verified. Returns
+    /// whether it was. Of this and [`Sessions::replace_password`] at the same time one comes first: no session that an old password began
+    /// outlives it.
     async fn begin_session(&self, session: NewSession) -> Result<bool, StoreError>;
 
     /// Exchanges a token for its successor, or ends the session of one that was exchanged before. A token that comes again within

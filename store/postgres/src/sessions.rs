@@ -108,10 +108,13 @@ async fn exchange(session: &Session, refresh: &Refresh) -> Result<Refreshed, Fau
     let (met, change) =
         found.map_or((Refreshed::Unknown, SessionChange::Nothing), |found| found.met_by(refresh));
     let mut flight = session.flight();
-    match change {
-        SessionChange::Advance => drop(flight.add(ADVANCE, &[id, now])),
-        SessionChange::End => drop(flight.add(END, &[id, now])),
-        SessionChange::Nothing => {}
+    let change = match change {
+        SessionChange::Advance => Some(ADVANCE),
+        SessionChange::End => Some(END),
+        SessionChange::Nothing => None,
+    };
+    if let Some(change) = change {
+        flight.add(change, &[id, now]);
     }
     flight.commit();
     flight.send().await?;

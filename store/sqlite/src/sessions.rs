@@ -23,8 +23,8 @@ pub(crate) const END_ALL: &str = "UPDATE sessions SET ended_at = ?2 WHERE user_i
 pub(crate) const PASSWORD: &str = "SELECT password_hash FROM users WHERE id = ?1";
 pub(crate) const CHANGE_PASSWORD: &str =
     "UPDATE users SET password_hash = ?3, updated_at = ?4 WHERE id = ?1 AND password_hash = ?2";
-pub(crate) const OLD: &str = "SELECT id FROM sessions WHERE expires_at < ?1 LIMIT ?2";
-pub(crate) const DROP: &str = "DELETE FROM sessions WHERE id = ?1";
+pub(crate) const DROP_OLD: &str =
+    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < ?1 LIMIT ?2)";
 
 #[async_trait]
 impl Sessions for SqliteStore {
@@ -113,12 +113,6 @@ fn end_all(connection: &Connection, user: UserId, now: Timestamp) -> Result<u64,
 
 /// Drops up to `most` sessions that expired before `since`.
 pub(crate) fn drop_old(connection: &Connection, since: Timestamp, most: i64) -> Result<u64, Fault> {
-    let mut find = connection.prepare_cached(OLD)?;
-    let old = find.query_map(params![since.as_microsecond(), most], |row| row.get(0))?;
-    let old: Vec<IdBytes> = old.collect::<Result<_, _>>()?;
-    let mut drop = connection.prepare_cached(DROP)?;
-    for id in &old {
-        drop.execute([id])?;
-    }
-    Ok(old.len() as u64)
+    let dropped = connection.prepare_cached(DROP_OLD)?.execute(params![since.as_microsecond(), most])?;
+    Ok(dropped as u64)
 }
