@@ -86,11 +86,13 @@ impl KafkaBus {
     }
 
     fn name(&self, subject: Subject) -> Arc<str> {
-        self.topic(subject).0
+        self.names.get(&subject).map_or_else(|| subject.as_str().into(), |(name, _)| Arc::clone(name))
     }
 
-    fn topic(&self, subject: Subject) -> (Arc<str>, i32) {
-        self.names.get(&subject).cloned().unwrap_or_else(|| (subject.as_str().into(), 1))
+    /// Where an event is published: its subject, and the partition that its key decides.
+    fn place(&self, event: &Event) -> (Subject, i32) {
+        let partitions = self.names.get(&event.subject).map_or(1, |(_, partitions)| *partitions);
+        (event.subject, murmur::partition(event.key.to_string().as_bytes(), partitions))
     }
 
     /// Runs what looks into topics.
@@ -113,11 +115,7 @@ impl Bus for KafkaBus {
         if let Some(refusal) = publisher::refusal(&self.breaker) {
             return vec![Err(refusal); count];
         }
-        let partition = |event: &Event| {
-            let (_, partitions) = self.topic(event.subject);
-            (event.subject, murmur::partition(event.key.to_string().as_bytes(), partitions))
-        };
-        self.queues.publish(batch, partition).await
+        self.queues.publish(batch, |event| self.place(event)).await
     }
 
     async fn subscribe(

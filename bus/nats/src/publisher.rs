@@ -57,27 +57,6 @@ impl Publisher {
         })
     }
 
-    async fn publish(&mut self, requests: &[Request]) -> Results {
-        let events: Vec<&Event> = requests.iter().flat_map(|request| &request.events).collect();
-        let permit = match self.breaker.admit() {
-            Ok(permit) => permit,
-            Err(open) => return vec![Err(away(&open)); events.len()],
-        };
-        let (messages, places) = distinct(&events);
-        let fates = if self.reachable().await {
-            self.deliver(&messages).await
-        } else {
-            vec![Err(Failure::Unheard("there is no connection to NATS")); messages.len()]
-        };
-        // A refusal is an answer: who gives it is there.
-        match fates.iter().find(|fate| matches!(fate, Err(Failure::Unheard(_)))) {
-            Some(_) => permit.failed(),
-            None => permit.succeeded(),
-        }
-        self.report(&fates);
-        places.into_iter().map(|place| result(fates.get(place))).collect()
-    }
-
     async fn reachable(&self) -> bool {
         self.link.is_connected()
             || matches!(tokio::time::timeout(self.patience, self.link.connected()).await, Ok(true))
@@ -121,7 +100,24 @@ impl Publisher {
 
 impl GroupCommit for Publisher {
     async fn commit(&mut self, requests: &[Request]) -> Results {
-        self.publish(requests).await
+        let events: Vec<&Event> = requests.iter().flat_map(|request| &request.events).collect();
+        let permit = match self.breaker.admit() {
+            Ok(permit) => permit,
+            Err(open) => return vec![Err(away(&open)); events.len()],
+        };
+        let (messages, places) = distinct(&events);
+        let fates = if self.reachable().await {
+            self.deliver(&messages).await
+        } else {
+            vec![Err(Failure::Unheard("there is no connection to NATS")); messages.len()]
+        };
+        // A refusal is an answer: who gives it is there.
+        match fates.iter().find(|fate| matches!(fate, Err(Failure::Unheard(_)))) {
+            Some(_) => permit.failed(),
+            None => permit.succeeded(),
+        }
+        self.report(&fates);
+        places.into_iter().map(|place| result(fates.get(place))).collect()
     }
 }
 
