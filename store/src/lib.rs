@@ -20,6 +20,7 @@ mod maintenance;
 mod notifications;
 mod outbox;
 mod replays;
+mod rights;
 mod sessions;
 mod users;
 
@@ -34,6 +35,7 @@ pub use maintenance::{Maintenance, Retained, Retention};
 pub use notifications::{MarkedRead, NotificationPage, Notifications, StoredNotification};
 pub use outbox::{Outbox, OutboxMessage, OutboxRow};
 pub use replays::{LogReplayPlan, LoggedEvents, Replay, ReplayDays, ReplayPhase, ReplayPlan, Replays};
+pub use rights::{Change, Changes, Rights, RightsChange, RightsChanged, RightsOfUsers, next_change};
 pub use sessions::{
     NewSession, PasswordChange, Refresh, Refreshed, SessionChange, Sessions, StandingSession,
 };
@@ -43,6 +45,7 @@ pub use users::{Credentials, NewUser, Provision, Provisioned, Users};
 pub trait Store:
     Users
     + Sessions
+    + RightsOfUsers
     + Consents
     + Folds
     + Credit
@@ -59,6 +62,7 @@ pub trait Store:
 impl<T> Store for T where
     T: Users
         + Sessions
+        + RightsOfUsers
         + Consents
         + Folds
         + Credit

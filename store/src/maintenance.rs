@@ -10,8 +10,8 @@ use crate::StoreError;
 pub trait Maintenance: Send + Sync + 'static {
     /// Drops what is past its retention. Raw emotion rows of days before `raw_floor` go; the ids of those among them
     /// that arrived at or after `ids_since` are kept, so that a late redelivery still counts once. Ids that arrived
-    /// before `ids_since` go, and so do answers to requests from before `answers_since`, and sessions that expired before
-    /// it. Aggregates stay. Does a bounded piece of work and may be called again.
+    /// before `ids_since` go, and so do answers to requests from before `answers_since`, and sessions that expired and
+    /// changes of rights that were made before it. Aggregates stay. Does a bounded piece of work and may be called again.
     ///
     /// A replay from the log that was begun before `answers_since` and never ended is given up, with all that it took in: what events
     /// say must not outlive them there.
@@ -49,6 +49,8 @@ pub struct Retained {
     pub answers: u64,
     /// Sessions that went.
     pub sessions: u64,
+    /// Changes of rights that went.
+    pub changes: u64,
     /// Whether more is due: call again.
     pub more: bool,
 }

@@ -9,16 +9,16 @@ use async_trait::async_trait;
 use ecs_domain::{Timestamp, UserId};
 use uuid::Uuid;
 
-use crate::StoreError;
+use crate::{Rights, StoreError};
 
 /// Sessions and the numbers of their refresh tokens. A token is exchanged for its successor once; one that comes again was stolen, from
 /// the user or by the user's phone from its own backup, and ends the session for both.
 #[async_trait]
 pub trait Sessions: Send + Sync + 'static {
     /// Begins a session, whose first token has the number 0, while the user's password is still the one that was verified. Returns
-    /// whether it was. Of this and [`Sessions::replace_password`] at the same time one comes first: no session that an old password began
+    /// what the user may do, or `None` when it was not. Of this and [`Sessions::replace_password`] at the same time one comes first: no session that an old password began
     /// outlives it.
-    async fn begin_session(&self, session: NewSession) -> Result<bool, StoreError>;
+    async fn begin_session(&self, session: NewSession) -> Result<Option<Rights>, StoreError>;
 
     /// Exchanges a token for its successor, or ends the session of one that was exchanged before. A token that comes again within
     /// [`Refresh::leeway`] of its exchange gets the same successor, unless that was exchanged, too: the answer may have been lost on its
@@ -26,10 +26,11 @@ pub trait Sessions: Send + Sync + 'static {
     /// time, one comes first.
     async fn refresh_session(&self, refresh: Refresh) -> Result<Refreshed, StoreError>;
 
-    /// Ends a session. Nothing happens when it has ended, or there is none.
+    /// Ends a session, which is a change of its. Nothing happens when it has ended, or there is none.
     async fn end_session(&self, session: Uuid, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Ends all sessions of a user that have not ended, expired or not: it may be the clock that is wrong. Returns how many these were.
+    /// Ends all sessions of a user that have not ended, expired or not: it may be the clock that is wrong. It is a change of the
+    /// user's, should there have been none. Returns how many these were.
     async fn end_sessions(&self, user: UserId, now: Timestamp) -> Result<u64, StoreError>;
 
     /// The hash of a user's password. `None` for an unknown user, and for one without a password.
@@ -69,7 +70,7 @@ pub struct Refresh {
 }
 
 /// What a token was met with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refreshed {
     /// It was exchanged.
     Renewed {
@@ -79,6 +80,8 @@ pub enum Refreshed {
         expires_at: Timestamp,
         /// The number of its successor.
         number: u32,
+        /// What the user may do.
+        rights: Rights,
     },
     /// It was exchanged before. Its session has ended now.
     Reused {
@@ -92,7 +95,7 @@ pub enum Refreshed {
 }
 
 /// A session as an engine finds it, locked against others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StandingSession {
     /// Whose it is.
     pub user: UserId,
@@ -104,6 +107,8 @@ pub struct StandingSession {
     pub expires_at: Timestamp,
     /// When it was ended before that.
     pub ended_at: Option<Timestamp>,
+    /// What its user may do, or might do a moment ago.
+    pub rights: Rights,
 }
 
 /// What an engine does to a session.
@@ -111,7 +116,7 @@ pub struct StandingSession {
 pub enum SessionChange {
     /// The next number, exchanged now.
     Advance,
-    /// It ends now.
+    /// It ends now, which is a change of the session's.
     End,
     /// Nothing.
     Nothing,
@@ -120,11 +125,12 @@ pub enum SessionChange {
 impl StandingSession {
     /// What a token of the session is met with, and what becomes of the session.
     #[must_use]
-    pub fn met_by(&self, refresh: &Refresh) -> (Refreshed, SessionChange) {
-        let Self { user, number, exchanged_at, expires_at, ended_at } = *self;
+    pub fn met_by(self, refresh: &Refresh) -> (Refreshed, SessionChange) {
+        let Self { user, number, exchanged_at, expires_at, ended_at, rights } = self;
         // A clock that was set back must not let a stolen token in for as long as it is behind.
         let is_late = |at: Timestamp| refresh.now.duration_since(at).unsigned_abs() >= refresh.leeway;
-        let renewed = Refreshed::Renewed { user, expires_at, number: refresh.number.saturating_add(1) };
+        let next = refresh.number.saturating_add(1);
+        let renewed = Refreshed::Renewed { user, expires_at, number: next, rights };
         match number.checked_sub(refresh.number) {
             None => (Refreshed::Unknown, SessionChange::Nothing),
             Some(_) if ended_at.is_some() || expires_at <= refresh.now => {
@@ -149,7 +155,7 @@ pub struct PasswordChange {
     pub to: String,
     /// The time of the request.
     pub now: Timestamp,
-    /// Whether all sessions of the user end in the same transaction: they do when the password is another one, and not when only its
+    /// Whether all sessions of the user end in the same transaction, as a change of the user's: they do when the password is another one, and not when only its
     /// hash is.
     pub ends_sessions: bool,
 }

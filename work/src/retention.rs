@@ -100,9 +100,9 @@ pub fn of_emotions(now: Timestamp, raw_days: u16, bus_floor: Timestamp) -> Reten
 pub async fn sweep_store(store: &dyn Maintenance, retention: Retention) -> Result<(), StoreError> {
     loop {
         let dropped = store.retain(retention).await?;
-        let Retained { raw_rows, ids, answers, sessions, .. } = dropped;
-        if raw_rows + ids + answers + sessions > 0 {
-            tracing::info!(raw_rows, ids, answers, sessions, "rows past their retention went");
+        let Retained { raw_rows, ids, answers, sessions, changes, .. } = dropped;
+        if raw_rows + ids + answers + sessions + changes > 0 {
+            tracing::info!(raw_rows, ids, answers, sessions, changes, "rows past their retention went");
         }
         if !dropped.more {
             return Ok(());

@@ -20,6 +20,7 @@ pub mod notifications;
 pub mod outbox;
 pub mod replays;
 pub mod retention;
+pub mod rights;
 pub mod sessions;
 pub mod transactions;
 
@@ -41,6 +42,9 @@ macro_rules! conformance {
                 a_log_out_ends_one_session_or_all, a_password_is_replaced_with_what_hangs_on_it, a_session_needs_its_user,
                 no_session_outlives_the_password_that_began_it,
                 sessions_past_their_end_go;
+            rights: rights_are_replaced_as_a_whole, a_refused_change_changes_nothing,
+                of_admins_who_leave_at_once_one_stays, sessions_tell_what_their_user_may_do, what_ends_a_token_is_told,
+                a_follower_goes_on_behind_the_last_change, no_change_appears_behind_a_follower, old_changes_go;
             consents: what_was_said_last_holds, saying_the_same_again_keeps_its_time,
                 consent_of_an_unknown_user_is_refused;
             emotions: an_event_counts_once, repeats_in_one_batch_count_once, the_same_id_on_another_day_is_another_event,

@@ -30,6 +30,7 @@ mod plans;
 pub mod raw;
 mod replays;
 mod replicas;
+mod rights;
 mod sessions;
 mod users;
 

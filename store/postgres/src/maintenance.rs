@@ -16,7 +16,7 @@ use crate::idempotency;
 use crate::partitions::{self, BE_BRIEF, SHUT_FOLDS_OUT};
 use crate::plan::FIXED_PLANS;
 use crate::replays;
-use crate::sessions;
+use crate::{rights, sessions};
 
 /// How many ids one transaction moves or drops at most: some tens of milliseconds in which folds wait.
 const CHUNK: i64 = 10_000;
@@ -71,13 +71,20 @@ impl Maintenance for PostgresStore {
                 sessions::drop_old(&session, answers_since, CHUNK).await
             })
             .await?;
+        let changes = self
+            .primary
+            .run(Call::long("retention.changes"), |session| async move {
+                rights::drop_old(&session, answers_since, CHUNK).await
+            })
+            .await?;
         self.primary
             .run(Call::long("retention.replays"), |session| async move {
                 replays::give_up(&session, answers_since).await
             })
             .await?;
-        let more = more_rows || [ids, answers, sessions].iter().any(|dropped| *dropped >= unsigned(CHUNK));
-        Ok(Retained { raw_rows, ids, answers, sessions, more })
+        let dropped = [ids, answers, sessions, changes];
+        let more = more_rows || dropped.iter().any(|dropped| *dropped >= unsigned(CHUNK));
+        Ok(Retained { raw_rows, ids, answers, sessions, changes, more })
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

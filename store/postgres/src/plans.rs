@@ -11,7 +11,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::plan::FIXED_PLANS;
 use crate::{
     Options, PostgresStore, books, consents, credit, dead_letters, folds, idempotency, maintenance,
-    notifications, outbox, replays, sessions, users,
+    notifications, outbox, replays, rights, sessions, users,
 };
 
 const FILL: &str = "
@@ -55,6 +55,8 @@ INSERT INTO idempotency_keys (scope, key, fingerprint, holder, claimed_until, cr
 INSERT INTO sessions (id, user_id, started_at, expires_at)
     SELECT md5('session' || n)::uuid, md5('user' || (n % 500 + 1))::uuid, now(), now() + n * interval '1 minute'
     FROM generate_series(1, 6000) n;
+INSERT INTO user_rights SELECT md5('user' || n)::uuid, '{}', '{}', md5('user1')::uuid, now() FROM generate_series(1, 400) n;
+INSERT INTO changes SELECT n, md5('user' || n % 500 + 1)::uuid FROM generate_series(1, 6000) n;
 INSERT INTO dead_letters (subject, \"group\", event_id, key, kind, reason, history, payload, schema_version, created_at,
         state, state_at)
     SELECT 'subject' || n % 4, 'group', md5('letter' || n)::uuid, md5('user' || n)::uuid, 'gave-up', '', '[]',
@@ -166,13 +168,18 @@ fn of_accounts() -> Vec<(&'static str, &'static [&'static str])> {
         (users::CREDENTIALS, &["users_email_key"]),
         (users::EMAIL_TAKEN, &["users_email_key"]),
         (sessions::BEGIN, &["users_pkey"]),
-        (sessions::FIND, &["sessions_pkey"]),
+        (sessions::FIND, &["sessions_pkey", "users_pkey", "user_rights_pkey"]),
         (sessions::ADVANCE, &["sessions_pkey"]),
         (sessions::END, &["sessions_pkey"]),
         (sessions::END_ALL, &["sessions_of_user"]),
         (sessions::PASSWORD, &["users_pkey"]),
         (sessions::CHANGE_PASSWORD, &["users_pkey"]),
         (sessions::DROP_OLD, &["sessions_by_end"]),
+        (rights::OF_USER, &["users_pkey", "user_rights_pkey"]),
+        (rights::OTHER_ADMINS, &["admins"]),
+        (rights::SET_VERSION, &["users_pkey"]),
+        (rights::AFTER, &["changes_pkey"]),
+        (rights::DROP_OLD, &["changes_pkey"]),
     ]
 }
 

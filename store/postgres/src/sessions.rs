@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::{
-    NewSession, PasswordChange, Refresh, Refreshed, SessionChange, Sessions, StandingSession, StoreError,
+    NewSession, PasswordChange, Refresh, Refreshed, Rights, SessionChange, Sessions, StandingSession,
+    StoreError,
 };
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -11,14 +12,16 @@ use uuid::Uuid;
 use crate::PostgresStore;
 use crate::column::{get, micros};
 use crate::engine::{Call, Fault, Session};
+use crate::{rights, users};
 
 /// The user's row is locked: whoever changes the password waits until the session is there to be ended, and whoever comes after
 /// the change finds another hash.
 pub(crate) const BEGIN: &str = "INSERT INTO sessions (id, user_id, started_at, expires_at)
      SELECT $1, id, $4, $5 FROM users WHERE id = $2 AND password_hash = $3 FOR SHARE";
 /// The row is locked, so of those who come with tokens of the same session one looks after the other.
-pub(crate) const FIND: &str = "SELECT user_id, number, exchanged_at, expires_at, ended_at FROM sessions
-     WHERE id = $1 FOR UPDATE";
+pub(crate) const FIND: &str = "SELECT sessions.user_id, number, exchanged_at, expires_at, ended_at,
+        version, roles, permissions FROM sessions JOIN users ON users.id = sessions.user_id
+     LEFT JOIN user_rights ON user_rights.user_id = sessions.user_id WHERE sessions.id = $1 FOR UPDATE OF sessions";
 pub(crate) const ADVANCE: &str = "UPDATE sessions SET number = number + 1, exchanged_at = $2 WHERE id = $1";
 pub(crate) const END: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
 pub(crate) const END_ALL: &str = "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
@@ -31,12 +34,19 @@ pub(crate) const DROP_OLD: &str = "DELETE FROM sessions WHERE ctid = ANY (ARRAY(
 
 #[async_trait]
 impl Sessions for PostgresStore {
-    async fn begin_session(&self, session: NewSession) -> Result<bool, StoreError> {
+    async fn begin_session(&self, session: NewSession) -> Result<Option<Rights>, StoreError> {
         let (id, user, hash) = (&session.id, &session.user.uuid(), &session.password_hash);
         let (now, expires_at) = (&micros(session.now), &micros(session.expires_at));
         self.primary
             .run(Call::quick("sessions.begin"), |session| async move {
-                Ok(session.query(BEGIN, &[id, user, hash, now, expires_at]).await?.changed > 0)
+                let mut flight = session.flight();
+                flight.begin();
+                let begun = flight.add(BEGIN, &[id, user, hash, now, expires_at]);
+                let rights = flight.add(rights::OF_USER, &[user]);
+                flight.commit();
+                let mut answers = flight.send().await?;
+                let begun = answers.take(begun).changed > 0;
+                answers.take(rights).first().filter(|_| begun).map(rights::read).transpose()
             })
             .await
     }
@@ -49,20 +59,32 @@ impl Sessions for PostgresStore {
     }
 
     async fn end_session(&self, session: Uuid, now: Timestamp) -> Result<(), StoreError> {
-        let (id, now) = (&session, &micros(now));
         self.primary
-            .run(Call::quick("sessions.end"), |session| async move {
-                session.query(END, &[id, now]).await?;
-                Ok(())
+            .run(Call::quick("sessions.end"), |open| async move {
+                let mut flight = open.flight();
+                flight.begin();
+                flight.send().await?;
+                end(&open, session, now).await
             })
             .await
     }
 
     async fn end_sessions(&self, user: UserId, now: Timestamp) -> Result<u64, StoreError> {
-        let (user, now) = (&user.uuid(), &micros(now));
+        let (user, now, number) = (&user.uuid(), &micros(now), &now.as_microsecond());
         self.primary
             .run(Call::quick("sessions.end_all"), |session| async move {
-                Ok(session.query(END_ALL, &[user, now]).await?.changed)
+                let mut flight = session.flight();
+                flight.begin();
+                let known = flight.add(users::LOCK, &[user]);
+                let ended = flight.add(END_ALL, &[user, now]);
+                let mut answers = flight.send().await?;
+                let mut flight = session.flight();
+                if answers.take(known).first().is_some() {
+                    rights::note_user(&mut flight, user, number);
+                }
+                flight.commit();
+                flight.send().await?;
+                Ok(answers.take(ended).changed)
             })
             .await
     }
@@ -79,7 +101,7 @@ impl Sessions for PostgresStore {
 
     async fn replace_password(&self, change: PasswordChange) -> Result<bool, StoreError> {
         let PasswordChange { user, from, to, now, ends_sessions } = &change;
-        let (id, now) = (&user.uuid(), &micros(*now));
+        let (id, now, number) = (&user.uuid(), &micros(*now), &now.as_microsecond());
         let about = [*user];
         self.primary
             .run(Call::quick("sessions.replace_password").about(&about), |session| async move {
@@ -90,6 +112,7 @@ impl Sessions for PostgresStore {
                 let mut flight = session.flight();
                 if changed && *ends_sessions {
                     flight.add(END_ALL, &[id, now]);
+                    rights::note_user(&mut flight, id, number);
                 }
                 flight.commit();
                 flight.send().await?;
@@ -108,17 +131,32 @@ async fn exchange(session: &Session, refresh: &Refresh) -> Result<Refreshed, Fau
     let (met, change) =
         found.map_or((Refreshed::Unknown, SessionChange::Nothing), |found| found.met_by(refresh));
     let mut flight = session.flight();
-    let change = match change {
-        SessionChange::Advance => Some(ADVANCE),
-        SessionChange::End => Some(END),
-        SessionChange::Nothing => None,
-    };
-    if let Some(change) = change {
-        flight.add(change, &[id, now]);
+    match change {
+        SessionChange::Advance => {
+            flight.add(ADVANCE, &[id, now]);
+        }
+        SessionChange::End => {
+            end(session, refresh.session, refresh.now).await?;
+            return Ok(met);
+        }
+        SessionChange::Nothing => {}
     }
     flight.commit();
     flight.send().await?;
     Ok(met)
+}
+
+/// Ends a session, and with that the open transaction.
+async fn end(session: &Session, id: Uuid, now: Timestamp) -> Result<(), Fault> {
+    let (at, number) = (micros(now), now.as_microsecond());
+    let ended = session.query(END, &[&id, &at]).await?.changed > 0;
+    let mut flight = session.flight();
+    if ended {
+        rights::note(&mut flight, &id, &number);
+    }
+    flight.commit();
+    flight.send().await?;
+    Ok(())
 }
 
 fn read(row: &Row) -> Result<StandingSession, Fault> {
@@ -129,6 +167,7 @@ fn read(row: &Row) -> Result<StandingSession, Fault> {
         exchanged_at: get(row, "exchanged_at")?,
         expires_at: get(row, "expires_at")?,
         ended_at: get(row, "ended_at")?,
+        rights: rights::read(row)?,
     })
 }
 

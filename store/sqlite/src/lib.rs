@@ -20,6 +20,7 @@ mod outbox;
 mod plans;
 pub mod raw;
 mod replays;
+mod rights;
 mod sessions;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use crate::SqliteStore;
 use crate::column::{IdBytes, day_number};
 use crate::engine::{Fault, Size};
 use crate::folds::COUNTED;
-use crate::{idempotency, replays, sessions};
+use crate::{idempotency, replays, rights, sessions};
 
 /// How many rows of each table one call drops at most: some tens of milliseconds of the writer's time.
 const CHUNK: i64 = 10_000;
@@ -39,10 +39,11 @@ impl Maintenance for SqliteStore {
             let ids = drop_ids(connection, retention)?;
             let answers = idempotency::drop_old(connection, retention.answers_since, CHUNK)?;
             let sessions = sessions::drop_old(connection, retention.answers_since, CHUNK)?;
+            let changes = rights::drop_old(connection, retention.answers_since, CHUNK)?;
             replays::give_up(connection, retention.answers_since)?;
             let full = u64::try_from(CHUNK).unwrap_or(u64::MAX);
-            let more = [raw_rows, ids, answers, sessions].iter().any(|dropped| *dropped >= full);
-            Ok(Retained { raw_rows, ids, answers, sessions, more })
+            let more = [raw_rows, ids, answers, sessions, changes].iter().any(|dropped| *dropped >= full);
+            Ok(Retained { raw_rows, ids, answers, sessions, changes, more })
         })
         .await
     }

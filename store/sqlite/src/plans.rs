@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::{
     books, consents, credit, dead_letters, folds, idempotency, maintenance, migrations, notifications,
-    outbox, replays, sessions, users,
+    outbox, replays, rights, sessions, users,
 };
 
 /// The statement's plan, line by line. Parameters are left unbound: plans don't look at them.
@@ -32,6 +32,9 @@ fn statements_of_accounts() -> Vec<&'static str> {
         sessions::END_ALL,
         sessions::PASSWORD,
         sessions::CHANGE_PASSWORD,
+        rights::OF_USER,
+        rights::SET_VERSION,
+        rights::AFTER,
     ]
 }
 

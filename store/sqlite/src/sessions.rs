@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::{
-    NewSession, PasswordChange, Refresh, Refreshed, SessionChange, Sessions, StandingSession, StoreError,
+    NewSession, PasswordChange, Refresh, Refreshed, Rights, SessionChange, Sessions, StandingSession,
+    StoreError,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
@@ -11,12 +12,15 @@ use uuid::Uuid;
 use crate::SqliteStore;
 use crate::column::{At, Id, IdBytes, IdText};
 use crate::engine::Fault;
+use crate::rights;
 
 /// Nothing is begun with a password that was changed meanwhile.
 pub(crate) const BEGIN: &str = "INSERT INTO sessions (id, user_id, started_at, expires_at)
      SELECT ?1, id, ?4, ?5 FROM users WHERE id = ?2 AND password_hash = ?3";
 pub(crate) const FIND: &str =
-    "SELECT user_id, number, exchanged_at, expires_at, ended_at FROM sessions WHERE id = ?1";
+    "SELECT sessions.user_id, number, exchanged_at, expires_at, ended_at, version, roles, permissions
+     FROM sessions JOIN users ON users.id = sessions.user_id
+     LEFT JOIN user_rights ON user_rights.user_id = sessions.user_id WHERE sessions.id = ?1";
 pub(crate) const ADVANCE: &str = "UPDATE sessions SET number = number + 1, exchanged_at = ?2 WHERE id = ?1";
 pub(crate) const END: &str = "UPDATE sessions SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
 pub(crate) const END_ALL: &str = "UPDATE sessions SET ended_at = ?2 WHERE user_id = ?1 AND ended_at IS NULL";
@@ -28,12 +32,15 @@ pub(crate) const DROP_OLD: &str =
 
 #[async_trait]
 impl Sessions for SqliteStore {
-    async fn begin_session(&self, session: NewSession) -> Result<bool, StoreError> {
+    async fn begin_session(&self, session: NewSession) -> Result<Option<Rights>, StoreError> {
         self.write("sessions.begin", move |connection| {
             let (id, user) = (IdBytes(session.id), IdText::new(session.user.uuid()));
             let times = (session.now.as_microsecond(), session.expires_at.as_microsecond());
             let begun = params![id, user, session.password_hash, times.0, times.1];
-            Ok(connection.prepare_cached(BEGIN)?.execute(begun)? > 0)
+            match connection.prepare_cached(BEGIN)?.execute(begun)? {
+                0 => Ok(None),
+                _ => rights::of_user(connection, session.user),
+            }
         })
         .await
     }
@@ -43,11 +50,7 @@ impl Sessions for SqliteStore {
     }
 
     async fn end_session(&self, session: Uuid, now: Timestamp) -> Result<(), StoreError> {
-        self.write("sessions.end", move |connection| {
-            connection.prepare_cached(END)?.execute(params![IdBytes(session), now.as_microsecond()])?;
-            Ok(())
-        })
-        .await
+        self.write("sessions.end", move |connection| end(connection, session, now)).await
     }
 
     async fn end_sessions(&self, user: UserId, now: Timestamp) -> Result<u64, StoreError> {
@@ -83,14 +86,23 @@ fn exchange(connection: &Connection, refresh: &Refresh) -> Result<Refreshed, Fau
     let found = connection.prepare_cached(FIND)?.query_row([IdBytes(refresh.session)], read).optional()?;
     let Some(found) = found else { return Ok(Refreshed::Unknown) };
     let (met, change) = found.met_by(refresh);
-    let change = match change {
-        SessionChange::Advance => ADVANCE,
-        SessionChange::End => END,
-        SessionChange::Nothing => return Ok(met),
-    };
-    let values = params![IdBytes(refresh.session), refresh.now.as_microsecond()];
-    connection.prepare_cached(change)?.execute(values)?;
+    match change {
+        SessionChange::Advance => {
+            let values = params![IdBytes(refresh.session), refresh.now.as_microsecond()];
+            connection.prepare_cached(ADVANCE)?.execute(values)?;
+        }
+        SessionChange::End => end(connection, refresh.session, refresh.now)?,
+        SessionChange::Nothing => {}
+    }
     Ok(met)
+}
+
+fn end(connection: &Connection, session: Uuid, now: Timestamp) -> Result<(), Fault> {
+    let ended = connection.prepare_cached(END)?.execute(params![IdBytes(session), now.as_microsecond()])?;
+    if ended > 0 {
+        rights::note_session(connection, session, now)?;
+    }
+    Ok(())
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<StandingSession> {
@@ -101,6 +113,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StandingSession> {
         exchanged_at: row.get::<_, Option<i64>>(2)?.map(at),
         expires_at: at(row.get(3)?),
         ended_at: row.get::<_, Option<i64>>(4)?.map(at),
+        rights: rights::read(row, 5)?,
     })
 }
 
@@ -108,6 +121,7 @@ fn end_all(connection: &Connection, user: UserId, now: Timestamp) -> Result<u64,
     let ended = connection
         .prepare_cached(END_ALL)?
         .execute(params![IdText::new(user.uuid()), now.as_microsecond()])?;
+    rights::note_user(connection, user, now)?;
     Ok(ended as u64)
 }
 
