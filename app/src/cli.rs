@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod access;
 pub mod bridge;
 pub mod dead_letters;
 
@@ -68,6 +69,12 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Copy subjects from one bus to another, to move the platform or to fill an archive; goes on where it was stopped
     Bridge(bridge::BridgeArgs),
+    /// Make the first admin, who grants everybody else what they may do
+    #[command(subcommand)]
+    Admin(access::AdminCommand),
+    /// Make a key for a service or a partner; the platform keeps only its digest
+    #[command(subcommand)]
+    Keys(access::KeysCommand),
     /// Ask a running platform whether it is ready; exits with 1 when it isn't
     Healthcheck,
     /// Show the settings in force, where each comes from, secrets hidden
@@ -245,6 +252,8 @@ impl Cli {
             | Command::DeadLetters(_)
             | Command::Replay(_)
             | Command::Bridge(_)
+            | Command::Admin(_)
+            | Command::Keys(_)
             | Command::Healthcheck
             | Command::Config(_)
             | Command::Openapi => {}

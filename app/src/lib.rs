@@ -12,4 +12,5 @@ pub mod openapi;
 pub mod operator;
 pub mod platform;
 pub mod role;
+mod service_keys;
 pub mod settings;

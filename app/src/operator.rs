@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use ecs_client::{Client, Credentials};
 use ecs_domain::permission::Permission;
 use ecs_domain::{Clock, UserId};
-use ecs_web::auth::{SecretKey, Tokens};
+use ecs_web::auth::{Changes, SecretKey, ServiceKeys, Tokens};
 use ecs_web::{Auth, Identity, Secret};
 
 use crate::data_dir::DataDir;
@@ -25,7 +25,8 @@ pub const OPERATOR: UserId = UserId::new(uuid::Uuid::nil());
 pub fn auth(settings: &Settings, data: &DataDir, clock: Arc<dyn Clock>) -> anyhow::Result<Auth> {
     let (secret_key, internal_key) = keys(settings, data)?;
     let accepted: Result<Vec<_>, _> = settings.accepted_keys.iter().cloned().map(SecretKey::new).collect();
-    Ok(Auth { tokens: Tokens::with_keys(&SecretKey::new(secret_key)?, &accepted?), internal_key, clock })
+    let tokens = Tokens::with_keys(&SecretKey::new(secret_key)?, &accepted?);
+    Ok(Auth { tokens, keys: ServiceKeys::new(internal_key), clock, changes: Changes::followed() })
 }
 
 /// A client of the platform for a command of the operator.
@@ -79,7 +80,7 @@ fn credentials(settings: &Settings, data: &DataDir, clock: &dyn Clock) -> anyhow
 }
 
 fn sign(key: Secret, clock: &dyn Clock) -> anyhow::Result<Secret> {
-    let operator = Identity::with(OPERATOR, Permission::ALL);
+    let operator = Identity::with(OPERATOR, Permission::ALL.iter().copied());
     let tokens = Tokens::new(&SecretKey::new(key)?);
     Ok(Secret::new(tokens.issue(&operator, clock.now(), TOKEN_LIFETIME)?))
 }

@@ -74,8 +74,9 @@ impl Role {
                 Self::Operations,
             ],
             Self::UserAndCredit => &[Self::CreditAnalysis],
+            // It has no store, and asks there which tokens hold no more.
+            Self::TransactionIngestion => &[Self::UserAndCredit],
             Self::EmotionIngestion
-            | Self::TransactionIngestion
             | Self::EmotionProcessing
             | Self::TransactionProcessing
             | Self::CreditAnalysis
@@ -100,6 +101,19 @@ impl Role {
             | Self::TransactionProcessing
             | Self::CreditApplication => None,
         }
+    }
+
+    /// Whether the role asks who bears a token.
+    #[must_use]
+    pub fn reads_tokens(self) -> bool {
+        matches!(
+            self,
+            Self::ApiGateway
+                | Self::TransactionIngestion
+                | Self::UserAndCredit
+                | Self::Notification
+                | Self::Operations
+        )
     }
 
     /// Whether the role writes rows to the outbox, so that its process must run the relay.

@@ -194,7 +194,7 @@ pub(crate) fn tokens() -> anyhow::Result<Tokens> {
 
 /// What a limit verifies tokens with.
 pub(crate) fn auth() -> anyhow::Result<Auth> {
-    Ok(Auth { tokens: tokens()?, internal_key: Secret::new(INTERNAL_KEY), clock: Arc::new(SystemClock) })
+    Ok(Auth::alone(tokens()?, Secret::new(INTERNAL_KEY), Arc::new(SystemClock)))
 }
 
 /// A token for a user.
@@ -204,7 +204,7 @@ pub(crate) fn token(tokens: &Tokens, user: UserId) -> anyhow::Result<String> {
 
 /// A client of an operator who may do everything.
 pub(crate) fn operator(address: SocketAddr) -> anyhow::Result<Client> {
-    let operator = Identity::with(UserId::new(Uuid::nil()), Permission::ALL);
+    let operator = Identity::with(UserId::new(Uuid::nil()), Permission::ALL.iter().copied());
     let token = tokens()?.issue(&operator, Timestamp::now(), TOKEN_LIFETIME)?;
     let credentials = Credentials { internal_key: Some(INTERNAL_KEY.to_owned()), token: Some(token) };
     Client::new(&format!("http://{address}"), &credentials)

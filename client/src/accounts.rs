@@ -109,6 +109,12 @@ struct Provision<'a> {
     email: Option<&'a str>,
 }
 
+#[derive(Serialize)]
+struct AccessChange<'a> {
+    roles: &'a [&'a str],
+    permissions: &'a [&'a str],
+}
+
 #[derive(Deserialize)]
 struct Identified {
     id: UserId,
@@ -142,6 +148,18 @@ impl Client {
         let answer = self.create(path, Auth::Token, &Provision { external_id, email }).await?;
         let Identified { id } = answer.read()?;
         Ok(Provisioned { user: id, created: answer.status == StatusCode::CREATED })
+    }
+
+    /// Replaces what a user may do beyond their own affairs.
+    pub async fn change_access(
+        &self,
+        user: UserId,
+        roles: &[&str],
+        permissions: &[&str],
+    ) -> Result<(), CallError> {
+        let path = path(format!("/v1/users/{user}/access"))?;
+        let change = AccessChange { roles, permissions };
+        self.call::<serde::de::IgnoredAny>(Method::PUT, path, Auth::Token, &change).await.map(drop)
     }
 
     /// A user's notifications, the newest first.

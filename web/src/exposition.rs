@@ -7,7 +7,10 @@ use ecs_metrics::{CONTENT_TYPE, Metrics};
 use http::header;
 use utoipa::openapi::OpenApi;
 
-use crate::openapi::{OpenApiRouter, routes, tag};
+use crate::auth::PolicedRoutes as _;
+use crate::auth::policy::Anyone;
+use crate::openapi::{OpenApiRouter, tag};
+use crate::policed;
 
 /// Answers whoever asks for the metrics. Nobody needs a token: what keeps strangers out is the network.
 #[derive(Clone)]
@@ -32,7 +35,7 @@ impl Exposition {
     }
 
     fn api() -> OpenApiRouter<Self> {
-        OpenApiRouter::default().routes(routes!(read))
+        OpenApiRouter::default().policed(policed!(read))
     }
 }
 
@@ -48,6 +51,6 @@ impl Exposition {
         example = "# TYPE ecs_breaker_state gauge\necs_breaker_state{breaker=\"primary\"} 0\n# EOF\n",
     )),
 )]
-async fn read(State(Exposition(metrics)): State<Exposition>) -> impl IntoResponse {
+async fn read(_: Anyone, State(Exposition(metrics)): State<Exposition>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics.render())
 }

@@ -12,7 +12,10 @@ use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 
 use crate::Problem;
-use crate::openapi::{OpenApiRouter, routes, tag};
+use crate::auth::PolicedRoutes as _;
+use crate::auth::policy::Anyone;
+use crate::openapi::{OpenApiRouter, tag};
+use crate::policed;
 
 /// A check that takes longer counts as failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -63,7 +66,7 @@ impl Health {
     }
 
     fn api() -> OpenApiRouter<Self> {
-        OpenApiRouter::default().routes(routes!(alive)).routes(routes!(ready))
+        OpenApiRouter::default().policed(policed!(alive)).policed(policed!(ready))
     }
 
     /// The names of the checks that fail right now. They run at the same time.
@@ -87,7 +90,7 @@ impl Health {
     get, path = "/healthz", operation_id = "getHealth", tag = tag::HEALTH,
     responses((status = OK, description = "It lives.", body = Body, example = json!({"status": "alive"}))),
 )]
-async fn alive() -> Json<Body> {
+async fn alive(_: Anyone) -> Json<Body> {
     Json(Body { status: "alive" })
 }
 
@@ -98,7 +101,7 @@ async fn alive() -> Json<Body> {
     get, path = "/readyz", operation_id = "getReadiness", tag = tag::HEALTH,
     responses((status = OK, description = "It can.", body = Body)),
 )]
-async fn ready(State(health): State<Health>) -> Result<Json<Body>, Problem> {
+async fn ready(_: Anyone, State(health): State<Health>) -> Result<Json<Body>, Problem> {
     if health.draining.is_cancelled() {
         return Err(Problem::not_ready("the process is stopping"));
     }

@@ -1,6 +1,6 @@
 //! What HTTP roles share: problem responses, auth extractors, request ids, limits, server, handles to other roles.
 //!
-//! A handler's signature is its access policy: [`auth::Identity`] or [`auth::InternalKey`] stands before the body, and
+//! A handler's signature is its access policy: one of [`auth::policy`] stands first among its arguments, and
 //! extractors run from left to right, so nobody's body is read before it is known who they are. What goes wrong is a
 //! [`problem::Problem`]; nothing else makes an answer of 400 or above.
 
@@ -23,7 +23,7 @@ pub mod secret;
 pub mod server;
 mod shedding;
 
-pub use auth::{Auth, Identity, InternalKey};
+pub use auth::{Auth, Identity, PolicedRoutes};
 pub use body::JsonBody;
 pub use context::RequestContext;
 pub use idempotency::IdempotencyKey;

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::Problem;
 
-/// The named parts of the path. Stands after [`crate::Identity`], so that strangers learn nothing from it.
+/// The named parts of the path. Stands after the policy, so that strangers learn nothing from it.
 #[derive(Debug, Clone)]
 pub struct PathParams(Vec<(String, String)>);
 

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod admin;
 mod bridge;
 mod config;
 mod dead_letters;
@@ -7,6 +8,7 @@ mod demo;
 mod healthcheck;
 mod import;
 mod in_words;
+mod keys;
 mod migrate;
 mod openapi;
 mod reach;
@@ -21,6 +23,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use crate::cli::access::{AdminCommand, KeysCommand};
 use crate::cli::{Cli, Command, ImportCommand};
 use crate::logging;
 use crate::settings::{Environment, Raw, Settings, merge};
@@ -74,6 +77,8 @@ fn dispatch(cli: &Cli, settings: &Settings, raw: &Raw) -> anyhow::Result<Outcome
         Command::DeadLetters(command) => block_on(dead_letters::run(command, settings)),
         Command::Replay(args) => block_on(replay::run(args, settings)),
         Command::Bridge(args) => block_on(bridge::run(args, settings, raw)),
+        Command::Admin(AdminCommand::Create(args)) => block_on(admin::run(args, settings)),
+        Command::Keys(KeysCommand::New(args)) => keys::run(args),
         Command::Healthcheck => block_on(healthcheck::run(settings)),
     }
 }

@@ -86,6 +86,7 @@ fn tags() -> Vec<Tag> {
         |name: &str, description: &str| TagBuilder::new().name(name).description(Some(description)).build();
     vec![
         tag(tag::ACCOUNTS, "Registration, log-in, and accounts that partners provide."),
+        tag(tag::ACCESS, "Who may do what beyond their own affairs, and what ends a token before its time."),
         tag(tag::EVENTS, "What people feel and what they buy. A 202 means that it is on disk."),
         tag(
             tag::CREDIT,

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::remotes::Remotes;
 use super::{Storage, counting};
 use crate::role::Role;
+use crate::service_keys;
 use crate::settings::Settings;
 
 /// How long a log-in lasts.
@@ -40,6 +41,10 @@ pub(super) fn roles(process: Process<'_>) -> anyhow::Result<Router> {
         max_in_flight: (process.settings.http.max_in_flight / 2).max(1),
         ..RemoteOptions::new(process.metrics.clone(), process.stopping.clone())
     };
+    super::changes::follow(&process, options.clone())?;
+    if let Some(path) = &process.settings.service_keys_file {
+        service_keys::follow(path, &process.auth, process.supervisor)?;
+    }
     let remotes = Remotes::new(&process.settings.services, options);
     let composer = Composer { process, remotes, outbox: Wake::new() };
     let served = composer.http_roles()?;
@@ -154,7 +159,7 @@ impl Composer<'_> {
             return Ok(self.credit_analysis()?.handle(self.metrics));
         }
         let remote = self.remotes.of(Role::CreditAnalysis)?;
-        Ok(Arc::new(HttpCreditAnalysis::new(remote, self.auth.internal_key.clone())))
+        Ok(Arc::new(HttpCreditAnalysis::new(remote, self.auth.keys.shown().clone())))
     }
 
     /// Serves what its worker keeps, so the role has both.

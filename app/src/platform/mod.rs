@@ -1,6 +1,7 @@
 //! A running platform: storage, roles, tasks and the listener of one process, started and stopped in order.
 
 pub(crate) mod built;
+mod changes;
 mod compose;
 mod counting;
 mod needs;

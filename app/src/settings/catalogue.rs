@@ -98,6 +98,12 @@ pub const CATALOGUE: &[Setting] = &[
     setting("NOTIFICATION_SERVICE_URL", "", "The same for notification."),
     setting("OPERATIONS_SERVICE_URL", "", "The same for operations."),
     setting(
+        "ECS_SERVICE_KEYS_FILE",
+        "",
+        "A TOML file of more service keys, as `ecs keys new` prints them: digests, each with what the key may be used for and when. It \
+         is read again when it changes. Every process that is called with such a key needs it.",
+    ),
+    setting(
         "ECS_START_TIMEOUT_S",
         "60",
         "Seconds that a start waits for a store or bus that is away before it gives up.",

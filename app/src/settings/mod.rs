@@ -97,6 +97,8 @@ pub struct Settings {
     pub currency: Currency,
     /// A credit policy's file.
     pub policy_file: Option<PathBuf>,
+    /// Where more service keys are listed.
+    pub service_keys_file: Option<PathBuf>,
     /// How long a session can be refreshed.
     pub session_lifetime: Duration,
     /// bcrypt's cost.

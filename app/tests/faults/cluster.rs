@@ -131,6 +131,6 @@ fn common_settings() -> Vec<(String, String)> {
 /// Holds as long as the longest soak.
 fn operators_token() -> String {
     let tokens = Tokens::new(&SecretKey::new(Secret::new(SECRET)).unwrap());
-    let operator = Identity::with(UserId::new(uuid::Uuid::nil()), Permission::ALL);
+    let operator = Identity::with(UserId::new(uuid::Uuid::nil()), Permission::ALL.iter().copied());
     tokens.issue(&operator, SystemClock.now(), Duration::from_secs(24 * 60 * 60)).unwrap()
 }

@@ -174,7 +174,7 @@ fn bad_tokens(app: &TestApp, ana: &Person) -> Vec<String> {
             &ecs_web::auth::SecretKey::new(ecs_web::Secret::new(crate::support::SECRET)).unwrap(),
         );
         let now = ecs_domain::Clock::now(&app.clock) - std::time::Duration::from_secs(7200);
-        let operator = ecs_web::Identity::with(ana.id, Permission::ALL);
+        let operator = ecs_web::Identity::with(ana.id, Permission::ALL.iter().copied());
         past.issue(&operator, now, std::time::Duration::from_secs(3600)).unwrap()
     };
     vec![

@@ -73,7 +73,7 @@ impl Life {
     /// A client that may do everything, and tries everything once.
     pub(crate) fn operator(&self) -> Client {
         let tokens = Tokens::new(&SecretKey::new(Secret::new(SECRET)).unwrap());
-        let identity = Identity::with(UserId::new(uuid::Uuid::nil()), Permission::ALL);
+        let identity = Identity::with(UserId::new(uuid::Uuid::nil()), Permission::ALL.iter().copied());
         let token = tokens.issue(&identity, SystemClock.now(), Duration::from_secs(3600)).unwrap();
         let credentials = Credentials { internal_key: Some(INTERNAL_KEY.to_owned()), token: Some(token) };
         let client = Client::new(&format!("http://{}", self.platform.address()), &credentials).unwrap();

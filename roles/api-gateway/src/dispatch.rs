@@ -6,9 +6,11 @@ use std::task::{Context, Poll};
 
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use ecs_web::{Identity, InternalKey, Problem};
+use ecs_web::auth::service_keys;
+use ecs_web::{Identity, Problem};
 use futures::future::{BoxFuture, ready};
 use http::header::ALLOW;
+use http::request::Parts;
 use http::{HeaderValue, Method};
 use tower::Service;
 
@@ -27,33 +29,29 @@ impl Dispatch {
     }
 
     /// The role's answer to come, or the gateway's own.
-    fn route(&self, mut request: Request) -> Answer {
+    fn route(&self, request: Request) -> Answer {
         let (method, path) = (request.method(), request.uri().path());
         let Some(row) = ROUTES.iter().find(|row| row.takes(method) && row.matches(path)) else {
             return own(unrouted(path));
         };
-        if let Err(problem) = self.admit(row.access, &mut request) {
+        let (mut parts, body) = request.into_parts();
+        if let Err(problem) = self.admit(row.access, &mut parts) {
             return own(problem.into_response());
         }
         let upstream = row.target.upstream(&self.0).clone();
-        Box::pin(async move { Ok(upstream.forward(request).await) })
+        Box::pin(async move { Ok(upstream.forward(Request::from_parts(parts, body)).await) })
     }
 
-    /// Checks the credentials that the row asks for. A verified identity goes along in the request's extensions, so a
+    /// Checks the credentials that the row asks for. What was verified goes along in the request's extensions, so a
     /// role in this process need not verify the same signature twice; no header is involved.
-    fn admit(&self, access: Access, request: &mut Request) -> Result<(), Problem> {
+    fn admit(&self, access: Access, parts: &mut Parts) -> Result<(), Problem> {
+        let auth = &self.0.deps.auth;
         match access {
-            Access::Public => {}
-            Access::Token => {
-                let identity = Identity::verify(request.headers(), &self.0.deps.auth)?;
-                identity.record();
-                request.extensions_mut().insert(identity);
-            }
-            Access::InternalKey => {
-                InternalKey::verify(request.headers(), &self.0.deps.auth)?;
-            }
+            Access::Public => Ok(()),
+            Access::Token => Identity::current(parts, auth).map(drop),
+            Access::TokenAsLastKnown => Identity::last_known(parts, auth).map(drop),
+            Access::Key(permission) => service_keys::verify(parts, auth, permission),
         }
-        Ok(())
     }
 }
 

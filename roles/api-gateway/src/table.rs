@@ -1,5 +1,6 @@
 //! Which paths there are, who may call them, and which role owns them.
 
+use ecs_domain::permission::Permission;
 use ecs_web::handles::Upstream;
 use ecs_web::meter::matches;
 use http::Method;
@@ -26,8 +27,10 @@ pub enum Access {
     Public,
     /// The bearer of a token; whether it may do this for that user is the role's to say.
     Token,
-    /// Who has the service key.
-    InternalKey,
+    /// The same, and what was last known of tokens is enough while news can't be had.
+    TokenAsLastKnown,
+    /// Who has a service key with this permission.
+    Key(Permission),
 }
 
 /// The role that owns a route.
@@ -58,16 +61,19 @@ const POST: &[Method] = &[Method::POST];
 
 /// Every route, the hottest first: rows are tried in order, and no request matches two of them.
 pub const ROUTES: &[Route] = &[
-    row(POST, "/v1/emotions/stream", Access::InternalKey, Target::EmotionIngestion),
-    row(POST, "/v1/transactions", Access::Token, Target::TransactionIngestion),
+    row(POST, "/v1/emotions/stream", Access::Key(Permission::EmotionsWriteAny), Target::EmotionIngestion),
+    row(POST, "/v1/transactions", Access::TokenAsLastKnown, Target::TransactionIngestion),
     row(POST, "/v1/auth/register", Access::Public, Target::UserAndCredit),
     row(POST, "/v1/auth/login", Access::Public, Target::UserAndCredit),
     row(POST, "/v1/auth/refresh", Access::Public, Target::UserAndCredit),
     row(POST, "/v1/auth/logout", Access::Public, Target::UserAndCredit),
     row(POST, "/v1/auth/logout-everywhere", Access::Token, Target::UserAndCredit),
     row(&[Method::PUT], "/v1/auth/password", Access::Token, Target::UserAndCredit),
+    row(GET, "/v1/auth/changes", Access::Key(Permission::AccessFollow), Target::UserAndCredit),
+    row(GET, "/v1/roles", Access::Token, Target::UserAndCredit),
     row(POST, "/v1/users", Access::Token, Target::UserAndCredit),
     row(GET, "/v1/users/{user_id}", Access::Token, Target::UserAndCredit),
+    row(&[Method::GET, Method::PUT], "/v1/users/{user_id}/access", Access::Token, Target::UserAndCredit),
     row(POST, "/v1/users/{user_id}/credit-analysis", Access::Token, Target::UserAndCredit),
     row(GET, "/v1/users/{user_id}/offers", Access::Token, Target::UserAndCredit),
     row(
@@ -86,7 +92,7 @@ pub const ROUTES: &[Route] = &[
         Access::Token,
         Target::Notification,
     ),
-    row(POST, "/v1/predict", Access::InternalKey, Target::CreditAnalysis),
+    row(POST, "/v1/predict", Access::Key(Permission::ModelScore), Target::CreditAnalysis),
     row(GET, "/v1/operations/books", Access::Token, Target::Operations),
     row(POST, "/v1/operations/books/fates", Access::Token, Target::Operations),
     row(GET, "/v1/operations/books/counted", Access::Token, Target::Operations),

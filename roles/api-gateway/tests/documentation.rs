@@ -28,7 +28,7 @@ impl Clock for StoppedClock {
 
 fn gateway() -> Router {
     let tokens = Tokens::new(&SecretKey::new(Secret::new("x".repeat(32))).unwrap());
-    let auth = Auth { tokens, internal_key: Secret::new("key"), clock: Arc::new(StoppedClock) };
+    let auth = Auth::alone(tokens, Secret::new("key"), Arc::new(StoppedClock));
     let absent = || Upstream::in_process("absent", Router::new());
     let gateway = ApiGateway::create(Deps {
         auth: Arc::new(auth),

@@ -32,7 +32,7 @@ impl Clock for FixedClock {
 
 fn auth() -> Arc<Auth> {
     let tokens = Tokens::new(&SecretKey::new(Secret::new("x".repeat(32))).unwrap());
-    Arc::new(Auth { tokens, internal_key: Secret::new(KEY), clock: Arc::new(FixedClock) })
+    Arc::new(Auth::alone(tokens, Secret::new(KEY), Arc::new(FixedClock)))
 }
 
 fn token() -> String {

@@ -13,7 +13,8 @@ use ecs_metrics::Metrics;
 use ecs_web::auth::Auth;
 use ecs_web::context::RequestContext;
 use ecs_web::handles::{CreditAnalysis as Handle, Guarded, HandleError};
-use ecs_web::openapi::{OpenApiRouter, routes};
+use ecs_web::openapi::OpenApiRouter;
+use ecs_web::{PolicedRoutes as _, policed};
 use utoipa::openapi::OpenApi;
 
 mod predict;
@@ -55,7 +56,7 @@ impl CreditAnalysis {
     }
 
     fn api() -> OpenApiRouter<predict::State> {
-        OpenApiRouter::default().routes(routes!(predict::predict))
+        OpenApiRouter::default().policed(policed!(predict::predict))
     }
 
     /// The handle for callers in this process, with the same guards around it as one over HTTP.

@@ -6,8 +6,10 @@ use axum::Json;
 use axum::extract::FromRef;
 use ecs_domain::Violations;
 use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features};
+use ecs_domain::permission::held::ModelScore;
 use ecs_domain::scorecard::{Assessment, Input, Scorecard, Transform};
-use ecs_web::auth::{Auth, InternalKey};
+use ecs_web::Auth;
+use ecs_web::auth::policy::Service;
 use ecs_web::body::{Exact, JsonBody};
 use ecs_web::openapi::tag;
 use ecs_web::problem::Problem;
@@ -101,12 +103,12 @@ struct FeatureContribution {
 /// The model alone, without a user: what it is given goes in, a score with its exact explanation comes out. Nothing is
 /// kept. What a score leads to is the credit policy's matter; see the credit analysis.
 #[utoipa::path(
-    post, path = "/v1/predict", operation_id = "predict", tag = tag::CREDIT, security(("internalKey" = [])),
+    post, path = "/v1/predict", operation_id = "predict", tag = tag::CREDIT,
     request_body = Body,
     responses((status = OK, description = "The score.", body = Prediction)),
 )]
 pub(crate) async fn predict(
-    _key: InternalKey,
+    _: Service<ModelScore>,
     axum::extract::State(state): axum::extract::State<State>,
     JsonBody(body): JsonBody<Body>,
 ) -> Result<Json<Prediction>, Problem> {

@@ -28,8 +28,7 @@ impl Clock for StoppedClock {
 fn role() -> CreditAnalysis {
     let key = SecretKey::new(Secret::new("a signing key of more than 32 bytes, for tests"))
         .expect("it is long enough");
-    let auth =
-        Auth { tokens: Tokens::new(&key), internal_key: Secret::new(KEY), clock: Arc::new(StoppedClock) };
+    let auth = Auth::alone(Tokens::new(&key), Secret::new(KEY), Arc::new(StoppedClock));
     CreditAnalysis::create(Deps { auth: Arc::new(auth), scorecard: built_in().expect("it holds") })
 }
 

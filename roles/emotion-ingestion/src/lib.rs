@@ -19,9 +19,11 @@ use axum::extract::{FromRef, FromRequest as _, Request, State};
 use axum::response::Response;
 use ecs_bus::{Bus, Headers, PublishError};
 use ecs_domain::Clock;
+use ecs_domain::permission::held::EmotionsWriteAny;
+use ecs_web::auth::policy::Service;
 use ecs_web::body::{self, JsonBytes};
-use ecs_web::openapi::{OpenApiRouter, routes, tag};
-use ecs_web::{Auth, IdempotencyKey, InternalKey, Problem, RequestContext};
+use ecs_web::openapi::{OpenApiRouter, tag};
+use ecs_web::{Auth, IdempotencyKey, PolicedRoutes as _, Problem, RequestContext, policed};
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 
@@ -90,7 +92,7 @@ impl EmotionIngestion {
     }
 
     fn api() -> OpenApiRouter<Self> {
-        OpenApiRouter::default().routes(routes!(receive))
+        OpenApiRouter::default().policed(policed!(receive))
     }
 }
 
@@ -143,7 +145,7 @@ enum Accepted {
 /// alone.
 #[utoipa::path(
     post, path = "/v1/emotions/stream", operation_id = "sendEmotions", tag = tag::EVENTS,
-    params(IdempotencyKey), security(("internalKey" = [])),
+    params(IdempotencyKey),
     request_body(content(
         (wire::WireEvent<'static> = "application/json"),
         (String = "application/x-ndjson", example = json!(LINES)),
@@ -151,8 +153,8 @@ enum Accepted {
     responses((status = ACCEPTED, description = "What was accepted is on disk.", body = Accepted)),
 )]
 async fn receive(
+    _: Service<EmotionsWriteAny>,
     State(EmotionIngestion(deps)): State<EmotionIngestion>,
-    _: InternalKey,
     key: Option<IdempotencyKey>,
     context: RequestContext,
     request: Request,

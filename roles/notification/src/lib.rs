@@ -19,7 +19,8 @@ use ecs_domain::Clock;
 use ecs_metrics::Metrics;
 use ecs_store::{Notifications, Store};
 use ecs_web::Auth;
-use ecs_web::openapi::{OpenApiRouter, routes};
+use ecs_web::openapi::OpenApiRouter;
+use ecs_web::{PolicedRoutes as _, policed};
 use ecs_work::{ConsumeDeps, Handler, OnFailure, OnStop, Supervisor, consume, retention};
 use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
@@ -105,10 +106,10 @@ impl Notification {
 
     fn api() -> OpenApiRouter<Serving> {
         OpenApiRouter::default()
-            .routes(routes!(list::list))
-            .routes(routes!(stream::open))
-            .routes(routes!(read::up_to))
-            .routes(routes!(read::one))
+            .policed(policed!(list::list))
+            .policed(policed!(stream::open))
+            .policed(policed!(read::up_to))
+            .policed(policed!(read::one))
     }
 
     /// The role's work on a batch, for those who bring their own loop.

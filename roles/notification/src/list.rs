@@ -2,12 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use ecs_domain::UserId;
-use ecs_domain::permission::Permission;
+use ecs_domain::permission::held::UsersReadAny;
 use ecs_store::PageRequest;
+use ecs_web::Problem;
+use ecs_web::auth::policy::Own;
 use ecs_web::openapi::{PageQuery, UserPath, tag};
-use ecs_web::params::{Page, PathParams};
-use ecs_web::{Identity, Problem};
+use ecs_web::params::Page;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -43,21 +43,16 @@ pub(crate) struct Notifications {
 /// What the customer was told, the newest first. Customers read their own; those with `users:read-any` read everybody's.
 #[utoipa::path(
     get, path = "/v1/users/{user_id}/notifications", operation_id = "listNotifications", tag = tag::NOTIFICATIONS,
-    params(UserPath, PageQuery), security(("bearer" = [])),
+    params(UserPath, PageQuery),
     responses(
         (status = OK, description = "A page of notifications.", body = Notifications),
-        (status = FORBIDDEN, description = "the user is not the token's"),
     ),
 )]
 pub(crate) async fn list(
+    Own { user, .. }: Own<UsersReadAny>,
     State(serving): State<Serving>,
-    identity: Identity,
-    path: PathParams,
-    page: Result<Page, Problem>,
+    Page { page, page_size }: Page,
 ) -> Result<Json<Notifications>, Problem> {
-    let user: UserId = path.id("user_id")?;
-    identity.require_user(user, Permission::UsersReadAny)?;
-    let Page { page, page_size } = page?;
     let found = serving.store.notifications(user, PageRequest { page, page_size }).await;
     let found = found.map_err(|error| problem(&error))?;
     let items = found.items.into_iter().map(Item::from).collect();

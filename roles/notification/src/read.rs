@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use ecs_domain::{NotificationId, UserId, Violation};
+use ecs_domain::{NotificationId, Violation};
 use ecs_store::MarkedRead;
+use ecs_web::auth::policy::InPerson;
 use ecs_web::openapi::{Id, UserPath, tag};
 use ecs_web::params::PathParams;
-use ecs_web::{Identity, JsonBody, Problem};
+use ecs_web::{JsonBody, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -40,19 +41,16 @@ pub(crate) struct Marked {
     put, path = "/v1/users/{user_id}/notifications/{notification_id}/read", operation_id = "markNotificationRead",
     tag = tag::NOTIFICATIONS,
     params(UserPath, ("notification_id" = Id, Path, description = "Which notification.")),
-    security(("bearer" = [])),
     responses(
         (status = OK, description = "The notification, read.", body = Item),
-        (status = FORBIDDEN, description = "notifications are marked as read in person"),
         (status = NOT_FOUND, description = "there is no such notification of this user"),
     ),
 )]
 pub(crate) async fn one(
+    InPerson(user): InPerson,
     State(serving): State<Serving>,
-    identity: Identity,
     path: PathParams,
 ) -> Result<Json<Item>, Problem> {
-    let user = reader(&identity, &path)?;
     let id: NotificationId = path.id("notification_id")?;
     let marked = serving.store.mark_notification_read(user, id, serving.auth.clock.now()).await;
     let item = marked.map_err(|error| problem(&error))?;
@@ -65,20 +63,16 @@ pub(crate) async fn one(
 /// Only the customer marks. What was read before keeps its time, so the call may be repeated.
 #[utoipa::path(
     post, path = "/v1/users/{user_id}/notifications/read", operation_id = "markNotificationsRead",
-    tag = tag::NOTIFICATIONS, params(UserPath), security(("bearer" = [])), request_body = UpTo,
+    tag = tag::NOTIFICATIONS, params(UserPath), request_body = UpTo,
     responses(
         (status = OK, description = "All up to the number are read.", body = Marked),
-        (status = FORBIDDEN, description = "notifications are marked as read in person"),
     ),
 )]
 pub(crate) async fn up_to(
+    InPerson(user): InPerson,
     State(serving): State<Serving>,
-    identity: Identity,
-    path: PathParams,
-    body: Result<JsonBody<UpTo>, Problem>,
+    JsonBody(UpTo { up_to }): JsonBody<UpTo>,
 ) -> Result<Json<Marked>, Problem> {
-    let user = reader(&identity, &path)?;
-    let JsonBody(UpTo { up_to }) = body?;
     let up_to = match up_to {
         None => Err("is required"),
         Some(0) => Err("must be at least 1"),
@@ -88,12 +82,4 @@ pub(crate) async fn up_to(
     let marked = serving.store.mark_notifications_read(user, up_to, serving.auth.clock.now()).await;
     let MarkedRead { marked, unread } = marked.map_err(|error| problem(&error))?;
     Ok(Json(Marked { marked, unread }))
-}
-
-fn reader(identity: &Identity, path: &PathParams) -> Result<UserId, Problem> {
-    let user = path.id("user_id")?;
-    if identity.user != user {
-        return Err(Problem::forbidden("notifications are marked as read in person"));
-    }
-    Ok(user)
 }

@@ -2,9 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
-use ecs_domain::permission::Permission;
+use ecs_domain::permission::held::OperationsRead;
+use ecs_web::Problem;
+use ecs_web::auth::policy::Holding;
 use ecs_web::openapi::tag;
-use ecs_web::{Identity, Problem};
 use ecs_work::books::{self, Report};
 use ecs_work::retention;
 use serde::Serialize;
@@ -27,17 +28,14 @@ pub(crate) struct Balance {
 /// alarm. It reads the whole log, so calls come one after the other and may take up to 15 minutes.
 #[utoipa::path(
     get, path = "/v1/operations/books", operation_id = "balanceBooks", tag = tag::OPERATIONS,
-    security(("bearer" = [])),
     responses(
         (status = OK, description = "The books, whether they balance or not.", body = BooksShape),
-        (status = FORBIDDEN, description = "the permission operations:read is needed"),
     ),
 )]
 pub(crate) async fn balance(
+    _: Holding<OperationsRead>,
     State(reading): State<Reading>,
-    identity: Identity,
 ) -> Result<Json<Balance>, Problem> {
-    identity.require(Permission::OperationsRead)?;
     let _turn = reading.turn.lock().await;
     let now = reading.deps.clock.now();
     let floor = retention::raw_floor(now, reading.deps.raw_retention_days);

@@ -5,12 +5,13 @@ use std::str::FromStr;
 
 use axum::Json;
 use axum::extract::State;
-use ecs_domain::permission::Permission;
+use ecs_domain::permission::held::OperationsRead;
 use ecs_domain::{Day, EventId, Timestamp, UserId, Violations};
 use ecs_store::{EventKey, Ledger};
+use ecs_web::Problem;
+use ecs_web::auth::policy::Holding;
 use ecs_web::openapi::tag;
 use ecs_web::params::QueryParams;
-use ecs_web::{Identity, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -73,7 +74,6 @@ struct Request {
 /// of the page before, named by `after_day`, `after_user` and `after_id` together.
 #[utoipa::path(
     get, path = "/v1/operations/books/counted", operation_id = "listCounted", tag = tag::OPERATIONS,
-    security(("bearer" = [])),
     params(
         ("ledger" = String, Query, description = "`emotions` or `transactions`.", example = json!("emotions")),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10000, description = "How many at most; 1,000 unless said otherwise."),
@@ -83,16 +83,13 @@ struct Request {
     ),
     responses(
         (status = OK, description = "A page of them.", body = Counted),
-        (status = FORBIDDEN, description = "the permission operations:read is needed"),
     ),
 )]
 pub(crate) async fn counted(
+    _: Holding<OperationsRead>,
     State(reading): State<Reading>,
-    identity: Identity,
-    question: Result<QueryParams<Question>, Problem>,
+    QueryParams(question): QueryParams<Question>,
 ) -> Result<Json<Counted>, Problem> {
-    identity.require(Permission::OperationsRead)?;
-    let QueryParams(question) = question?;
     let Request { ledger, limit, after } = question.read()?;
     let page =
         reading.books().counted(ledger, after, limit).await.map_err(|error| problem::of_store(&error))?;

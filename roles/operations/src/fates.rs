@@ -3,12 +3,13 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use ecs_domain::permission::Permission;
+use ecs_domain::permission::held::OperationsRead;
 use ecs_domain::{Day, EventId, UserId, Violations};
 use ecs_store::{EventKey, Fate, Ledger};
+use ecs_web::Problem;
+use ecs_web::auth::policy::Holding;
 use ecs_web::body::{self, Object};
 use ecs_web::openapi::{one_of, tag};
-use ecs_web::{Identity, Problem};
 use ecs_work::books;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
@@ -83,19 +84,17 @@ fn fate_list() -> ArrayBuilder {
 /// What became of up to 10,000 events.
 #[utoipa::path(
     post, path = "/v1/operations/books/fates", operation_id = "askFates", tag = tag::OPERATIONS,
-    security(("bearer" = [])), request_body = Question,
+    request_body = Question,
     responses(
         (status = OK, description = "Their fates.", body = Fates),
-        (status = FORBIDDEN, description = "the permission operations:read is needed"),
     ),
 )]
 pub(crate) async fn fates(
+    _: Holding<OperationsRead>,
     State(reading): State<Reading>,
-    identity: Identity,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Fates>, Problem> {
-    identity.require(Permission::OperationsRead)?;
     if !body::has_media_type(&headers, body::JSON) {
         return Err(Problem::unsupported_media_type("the content type must be application/json"));
     }

@@ -23,7 +23,8 @@ use ecs_domain::Clock;
 use ecs_domain::emotion::StressThreshold;
 use ecs_store::{Books, DeadLetters, Store};
 use ecs_web::Auth;
-use ecs_web::openapi::{OpenApiRouter, routes};
+use ecs_web::openapi::OpenApiRouter;
+use ecs_web::{PolicedRoutes as _, policed};
 use ecs_work::{Finisher, Supervisor, Wake};
 use tokio::sync::Mutex;
 use utoipa::openapi::OpenApi;
@@ -108,14 +109,15 @@ impl Operations {
 
     fn api() -> OpenApiRouter<Reading> {
         OpenApiRouter::default()
-            .routes(routes!(balance::balance))
-            .routes(routes!(fates::fates))
-            .routes(routes!(counted::counted))
-            .routes(routes!(letters::list))
-            .routes(routes!(letters::counts))
-            .routes(routes!(letters::show))
-            .routes(routes!(letters::replay))
-            .routes(routes!(letters::discard))
-            .routes(routes!(replays::replay, replays::show))
+            .policed(policed!(balance::balance))
+            .policed(policed!(fates::fates))
+            .policed(policed!(counted::counted))
+            .policed(policed!(letters::list))
+            .policed(policed!(letters::counts))
+            .policed(policed!(letters::show))
+            .policed(policed!(letters::replay))
+            .policed(policed!(letters::discard))
+            .policed(policed!(replays::replay))
+            .policed(policed!(replays::show))
     }
 }

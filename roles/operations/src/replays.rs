@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use ecs_domain::permission::Permission;
+use ecs_domain::permission::held::{OperationsRead, OperationsWrite};
 use ecs_domain::{Day, Timestamp, Violations};
 use ecs_store::{LogReplayPlan, Replay, ReplayDays, ReplayPhase, ReplayPlan, Replays};
+use ecs_web::Problem;
+use ecs_web::auth::policy::Holding;
 use ecs_web::openapi::{Instant, one_of, tag};
 use ecs_web::params::QueryParams;
-use ecs_web::{Identity, Problem};
 use ecs_work::replays::{self, LogReplayError};
 use ecs_work::retention;
 use serde::{Deserialize, Serialize};
@@ -87,23 +88,19 @@ fn phases() -> ObjectBuilder {
 /// the log does is refused.
 #[utoipa::path(
     post, path = "/v1/operations/replay", operation_id = "replay", tag = tag::OPERATIONS,
-    security(("bearer" = [])),
     params(
         ("from" = Option<ecs_web::openapi::Day>, Query, description = "The first day to rebuild from the log."),
         ("to" = Option<ecs_web::openapi::Day>, Query, description = "The last one."),
     ),
     responses(
         (status = OK, description = "How far it is.", body = ReplayView),
-        (status = FORBIDDEN, description = "the permission operations:write is needed"),
     ),
 )]
 pub(crate) async fn replay(
+    _: Holding<OperationsWrite>,
     State(reading): State<Reading>,
-    identity: Identity,
-    question: Result<QueryParams<Question>, Problem>,
+    QueryParams(question): QueryParams<Question>,
 ) -> Result<Json<ReplayView>, Problem> {
-    identity.require(Permission::OperationsWrite)?;
-    let QueryParams(question) = question?;
     match question.read()? {
         Some(days) => replay_days(&reading, days).await,
         None => replay_all(&reading).await,
@@ -170,17 +167,14 @@ impl Question {
 /// How far the replay under way is, or what the last one did.
 #[utoipa::path(
     get, path = "/v1/operations/replay", operation_id = "showReplay", tag = tag::OPERATIONS,
-    security(("bearer" = [])),
     responses(
         (status = OK, description = "How far it is.", body = LastReplay),
-        (status = FORBIDDEN, description = "the permission operations:read is needed"),
     ),
 )]
 pub(crate) async fn show(
+    _: Holding<OperationsRead>,
     State(reading): State<Reading>,
-    identity: Identity,
 ) -> Result<Json<LastReplay>, Problem> {
-    identity.require(Permission::OperationsRead)?;
     let last = reading.deps.store.last_replay().await.map_err(|error| problem::of_store(&error))?;
     Ok(Json(LastReplay { replay: last.map(ReplayView::from) }))
 }

@@ -15,12 +15,13 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
 use ecs_bus::payload::TransactionPayload;
 use ecs_bus::{Bus, Headers, PublishError};
-use ecs_domain::permission::Permission;
+use ecs_domain::permission::held::TransactionsWriteAny;
 use ecs_domain::transaction::Currency;
 use ecs_domain::{Clock, TransactionId, UserId};
+use ecs_web::auth::policy::SendingFor;
 use ecs_web::body::JsonBytes;
-use ecs_web::openapi::{Id, OpenApiRouter, routes, tag};
-use ecs_web::{Auth, IdempotencyKey, Identity, Problem, RequestContext};
+use ecs_web::openapi::{Id, OpenApiRouter, tag};
+use ecs_web::{Auth, IdempotencyKey, PolicedRoutes as _, Problem, RequestContext, policed};
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -61,7 +62,7 @@ impl TransactionIngestion {
     }
 
     fn api() -> OpenApiRouter<Self> {
-        OpenApiRouter::default().routes(routes!(receive))
+        OpenApiRouter::default().policed(policed!(receive))
     }
 }
 
@@ -100,21 +101,20 @@ struct Accepted<'a> {
 /// `Idempotency-Key` is as good as one. Without either, a repeated request is a new transaction.
 #[utoipa::path(
     post, path = "/v1/transactions", operation_id = "sendTransaction", tag = tag::EVENTS,
-    params(IdempotencyKey), security(("bearer" = [])),
+    params(IdempotencyKey),
     request_body = wire::WireTransaction<'static>,
     responses(
         (status = ACCEPTED, description = "The transaction is on disk.", body = Accepted<'static>),
-        (status = FORBIDDEN, description = "the user is not the token's"),
     ),
 )]
 async fn receive(
+    sending: SendingFor<TransactionsWriteAny>,
     State(TransactionIngestion(deps)): State<TransactionIngestion>,
-    identity: Identity,
     key: Result<Option<IdempotencyKey>, Problem>,
     context: RequestContext,
     JsonBytes(json): JsonBytes,
 ) -> Result<Response, Problem> {
-    let may_send_for = |user| identity.require_user(user, Permission::TransactionsWriteAny);
+    let may_send_for = |user| sending.require(user);
     let name = key.as_ref().ok().and_then(Option::as_ref);
     let transaction = wire::read(&json, name, deps.base_currency, deps.clock.now(), may_send_for)?;
     // Not before it is known whose affair it is.

@@ -4,14 +4,15 @@ use axum::extract::State as Extract;
 use axum::response::Response;
 use ecs_bus::Headers;
 use ecs_bus::payload::{ApprovedOffer, OfferPayload};
-use ecs_domain::permission::Permission;
+use ecs_domain::permission::held::CreditWriteAny;
 use ecs_domain::{OfferId, UserId, Violations};
 use ecs_store::{AcceptResult, KeptAnswer};
+use ecs_web::auth::policy::ActingFor;
 use ecs_web::body::{self, JsonBytes};
 use ecs_web::idempotency::Answer;
 use ecs_web::openapi::{Id, OfferPath, tag};
 use ecs_web::params::PathParams;
-use ecs_web::{IdempotencyKey, Identity, Problem, RequestContext};
+use ecs_web::{IdempotencyKey, Problem, RequestContext};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -45,18 +46,17 @@ pub(crate) struct Accepted {
 /// repeated for a day.
 #[utoipa::path(
     post, path = "/v1/credit-offers/{offer_id}/accept", operation_id = "acceptOffer", tag = tag::CREDIT,
-    params(OfferPath, IdempotencyKey), security(("bearer" = [])),
+    params(OfferPath, IdempotencyKey),
     request_body = Acceptor,
     responses(
         (status = ACCEPTED, description = "The offer is accepted.", body = Accepted),
-        (status = FORBIDDEN, description = "the user is not the token's"),
         (status = NOT_FOUND, description = "the user has no such offer"),
         (status = CONFLICT, description = "the offer was accepted before"),
         (status = GONE, description = "the offer has expired"),
     ),
 )]
 pub(crate) async fn accept(
-    identity: Identity,
+    acting: ActingFor<CreditWriteAny>,
     path: PathParams,
     context: RequestContext,
     Extract(state): Extract<State>,
@@ -66,10 +66,10 @@ pub(crate) async fn accept(
     let body: Acceptor = body::parse(&bytes)?;
     let mut violations = Violations::none();
     let Some(user) = violations.require("userId", body.user_id) else { return Err(violations.into()) };
-    identity.require_user(user, Permission::CreditWriteAny)?;
+    acting.require(user)?;
     let offer = path.id("offer_id")?;
     let accept = |turn: Turn| accept_once(&state, turn, user, offer, &context);
-    call?.once(&state, Some(identity.user), &bytes, accept).await
+    call?.once(&state, Some(acting.identity.user), &bytes, accept).await
 }
 
 async fn accept_once(

@@ -3,14 +3,14 @@
 use axum::Json;
 use axum::extract::State as Extract;
 use axum::response::Response;
-use ecs_domain::permission::Permission;
+use ecs_domain::permission::held::{UsersCreate, UsersReadAny};
 use ecs_domain::{Email, UserId, Violations};
 use ecs_store::{NewUser, Provision};
+use ecs_web::auth::policy::{Anyone, Holding, Own};
 use ecs_web::body::{self, JsonBytes};
 use ecs_web::idempotency::Answer;
 use ecs_web::openapi::{UserPath, tag};
-use ecs_web::params::PathParams;
-use ecs_web::{IdempotencyKey, Identity, Problem, Secret};
+use ecs_web::{IdempotencyKey, Problem, Secret};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -49,6 +49,7 @@ pub(crate) struct Registration {
     ),
 )]
 pub(crate) async fn register(
+    _: Anyone,
     Extract(state): Extract<State>,
     call: Result<Call, Problem>,
     JsonBytes(bytes): JsonBytes,
@@ -95,22 +96,19 @@ pub(crate) struct NewAccount {
 /// again, unchanged. With an `Idempotency-Key` any request may be repeated for a day.
 #[utoipa::path(
     post, path = "/v1/users", operation_id = "provisionUser", tag = tag::ACCOUNTS, params(IdempotencyKey),
-    security(("bearer" = [])), request_body = NewAccount,
+    request_body = NewAccount,
     responses(
         (status = CREATED, description = "The new account.", body = UserView),
         (status = OK, description = "The account that the external id names.", body = UserView),
-        (status = FORBIDDEN, description = "the permission users:create is needed"),
         (status = CONFLICT, description = "the email is taken"),
     ),
 )]
 pub(crate) async fn provision(
-    identity: Identity,
+    Holding { identity, .. }: Holding<UsersCreate>,
     Extract(state): Extract<State>,
     call: Result<Call, Problem>,
-    body: Result<JsonBytes, Problem>,
+    JsonBytes(bytes): JsonBytes,
 ) -> Result<Response, Problem> {
-    identity.require(Permission::UsersCreate)?;
-    let JsonBytes(bytes) = body?;
     let (external_id, email) = body::parse::<NewAccount>(&bytes)?.validate()?;
     let make = |turn: Turn| find_or_make(&state, turn, external_id, email);
     call?.once(&state, Some(identity.user), &bytes, make).await
@@ -156,19 +154,14 @@ fn is_external_id(id: &str) -> bool {
 /// Users read their own; those with `users:read-any` read everybody's.
 #[utoipa::path(
     get, path = "/v1/users/{user_id}", operation_id = "readUser", tag = tag::ACCOUNTS, params(UserPath),
-    security(("bearer" = [])),
     responses(
         (status = OK, description = "The account.", body = UserView),
-        (status = FORBIDDEN, description = "the user is not the token's"),
         (status = NOT_FOUND, description = "there is no such user"),
     ),
 )]
 pub(crate) async fn show(
-    identity: Identity,
-    path: PathParams,
+    Own { user, .. }: Own<UsersReadAny>,
     Extract(state): Extract<State>,
 ) -> Result<Json<UserView>, Problem> {
-    let user = path.id("user_id")?;
-    identity.require_user(user, Permission::UsersReadAny)?;
     users::find(&state, user).await.map(Json)
 }

@@ -4,8 +4,9 @@ use axum::Json;
 use axum::extract::State as Extract;
 use ecs_domain::{UserId, Violations};
 use ecs_store::PasswordChange;
+use ecs_web::auth::policy::Bearer;
 use ecs_web::openapi::tag;
-use ecs_web::{Identity, JsonBody, Problem, Secret};
+use ecs_web::{JsonBody, Problem, Secret};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -34,15 +35,14 @@ pub(crate) struct Change {
 /// taken for a repetition: it only begins a session.
 #[utoipa::path(
     put, path = "/v1/auth/password", operation_id = "changePassword", tag = tag::ACCOUNTS, request_body = Change,
-    security(("bearer" = [])),
     responses(
         (status = OK, description = "The tokens of a new session.", body = Token),
         (status = FORBIDDEN, description = "the current password is another one"),
     ),
 )]
 pub(crate) async fn change_password(
+    Bearer(identity): Bearer,
     Extract(state): Extract<State>,
-    identity: Identity,
     JsonBody(body): JsonBody<Change>,
 ) -> Result<Json<Token>, Problem> {
     let (current, new) = body.validate()?;

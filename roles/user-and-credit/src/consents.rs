@@ -6,11 +6,12 @@
 use axum::Json;
 use axum::extract::State as Extract;
 use ecs_domain::consent::{Consent, Purpose};
-use ecs_domain::permission::Permission;
+use ecs_domain::permission::held::UsersReadAny;
 use ecs_domain::{Timestamp, UserId};
+use ecs_web::Problem;
+use ecs_web::auth::policy::{InPerson, Own};
 use ecs_web::openapi::{Instant, UserPath, tag};
 use ecs_web::params::PathParams;
-use ecs_web::{Identity, Problem};
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -39,20 +40,16 @@ pub(crate) struct ConsentView {
 #[utoipa::path(
     get, path = "/v1/users/{user_id}/consents/{purpose}", operation_id = "readConsent", tag = tag::CONSENT,
     params(UserPath, ("purpose" = String, Path, description = "What for: `emotion-analysis`.")),
-    security(("bearer" = [])),
     responses(
         (status = OK, description = "What holds.", body = ConsentView),
-        (status = FORBIDDEN, description = "the user is not the token's"),
         (status = NOT_FOUND, description = "there is no such purpose"),
     ),
 )]
 pub(crate) async fn show(
-    identity: Identity,
+    Own { user, .. }: Own<UsersReadAny>,
     path: PathParams,
     Extract(state): Extract<State>,
 ) -> Result<Json<ConsentView>, Problem> {
-    let user = path.id("user_id")?;
-    identity.require_user(user, Permission::UsersReadAny)?;
     let purpose = purpose(&path)?;
     users::find(&state, user).await?;
     let said = state.store.consent(user, purpose).await.map_err(problems::of_store)?;
@@ -69,19 +66,17 @@ pub(crate) async fn show(
 #[utoipa::path(
     put, path = "/v1/users/{user_id}/consents/{purpose}", operation_id = "giveConsent", tag = tag::CONSENT,
     params(UserPath, ("purpose" = String, Path, description = "What for: `emotion-analysis`.")),
-    security(("bearer" = [])),
     responses(
         (status = OK, description = "What holds from now on.", body = ConsentView),
-        (status = FORBIDDEN, description = "consent is given and withdrawn in person"),
         (status = NOT_FOUND, description = "there is no such purpose"),
     ),
 )]
 pub(crate) async fn give(
-    identity: Identity,
+    InPerson(user): InPerson,
     path: PathParams,
     Extract(state): Extract<State>,
 ) -> Result<Json<ConsentView>, Problem> {
-    let (purpose, Consent { granted, updated_at }) = say(&identity, &path, &state, true).await?;
+    let (purpose, Consent { granted, updated_at }) = say(user, &path, &state, true).await?;
     Ok(Json(ConsentView { purpose: purpose.as_str(), granted, updated_at: Some(updated_at) }))
 }
 
@@ -91,32 +86,26 @@ pub(crate) async fn give(
 #[utoipa::path(
     delete, path = "/v1/users/{user_id}/consents/{purpose}", operation_id = "withdrawConsent", tag = tag::CONSENT,
     params(UserPath, ("purpose" = String, Path, description = "What for: `emotion-analysis`.")),
-    security(("bearer" = [])),
     responses(
         (status = NO_CONTENT, description = "It is withdrawn."),
-        (status = FORBIDDEN, description = "consent is given and withdrawn in person"),
         (status = NOT_FOUND, description = "there is no such purpose"),
     ),
 )]
 pub(crate) async fn withdraw(
-    identity: Identity,
+    InPerson(user): InPerson,
     path: PathParams,
     Extract(state): Extract<State>,
 ) -> Result<StatusCode, Problem> {
-    say(&identity, &path, &state, false).await?;
+    say(user, &path, &state, false).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn say(
-    identity: &Identity,
+    user: UserId,
     path: &PathParams,
     state: &State,
     granted: bool,
 ) -> Result<(Purpose, Consent), Problem> {
-    let user: UserId = path.id("user_id")?;
-    if identity.user != user {
-        return Err(Problem::forbidden("consent is given and withdrawn in person"));
-    }
     let purpose = purpose(path)?;
     users::find(state, user).await?;
     let saying = State::clone(state);

@@ -18,14 +18,17 @@ use ecs_store::Store;
 use ecs_web::Auth;
 use ecs_web::handles::CreditAnalysis;
 use ecs_web::idempotency::describe_replays;
-use ecs_web::openapi::{OpenApiRouter, routes};
+use ecs_web::openapi::OpenApiRouter;
+use ecs_web::{PolicedRoutes as _, policed};
 use ecs_work::{Finisher, Wake};
 use utoipa::openapi::OpenApi;
 
 mod accept;
+mod access;
 mod accounts;
 mod analysis;
 mod change_password;
+mod changes;
 mod consents;
 mod exact;
 mod features;
@@ -40,6 +43,7 @@ mod state;
 mod users;
 mod words;
 
+pub use changes::{PIECE, REACH};
 pub use policy_file::{PolicyError, built_in, parse};
 
 use passwords::Passwords;
@@ -103,17 +107,23 @@ impl UserAndCredit {
 
     fn api() -> OpenApiRouter<State> {
         OpenApiRouter::default()
-            .routes(routes!(accounts::register))
-            .routes(routes!(login::login))
-            .routes(routes!(sessions::refresh))
-            .routes(routes!(sessions::log_out))
-            .routes(routes!(sessions::log_out_everywhere))
-            .routes(routes!(change_password::change_password))
-            .routes(routes!(accounts::provision))
-            .routes(routes!(accounts::show))
-            .routes(routes!(analysis::analyse))
-            .routes(routes!(offers::list))
-            .routes(routes!(accept::accept))
-            .routes(routes!(consents::show, consents::give, consents::withdraw))
+            .policed(policed!(accounts::register))
+            .policed(policed!(login::login))
+            .policed(policed!(sessions::refresh))
+            .policed(policed!(sessions::log_out))
+            .policed(policed!(sessions::log_out_everywhere))
+            .policed(policed!(change_password::change_password))
+            .policed(policed!(changes::follow))
+            .policed(policed!(access::roles))
+            .policed(policed!(access::show))
+            .policed(policed!(access::change))
+            .policed(policed!(accounts::provision))
+            .policed(policed!(accounts::show))
+            .policed(policed!(analysis::analyse))
+            .policed(policed!(offers::list))
+            .policed(policed!(accept::accept))
+            .policed(policed!(consents::show))
+            .policed(policed!(consents::give))
+            .policed(policed!(consents::withdraw))
     }
 }

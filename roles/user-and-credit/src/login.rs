@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State as Extract;
 use ecs_domain::{Email, UserId, Violations};
 use ecs_store::PasswordChange;
+use ecs_web::auth::policy::Anyone;
 use ecs_web::openapi::tag;
 use ecs_web::{JsonBody, Problem, Secret};
 use serde::Deserialize;
@@ -44,6 +45,7 @@ pub(crate) struct Credentials {
 )]
 // Answers an unknown address like a wrong password: the same text after the same work.
 pub(crate) async fn login(
+    _: Anyone,
     Extract(state): Extract<State>,
     JsonBody(body): JsonBody<Credentials>,
 ) -> Result<Json<Token>, Problem> {

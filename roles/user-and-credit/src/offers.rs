@@ -3,12 +3,13 @@
 use axum::Json;
 use axum::extract::State as Extract;
 use ecs_domain::offer::Offer;
-use ecs_domain::permission::Permission;
+use ecs_domain::permission::held::UsersReadAny;
 use ecs_domain::{Money, OfferId, Rate, Timestamp};
 use ecs_store::PageRequest;
+use ecs_web::Problem;
+use ecs_web::auth::policy::Own;
 use ecs_web::openapi::{Id, Instant, PageQuery, UserPath, tag};
-use ecs_web::params::{Page, PathParams};
-use ecs_web::{Identity, Problem};
+use ecs_web::params::Page;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -82,22 +83,17 @@ impl ListedOffer {
 /// A user's offers, the newest first. Users read their own; those with `users:read-any` read everybody's.
 #[utoipa::path(
     get, path = "/v1/users/{user_id}/offers", operation_id = "listOffers", tag = tag::CREDIT,
-    params(UserPath, PageQuery), security(("bearer" = [])),
+    params(UserPath, PageQuery),
     responses(
         (status = OK, description = "A page of offers.", body = OffersPage),
-        (status = FORBIDDEN, description = "the user is not the token's"),
         (status = NOT_FOUND, description = "there is no such user"),
     ),
 )]
 pub(crate) async fn list(
-    identity: Identity,
-    path: PathParams,
-    page: Result<Page, Problem>,
+    Own { user, .. }: Own<UsersReadAny>,
+    Page { page, page_size }: Page,
     Extract(state): Extract<State>,
 ) -> Result<Json<OffersPage>, Problem> {
-    let user = path.id("user_id")?;
-    identity.require_user(user, Permission::UsersReadAny)?;
-    let Page { page, page_size } = page?;
     users::find(&state, user).await?;
     let found =
         state.store.offers(user, PageRequest { page, page_size }).await.map_err(problems::of_store)?;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State as Extract;
 use ecs_domain::{Timestamp, UserId, Violations};
-use ecs_store::{NewSession, Refresh, Refreshed};
+use ecs_store::{NewSession, Refresh, Refreshed, Rights};
 use ecs_web::auth::RefreshToken;
+use ecs_web::auth::policy::{Anyone, Bearer};
 use ecs_web::openapi::tag;
 use ecs_web::{Identity, JsonBody, Problem};
 use http::StatusCode;
@@ -71,10 +72,8 @@ pub(crate) async fn begin(
     let expires_at = now.saturating_add(state.session_lifetime).unwrap_or(now);
     let first = RefreshToken { session: Uuid::now_v7(), number: 0 };
     let session = NewSession { id: first.session, user, password_hash, now, expires_at };
-    match state.store.begin_session(session).await.map_err(problems::of_store)? {
-        true => tokens(state, user, first, now, expires_at).map(Some),
-        false => Ok(None),
-    }
+    let rights = state.store.begin_session(session).await.map_err(problems::of_store)?;
+    rights.map(|rights| tokens(state, user, first, now, expires_at, rights)).transpose()
 }
 
 /// What a session's owner gets at `now`: no access token outlives the session.
@@ -84,10 +83,13 @@ fn tokens(
     refresh_token: RefreshToken,
     now: Timestamp,
     expires_at: Timestamp,
+    rights: Rights,
 ) -> Result<Token, Problem> {
     let left = Duration::try_from(expires_at.duration_since(now)).unwrap_or_default();
     let lifetime = state.token_lifetime.min(left);
-    let issued = state.auth.tokens.issue(&Identity::of(user), now, lifetime);
+    let (version, session) = (rights.version, Some(refresh_token.session));
+    let identity = Identity { version, session, ..Identity::with(user, rights.access.held()) };
+    let issued = state.auth.tokens.issue(&identity, now, lifetime);
     Ok(Token {
         access_token: issued.map_err(|error| Problem::internal(&error))?,
         token_type: "bearer",
@@ -110,6 +112,7 @@ fn tokens(
     ),
 )]
 pub(crate) async fn refresh(
+    _: Anyone,
     Extract(state): Extract<State>,
     JsonBody(body): JsonBody<Presented>,
 ) -> Result<Json<Token>, Problem> {
@@ -118,10 +121,11 @@ pub(crate) async fn refresh(
     let now = state.now();
     let refresh = Refresh { session, number, now, leeway: LEEWAY };
     match state.store.refresh_session(refresh).await.map_err(problems::of_store)? {
-        Refreshed::Renewed { user, expires_at, number } => {
-            tokens(&state, user, RefreshToken { session, number }, now, expires_at).map(Json)
+        Refreshed::Renewed { user, expires_at, number, rights } => {
+            tokens(&state, user, RefreshToken { session, number }, now, expires_at, rights).map(Json)
         }
         Refreshed::Reused { user } => {
+            state.auth.changes.hurry();
             tracing::warn!(user_id = %user, "a refresh token came again: its session has ended");
             Err(refused())
         }
@@ -131,34 +135,36 @@ pub(crate) async fn refresh(
 
 /// Log out
 ///
-/// Ends the session that the refresh token belongs to. An access token that was given out before holds until it expires.
+/// Ends the session that the refresh token belongs to. Access tokens that were given out in it hold for five seconds more at most.
 #[utoipa::path(
     post, path = "/v1/auth/logout", operation_id = "logOut", tag = tag::ACCOUNTS, request_body = Presented,
     responses((status = NO_CONTENT, description = "The session has ended, or there was none.")),
 )]
 pub(crate) async fn log_out(
+    _: Anyone,
     Extract(state): Extract<State>,
     JsonBody(body): JsonBody<Presented>,
 ) -> Result<StatusCode, Problem> {
     if let Some(RefreshToken { session, .. }) = body.read(&state)? {
         state.store.end_session(session, state.now()).await.map_err(problems::of_store)?;
+        state.auth.changes.hurry();
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Log out everywhere
 ///
-/// Ends all sessions of the token's user. Access tokens that were given out before hold until they expire.
+/// Ends all sessions of the token's user. Access tokens that were given out before hold for five seconds more at most.
 #[utoipa::path(
     post, path = "/v1/auth/logout-everywhere", operation_id = "logOutEverywhere", tag = tag::ACCOUNTS,
-    security(("bearer" = [])),
     responses((status = NO_CONTENT, description = "No session of the user is left.")),
 )]
 pub(crate) async fn log_out_everywhere(
+    Bearer(identity): Bearer,
     Extract(state): Extract<State>,
-    identity: Identity,
 ) -> Result<StatusCode, Problem> {
     let ended = state.store.end_sessions(identity.user, state.now()).await.map_err(problems::of_store)?;
+    state.auth.changes.hurry();
     tracing::info!(user_id = %identity.user, sessions = ended, "logged out everywhere");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -51,6 +51,7 @@ impl State {
         let replacing = async move {
             let replaced = state.store.replace_password(change).await.map_err(problems::of_store)?;
             state.forget_cached(user).await;
+            state.auth.changes.hurry();
             Ok(replaced)
         };
         self.finisher.finish(replacing).await

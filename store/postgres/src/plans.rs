@@ -177,7 +177,7 @@ fn of_accounts() -> Vec<(&'static str, &'static [&'static str])> {
         (sessions::DROP_OLD, &["sessions_by_end"]),
         (rights::OF_USER, &["users_pkey", "user_rights_pkey"]),
         (rights::OTHER_ADMINS, &["admins"]),
-        (rights::SET_VERSION, &["users_pkey"]),
+        (rights::SET_VERSION, &["users_pkey", "newest_change_pkey"]),
         (rights::AFTER, &["changes_pkey"]),
         (rights::DROP_OLD, &["changes_pkey"]),
     ]

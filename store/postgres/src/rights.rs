@@ -22,13 +22,13 @@ const SET: &str = "INSERT INTO user_rights (user_id, roles, permissions, granted
         granted_by = excluded.granted_by, granted_at = excluded.granted_at";
 /// Waits for whoever is making a change, and makes the others wait. Of a transaction's locks a user's row comes first, then
 /// sessions, then this one.
-const LOCK_NEWEST: &str = "SELECT number FROM newest_change FOR UPDATE";
+const LOCK_NEWEST: &str = "SELECT number FROM newest_change WHERE one FOR UPDATE";
 /// `next_change` of the contract. It takes the same lock.
-const ADVANCE: &str = "UPDATE newest_change SET number = greatest(number + 1, $1)";
-const NEWEST: &str = "SELECT number FROM newest_change";
-const NOTE: &str = "INSERT INTO changes (number, subject) SELECT number, $1 FROM newest_change";
+const ADVANCE: &str = "UPDATE newest_change SET number = greatest(number + 1, $1) WHERE one";
+const NEWEST: &str = "SELECT number FROM newest_change WHERE one";
+const NOTE: &str = "INSERT INTO changes (number, subject) SELECT number, $1 FROM newest_change WHERE one";
 pub(crate) const SET_VERSION: &str =
-    "UPDATE users SET version = (SELECT number FROM newest_change) WHERE id = $1";
+    "UPDATE users SET version = (SELECT number FROM newest_change WHERE one) WHERE id = $1";
 pub(crate) const AFTER: &str =
     "SELECT number, subject FROM changes WHERE number > $1 ORDER BY number LIMIT $2";
 /// Several processes may clean up at once: each takes what no other has in hand.

@@ -1,22 +1,22 @@
 //! The bearer of a token.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{FromRef, FromRequestParts};
 use ecs_domain::permission::Permission;
 use ecs_domain::{Timestamp, UserId};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use uuid::Uuid;
 
 use super::Auth;
 use crate::Problem;
 
-/// Who bears the token, and what it may do beyond its own affairs.
-///
-/// As an extractor: 401 without a token that holds. An identity that this process has verified for this request
-/// already is taken from the request's extensions, which no client can reach.
+/// When to come back while it is not known what holds: the list is asked for every second.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Who bears the token, and what it may do beyond its own affairs. Handlers get it from a [`policy`](super::policy).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The token's subject.
@@ -26,6 +26,10 @@ pub struct Identity {
     /// Until when the token that was verified holds, for answers that go on for longer than a moment. `None` when no
     /// token was verified: the identity is to be issued.
     pub expires_at: Option<Timestamp>,
+    /// The number of the user's newest change that the token knows of: see [`Changes`](super::Changes).
+    pub version: u64,
+    /// The session that it was given out in, if it was in one.
+    pub session: Option<Uuid>,
 }
 
 impl Identity {
@@ -38,13 +42,13 @@ impl Identity {
     /// The same with these permissions.
     #[must_use]
     pub fn with(user: UserId, permissions: impl IntoIterator<Item = Permission>) -> Self {
-        Self { user, permissions: permissions.into_iter().collect(), expires_at: None }
-    }
-
-    /// Whether it may act in the affairs of `user`: its own always, others' with `permission`.
-    #[must_use]
-    pub fn may_act_for(&self, user: UserId, permission: Permission) -> bool {
-        self.user == user || self.permissions.contains(&permission)
+        Self {
+            user,
+            permissions: permissions.into_iter().collect(),
+            expires_at: None,
+            version: 0,
+            session: None,
+        }
     }
 
     /// 403 without `permission`.
@@ -52,15 +56,7 @@ impl Identity {
         if self.permissions.contains(&permission) {
             return Ok(());
         }
-        Err(Problem::forbidden(format!("the permission {permission} is needed")))
-    }
-
-    /// 403 unless it may act for `user`; see [`Identity::may_act_for`].
-    pub fn require_user(&self, user: UserId, permission: Permission) -> Result<(), Problem> {
-        if self.may_act_for(user, permission) {
-            return Ok(());
-        }
-        Err(Problem::forbidden("the user is not the token's"))
+        Err(Problem::forbidden(super::policy::Requires::Permission(permission).refusal()))
     }
 
     /// Notes the user in the request's span.
@@ -68,14 +64,40 @@ impl Identity {
         tracing::Span::current().record("user_id", tracing::field::display(self.user));
     }
 
-    /// Verifies the bearer token in the headers of a request.
-    pub fn verify(headers: &HeaderMap, auth: &Auth) -> Result<Self, Problem> {
+    /// Who bears the request's token, by what is known now: 401 without a token that holds, 503 while it is not known whether it
+    /// does.
+    pub fn current(parts: &mut Parts, auth: &Auth) -> Result<Self, Problem> {
+        let identity = Self::last_known(parts, auth)?;
+        if auth.changes.are_current() {
+            return Ok(identity);
+        }
+        Err(Problem::unavailable("list of changed rights", RETRY))
+    }
+
+    /// The same by what was known last. An identity that this process has verified for this request already is taken from the
+    /// request's extensions, which no client can reach.
+    pub fn last_known(parts: &mut Parts, auth: &Auth) -> Result<Self, Problem> {
+        if let Some(identity) = parts.extensions.get::<Self>() {
+            return Ok(identity.clone());
+        }
+        let identity = Self::verify(&parts.headers, auth)?;
+        identity.record();
+        parts.extensions.insert(identity.clone());
+        Ok(identity)
+    }
+
+    fn verify(headers: &HeaderMap, auth: &Auth) -> Result<Self, Problem> {
         let header =
             headers.get(AUTHORIZATION).ok_or_else(|| Problem::unauthorized("a bearer token is needed"))?;
         let token = bearer(header.as_bytes()).ok_or_else(|| {
             Problem::unauthorized("the Authorization header must hold `Bearer` and a token")
         })?;
-        auth.tokens.verify(token, auth.clock.now()).map_err(|error| Problem::unauthorized(error.to_string()))
+        let verified = auth.tokens.verify(token, auth.clock.now());
+        let identity = verified.map_err(|error| Problem::unauthorized(error.to_string()))?;
+        if auth.changes.let_hold(&identity) {
+            return Ok(identity);
+        }
+        Err(Problem::unauthorized("the token holds no more: refresh the session, or log in"))
     }
 }
 
@@ -84,22 +106,4 @@ fn bearer(header: &[u8]) -> Option<&str> {
     let (scheme, token) = std::str::from_utf8(header).ok()?.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
-}
-
-impl<S> FromRequestParts<S> for Identity
-where
-    S: Send + Sync,
-    Arc<Auth>: FromRef<S>,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        if let Some(identity) = parts.extensions.get::<Self>() {
-            return Ok(identity.clone());
-        }
-        let identity = Self::verify(&parts.headers, &Arc::<Auth>::from_ref(state))?;
-        identity.record();
-        parts.extensions.insert(identity.clone());
-        Ok(identity)
-    }
 }

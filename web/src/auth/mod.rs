@@ -1,37 +1,43 @@
 //! Who is asking: tokens for people and operators, a key for services.
 
+pub mod changes;
 mod identity;
-mod internal_key;
+mod policed;
+pub mod policy;
 mod provider;
 mod refresh_tokens;
+pub mod service_keys;
 mod tokens;
 
 use std::sync::Arc;
 
 use ecs_domain::Clock;
 
-pub use identity::Identity;
-pub use internal_key::InternalKey;
-pub use refresh_tokens::{RefreshToken, RefreshTokens};
-pub use tokens::{SecretKey, TokenError, Tokens, WeakKey};
-
 use crate::Secret;
+
+pub use changes::Changes;
+pub use identity::Identity;
+pub use policed::{ACCESS, Policed, PolicedRoutes, Required, required};
+pub use refresh_tokens::{RefreshToken, RefreshTokens};
+pub use service_keys::ServiceKeys;
+pub use tokens::{SecretKey, TokenError, Tokens, WeakKey};
 
 /// What a role needs to know who is asking. Extractors find it in their router's state.
 pub struct Auth {
     /// Reads and makes tokens.
     pub tokens: Tokens,
-    /// The key of service calls.
-    pub internal_key: Secret,
+    /// The keys of services.
+    pub keys: ServiceKeys,
     /// Tells when a token has expired.
     pub clock: Arc<dyn Clock>,
+    /// What ended tokens before that.
+    pub changes: Arc<Changes>,
 }
 
 impl Auth {
-    /// Whether this is the service key, in time that doesn't depend on where the two differ.
+    /// Of a process that nobody tells of changes: see [`Changes::none`].
     #[must_use]
-    pub fn is_internal_key(&self, given: &[u8]) -> bool {
-        use subtle::ConstantTimeEq as _;
-        bool::from(self.internal_key.expose().as_bytes().ct_eq(given))
+    pub fn alone(tokens: Tokens, internal_key: Secret, clock: Arc<dyn Clock>) -> Self {
+        Self { tokens, keys: ServiceKeys::new(internal_key), clock, changes: Changes::none() }
     }
 }

@@ -7,6 +7,7 @@ use hmac::{Hmac, Mac as _};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use super::{Identity, provider};
 use crate::Secret;
@@ -40,7 +41,8 @@ impl SecretKey {
     }
 }
 
-/// Makes and reads tokens: claims `iss`, `sub`, `iat`, `exp` and `permissions`, and in the header the `kid` of the key.
+/// Makes and reads tokens: claims `iss`, `sub`, `iat`, `exp`, `permissions`, `ver` (the version of the user's rights) and `sid` (the
+/// session), and in the header the `kid` of the key.
 pub struct Tokens {
     /// The key that signs comes first.
     keys: Vec<Key>,
@@ -74,6 +76,10 @@ struct Claims {
     exp: i64,
     #[serde(default)]
     permissions: Vec<String>,
+    #[serde(default)]
+    ver: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sid: Option<Uuid>,
 }
 
 /// Why a token doesn't hold.
@@ -123,7 +129,8 @@ impl Tokens {
         let iat = now.as_second();
         let exp = iat.saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
         let permissions = identity.permissions.iter().map(ToString::to_string).collect();
-        let claims = Claims { iss: ISSUER.to_owned(), sub: identity.user, iat, exp, permissions };
+        let (ver, sid) = (identity.version, identity.session);
+        let claims = Claims { iss: ISSUER.to_owned(), sub: identity.user, iat, exp, permissions, ver, sid };
         jsonwebtoken::encode(&self.header, &claims, &self.signing).map_err(|_| TokenError::Unsigned)
     }
 
@@ -151,6 +158,7 @@ impl Tokens {
         let permissions = claims.permissions.iter().filter_map(|name| name.parse().ok());
         // What lies beyond the calendar never comes.
         let expires_at = Timestamp::from_second(claims.exp).ok();
-        Ok(Identity { expires_at, ..Identity::with(claims.sub, permissions) })
+        let (version, session) = (claims.ver, claims.sid);
+        Ok(Identity { expires_at, version, session, ..Identity::with(claims.sub, permissions) })
     }
 }

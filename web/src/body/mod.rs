@@ -31,8 +31,7 @@ pub const NDJSON: &str = "application/x-ndjson";
 /// The content type of streams of events.
 pub const EVENTS: &str = "text/event-stream";
 
-/// A JSON body as a value. Stands last among a handler's arguments, after [`crate::Identity`] or
-/// [`crate::InternalKey`].
+/// A JSON body as a value. Stands last among a handler's arguments.
 #[derive(Debug, Clone, Copy)]
 pub struct JsonBody<T>(pub T);
 

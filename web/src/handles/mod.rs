@@ -5,6 +5,7 @@
 //! - [`Remote`] is a role in other processes: its replicas, each behind a circuit breaker, a pool of connections, and a
 //!   budget for second attempts.
 
+pub mod changes;
 mod credit_analysis;
 mod error;
 mod remote;

@@ -61,7 +61,7 @@ mod tests {
     fn fingerprints(secret: char) -> Fingerprints {
         let key = SecretKey::new(Secret::new(secret.to_string().repeat(32))).unwrap();
         let (tokens, internal_key) = (Tokens::new(&key), Secret::new("k"));
-        Fingerprints::new(&Auth { tokens, internal_key, clock: Arc::new(NoClock) })
+        Fingerprints::new(&Auth::alone(tokens, internal_key, Arc::new(NoClock)))
     }
 
     #[test]

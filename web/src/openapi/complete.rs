@@ -8,7 +8,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{Content, OpenApi, RefOr, Response};
 
 use super::{flow, problems};
-use crate::InternalKey;
+use crate::auth::service_keys;
 use crate::problem::Wire;
 
 /// Finishes a document that was merged from the roles' parts.
@@ -99,6 +99,7 @@ fn bearer() -> SecurityScheme {
 }
 
 fn internal_key() -> SecurityScheme {
-    let what = "For partners' servers and services: the deployment's internal key.";
-    SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(InternalKey::HEADER_NAME, what)))
+    let what = "For partners' servers and services: the deployment's internal key, or one that the operator has listed for \
+                some of what that opens.";
+    SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(service_keys::HEADER_NAME, what)))
 }

@@ -20,6 +20,8 @@ pub use utoipa_axum::routes;
 
 /// The parts of the platform that operations are listed under.
 pub mod tag {
+    /// Who may do what.
+    pub const ACCESS: &str = "Access";
     /// Registration, log-in, provision.
     pub const ACCOUNTS: &str = "Accounts";
     /// What users feel and what they buy.

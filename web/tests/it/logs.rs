@@ -7,7 +7,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::{get, post};
-use ecs_web::{Identity, JsonBody, Problem};
+use ecs_web::auth::policy::Bearer;
+use ecs_web::{JsonBody, Problem};
 use http::StatusCode;
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
@@ -39,9 +40,9 @@ impl<'a> MakeWriter<'a> for Log {
 
 fn router() -> Router {
     Router::new()
-        .route("/v1/emotions/stream", post(async |_: Identity, _: JsonBody<Value>| StatusCode::ACCEPTED))
-        .route("/ok", get(async |_: Identity| "fine"))
-        .route("/fails", get(async |_: Identity| Problem::internal(&io::Error::other("the disk is gone"))))
+        .route("/v1/emotions/stream", post(async |_: Bearer, _: JsonBody<Value>| StatusCode::ACCEPTED))
+        .route("/ok", get(async |_: Bearer| "fine"))
+        .route("/fails", get(async |_: Bearer| Problem::internal(&io::Error::other("the disk is gone"))))
         .with_state(auth())
 }
 

@@ -11,6 +11,7 @@ mod logs;
 mod metered;
 mod openapi;
 mod params;
+mod policy;
 mod remote;
 mod server;
 mod shedding;

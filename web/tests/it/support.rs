@@ -33,7 +33,7 @@ pub(crate) fn tokens(key: &str) -> Tokens {
 
 pub(crate) fn auth() -> Arc<Auth> {
     let internal_key = Secret::new(INTERNAL_KEY);
-    Arc::new(Auth { tokens: tokens(KEY), internal_key, clock: Arc::new(FixedClock) })
+    Arc::new(Auth::alone(tokens(KEY), internal_key, Arc::new(FixedClock)))
 }
 
 pub(crate) fn user() -> UserId {

@@ -43,7 +43,7 @@ pub(super) async fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<
 
     say("The Empathic Credit System, all roles in one process over embedded storage.\n");
     let people = people::arrive(&client, &auth, password.expose()).await?;
-    say(&banner::text(&here, &people, password.expose(), auth.internal_key.expose()));
+    say(&banner::text(&here, &people, password.expose(), auth.keys.shown().expose()));
 
     let stop = CancellationToken::new();
     let meter = Arc::new(Meter::default());

@@ -8,9 +8,10 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use ecs_web::Problem;
-use ecs_web::openapi::{OpenApiRouter, routes, tag};
+use ecs_web::auth::policy::Anyone;
+use ecs_web::openapi::{OpenApiRouter, tag};
 use ecs_web::params::PathParams;
+use ecs_web::{PolicedRoutes as _, Problem, policed};
 use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use http::{HeaderMap, HeaderValue};
 
@@ -64,7 +65,7 @@ pub(crate) fn routes(document: Bytes) -> Router {
 
 /// The same as routes and as their part of the document.
 pub(crate) fn api() -> OpenApiRouter<Shelf> {
-    OpenApiRouter::default().routes(routes!(document)).routes(routes!(page)).routes(routes!(part))
+    OpenApiRouter::default().policed(policed!(document)).policed(policed!(page)).policed(policed!(part))
 }
 
 /// Read this document
@@ -77,7 +78,7 @@ pub(crate) fn api() -> OpenApiRouter<Shelf> {
         (status = NOT_MODIFIED, description = "It is still the one that `If-None-Match` names."),
     ),
 )]
-async fn document(State(shelf): State<Shelf>, headers: HeaderMap) -> Response {
+async fn document(_: Anyone, State(shelf): State<Shelf>, headers: HeaderMap) -> Response {
     shelf.document.answer(&headers)
 }
 
@@ -91,7 +92,7 @@ async fn document(State(shelf): State<Shelf>, headers: HeaderMap) -> Response {
         (status = NOT_MODIFIED, description = "It is still the one that `If-None-Match` names."),
     ),
 )]
-async fn page(State(shelf): State<Shelf>, headers: HeaderMap) -> Response {
+async fn page(_: Anyone, State(shelf): State<Shelf>, headers: HeaderMap) -> Response {
     let mut response = shelf.page.answer(&headers);
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -108,7 +109,12 @@ async fn page(State(shelf): State<Shelf>, headers: HeaderMap) -> Response {
         (status = NOT_FOUND, description = "the page has no such part"),
     ),
 )]
-async fn part(path: PathParams, State(shelf): State<Shelf>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn part(
+    _: Anyone,
+    path: PathParams,
+    State(shelf): State<Shelf>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let wanted = path.text("file");
     let part = shelf.parts.iter().find(|(name, _)| *name == wanted);
     let (_, file) = part.ok_or_else(|| Problem::not_found("the page has no such part"))?;

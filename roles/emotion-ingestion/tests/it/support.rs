@@ -132,7 +132,7 @@ pub(crate) fn request(content_type: &str) -> http::request::Builder {
 pub(crate) async fn send(bus: &Arc<FakeBus>, request: Request<Body>) -> Answer {
     let clock: Arc<dyn Clock> = Arc::new(FixedClock);
     let tokens = Tokens::new(&SecretKey::new(Secret::new("x".repeat(32))).unwrap());
-    let auth = Arc::new(Auth { tokens, internal_key: Secret::new(KEY), clock: Arc::clone(&clock) });
+    let auth = Arc::new(Auth::alone(tokens, Secret::new(KEY), Arc::clone(&clock)));
     let bus: Arc<dyn Bus> = Arc::<FakeBus>::clone(bus);
     let role = EmotionIngestion::create(Deps { auth, bus, clock, limits: LIMITS });
     let router = layers::standard(role.routes(), "emotion-ingestion", Limits::default());

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use ecs_domain::{Clock, Timestamp};
 use ecs_store::{Notifications, StoredNotification};
+use ecs_web::{Auth, Identity};
 use ecs_work::BackOff;
 use futures::Stream;
 use tokio::time::Instant;
@@ -25,13 +25,14 @@ const COME_BACK: BackOff = BackOff { first: Duration::from_secs(2), cap: Duratio
 /// from the store.
 pub(crate) struct Feed {
     store: Arc<dyn Notifications>,
-    clock: Arc<dyn Clock>,
+    auth: Arc<Auth>,
     stopping: CancellationToken,
     seat: Seat,
     /// The number of the last notification that was handed out.
     seen: u64,
     page: usize,
-    expires_at: Option<Timestamp>,
+    /// Whoever follows.
+    identity: Identity,
     heartbeat: Duration,
     beat_at: Instant,
     /// Failed reads in a row.
@@ -48,17 +49,17 @@ enum State {
 }
 
 impl Feed {
-    /// A stream that goes on behind number `seen`, until `expires_at` at the latest.
-    pub(crate) fn new(serving: &Serving, seat: Seat, seen: u64, expires_at: Option<Timestamp>) -> Self {
+    /// A stream that goes on behind number `seen` for as long as the token of `identity` holds.
+    pub(crate) fn new(serving: &Serving, seat: Seat, seen: u64, identity: Identity) -> Self {
         let now = Instant::now();
         Self {
             store: Arc::clone(&serving.store),
-            clock: Arc::clone(&serving.auth.clock),
+            auth: Arc::clone(&serving.auth),
             stopping: serving.stopping.clone(),
             seat,
             seen,
             page: serving.options.page.max(1),
-            expires_at,
+            identity,
             heartbeat: serving.options.heartbeat,
             beat_at: now + serving.options.heartbeat,
             troubles: 0,
@@ -90,11 +91,13 @@ impl Feed {
             State::Open => {}
             State::Ended => return None,
         }
-        let (stopping, beat_at, expiry) = (self.stopping.clone(), self.beat_at, self.expiry());
+        let (stopping, beat_at) = (self.stopping.clone(), self.beat_at);
+        let (expiry, change) = (self.expiry(), self.change());
         tokio::select! {
             biased;
             () = stopping.cancelled() => Some(self.end(End::Stopping)),
             () = expiry => Some(self.end(End::Expired)),
+            () = change => Some(self.end(End::Expired)),
             page = self.next_page() => Some(page),
             () = tokio::time::sleep_until(beat_at) => Some(frame::heartbeat()),
         }
@@ -103,13 +106,26 @@ impl Feed {
     /// Comes when the token has expired. What is left is taken anew from the clock at every piece: a clock that was set
     /// right is noticed with the next heartbeat.
     fn expiry(&self) -> impl Future<Output = ()> + Send + use<> {
-        let left = self.expires_at.map(|at| at.duration_since(self.clock.now()));
+        let left = self.identity.expires_at.map(|at| at.duration_since(self.auth.clock.now()));
         async move {
             match left.map(Duration::try_from) {
                 Some(Ok(left)) => tokio::time::sleep(left).await,
                 // A negative time is over.
                 Some(Err(_)) => {}
                 None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Comes when the token holds no more before that.
+    fn change(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (auth, identity) = (Arc::clone(&self.auth), self.identity.clone());
+        async move {
+            let mut news = auth.changes.watch();
+            while auth.changes.let_hold(&identity) {
+                if news.changed().await.is_err() {
+                    std::future::pending().await
+                }
             }
         }
     }

@@ -21,11 +21,11 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use ecs_domain::UserId;
-use ecs_domain::permission::Permission;
+use ecs_domain::permission::held::UsersReadAny;
 use ecs_store::Notifications;
+use ecs_web::Problem;
+use ecs_web::auth::policy::Own;
 use ecs_web::openapi::{UserPath, tag};
-use ecs_web::params::PathParams;
-use ecs_web::{Identity, Problem};
 use http::HeaderName;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
@@ -87,26 +87,20 @@ impl Default for StreamOptions {
         ("after" = Option<u64>, Query, description = "Begin behind this number: with 0 at the first notification \
             there is. Without it, a stream tells what comes from now on."),
     ),
-    security(("bearer" = [])),
     responses(
         (status = OK, description = "The stream.", body = String, content_type = "text/event-stream", example = json!(EXAMPLE)),
-        (status = FORBIDDEN, description = "the user is not the token's"),
     ),
 )]
 pub(crate) async fn open(
+    Own { user, identity, .. }: Own<UsersReadAny>,
     State(serving): State<Serving>,
-    identity: Identity,
-    path: PathParams,
-    start: Result<Start, Problem>,
+    start: Start,
 ) -> Result<Response, Problem> {
-    let user: UserId = path.id("user_id")?;
-    identity.require_user(user, Permission::UsersReadAny)?;
-    let start = start?;
     let seat = serving.seats.take(identity.user, user).map_err(full)?;
     // The seat comes first: what is kept from now on is either in this answer or noticed by the tail.
     let last = last_sequence(serving.store.as_ref(), user).await?;
     serving.seats.tell(user, last);
-    let feed = Feed::new(&serving, seat, start.behind(last), identity.expires_at);
+    let feed = Feed::new(&serving, seat, start.behind(last), identity);
     let headers = [
         (CONTENT_TYPE, "text/event-stream"),
         (CACHE_CONTROL, "no-store"),

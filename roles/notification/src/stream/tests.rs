@@ -60,8 +60,7 @@ impl Scene {
     fn with(options: StreamOptions) -> Self {
         let (store, clock) = (Arc::new(MemoryNotifications::default()), TokioClock::start());
         let key = SecretKey::new(Secret::new("a secret of at least thirty-two bytes")).unwrap();
-        let auth =
-            Auth { tokens: Tokens::new(&key), internal_key: Secret::new("internal"), clock: clock.clone() };
+        let auth = Auth::alone(Tokens::new(&key), Secret::new("internal"), clock.clone());
         let seats = Arc::new(Seats::new(&options));
         let tail = Tail::new(store.clone(), Arc::clone(&seats), options.poll);
         let tail = tokio::spawn(tail.run(CancellationToken::new()));

@@ -59,7 +59,7 @@ async fn nobody_marks_for_somebody_else() {
     let (user, other) = (scene.platform.user().await, scene.platform.user().await);
     scene.tell(user, 1).await;
     let (own, stranger) = (Identity::of(user), Identity::of(other));
-    let reader = Identity::with(other, Permission::ALL);
+    let reader = Identity::with(other, Permission::ALL.iter().copied());
     let (_, page) = scene.get(&format!("/v1/users/{user}/notifications"), Some(own.clone())).await;
     let id = page["items"][0]["id"].as_str().unwrap().to_owned();
     for identity in [&stranger, &reader] {

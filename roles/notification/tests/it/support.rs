@@ -49,11 +49,7 @@ impl Scene {
     pub(crate) fn with(streams: StreamOptions) -> Self {
         let platform = Platform::open();
         let key = SecretKey::new(Secret::new("a secret of at least thirty-two bytes")).unwrap();
-        let auth = Arc::new(Auth {
-            tokens: Tokens::new(&key),
-            internal_key: Secret::new("internal"),
-            clock: platform.clock.clone(),
-        });
+        let auth = Arc::new(Auth::alone(Tokens::new(&key), Secret::new("internal"), platform.clock.clone()));
         let stopping = CancellationToken::new();
         let instance = |bus: Arc<dyn Bus>| {
             let role = Notification::create(Deps {

@@ -3,8 +3,9 @@
 use axum::Json;
 use axum::extract::{FromRequest as _, Request, State};
 use ecs_domain::Violations;
-use ecs_domain::permission::Permission;
+use ecs_domain::permission::held::OperationsWrite;
 use ecs_store::LetterId;
+use ecs_web::auth::policy::Holding;
 use ecs_web::body::{JsonBody, Object};
 use ecs_web::openapi::tag;
 use ecs_web::{Identity, Problem};
@@ -54,18 +55,17 @@ pub(crate) struct Outcome {
 /// comes once the events are sure to be published.
 #[utoipa::path(
     post, path = "/v1/operations/dead-letters/replay", operation_id = "replayDeadLetters", tag = tag::OPERATIONS,
-    security(("bearer" = [])), request_body = RawChoice,
+    request_body = RawChoice,
     responses(
         (status = OK, description = "What was done.", body = Outcome),
-        (status = FORBIDDEN, description = "the permission operations:write is needed"),
     ),
 )]
 pub(crate) async fn replay(
+    holding: Holding<OperationsWrite>,
     State(reading): State<Reading>,
-    identity: Identity,
     request: Request,
 ) -> Result<Json<Outcome>, Problem> {
-    act(&reading, &identity, Action::Replay, request).await
+    act(&reading, &holding.identity, Action::Replay, request).await
 }
 
 /// Drop dead letters
@@ -74,18 +74,17 @@ pub(crate) async fn replay(
 /// while, and the books count them as dead-lettered.
 #[utoipa::path(
     post, path = "/v1/operations/dead-letters/drop", operation_id = "dropDeadLetters", tag = tag::OPERATIONS,
-    security(("bearer" = [])), request_body = RawChoice,
+    request_body = RawChoice,
     responses(
         (status = OK, description = "What was done.", body = Outcome),
-        (status = FORBIDDEN, description = "the permission operations:write is needed"),
     ),
 )]
 pub(crate) async fn discard(
+    holding: Holding<OperationsWrite>,
     State(reading): State<Reading>,
-    identity: Identity,
     request: Request,
 ) -> Result<Json<Outcome>, Problem> {
-    act(&reading, &identity, Action::Drop, request).await
+    act(&reading, &holding.identity, Action::Drop, request).await
 }
 
 async fn act(
@@ -94,7 +93,6 @@ async fn act(
     action: Action,
     request: Request,
 ) -> Result<Json<Outcome>, Problem> {
-    identity.require(Permission::OperationsWrite)?;
     let JsonBody(choice) = JsonBody::<RawChoice>::from_request(request, &()).await?;
     let choice = choice.read()?;
     let desk = Desk {

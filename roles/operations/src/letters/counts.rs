@@ -2,10 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use ecs_domain::permission::Permission;
+use ecs_domain::permission::held::OperationsRead;
 use ecs_store::LetterCount;
+use ecs_web::Problem;
+use ecs_web::auth::policy::Holding;
 use ecs_web::openapi::tag;
-use ecs_web::{Identity, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -51,17 +52,14 @@ struct CountView {
 /// By subject, group, kind of trouble and state.
 #[utoipa::path(
     get, path = "/v1/operations/dead-letter-counts", operation_id = "countDeadLetters", tag = tag::OPERATIONS,
-    security(("bearer" = [])),
     responses(
         (status = OK, description = "The counts.", body = Counts),
-        (status = FORBIDDEN, description = "the permission operations:read is needed"),
     ),
 )]
 pub(crate) async fn counts(
+    _: Holding<OperationsRead>,
     State(reading): State<Reading>,
-    identity: Identity,
 ) -> Result<Json<Counts>, Problem> {
-    identity.require(Permission::OperationsRead)?;
     let counts = reading.letters().count_dead_letters().await.map_err(|error| problem::of_store(&error))?;
     Ok(Json(Counts { counts: counts.into_iter().map(CountView::from).collect() }))
 }

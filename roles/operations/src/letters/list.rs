@@ -3,11 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use ecs_domain::Violations;
-use ecs_domain::permission::Permission;
+use ecs_domain::permission::held::OperationsRead;
 use ecs_store::{LetterFilter, LetterId};
+use ecs_web::Problem;
+use ecs_web::auth::policy::Holding;
 use ecs_web::openapi::tag;
 use ecs_web::params::QueryParams;
-use ecs_web::{Identity, Problem};
 use ecs_work::dead_letters::MOST;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -58,7 +59,6 @@ pub(crate) struct Page {
 /// Events that were given up, newest first, with the reasons; never with what the events said.
 #[utoipa::path(
     get, path = "/v1/operations/dead-letters", operation_id = "listDeadLetters", tag = tag::OPERATIONS,
-    security(("bearer" = [])),
     params(
         ("subject" = Option<String>, Query, description = "Of this subject."),
         ("group" = Option<String>, Query, description = "Of this group of workers."),
@@ -75,16 +75,13 @@ pub(crate) struct Page {
     ),
     responses(
         (status = OK, description = "The letters that match.", body = Page),
-        (status = FORBIDDEN, description = "the permission operations:read is needed"),
     ),
 )]
 pub(crate) async fn list(
+    _: Holding<OperationsRead>,
     State(reading): State<Reading>,
-    identity: Identity,
-    question: Result<QueryParams<Question>, Problem>,
+    QueryParams(question): QueryParams<Question>,
 ) -> Result<Json<Page>, Problem> {
-    identity.require(Permission::OperationsRead)?;
-    let QueryParams(question) = question?;
     let (filter, before, limit) = question.read()?;
     let letters = reading.letters().dead_letters(&filter, before, limit).await;
     let letters = letters.map_err(|error| problem::of_store(&error))?;

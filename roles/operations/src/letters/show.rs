@@ -4,11 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use bytes::Bytes;
 use ecs_domain::permission::Permission;
+use ecs_domain::permission::held::OperationsRead;
 use ecs_domain::{Timestamp, Violation, Violations};
 use ecs_store::{FullLetter, LetterId};
+use ecs_web::Problem;
+use ecs_web::auth::policy::Holding;
 use ecs_web::openapi::{Instant, tag};
 use ecs_web::params::{PathParams, QueryParams};
-use ecs_web::{Identity, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -72,25 +74,21 @@ struct AttemptView {
 /// the permission `operations:write`: payloads hold what people felt and bought.
 #[utoipa::path(
     get, path = "/v1/operations/dead-letters/{letter_id}", operation_id = "showDeadLetter", tag = tag::OPERATIONS,
-    security(("bearer" = [])),
     params(
         ("letter_id" = i64, Path, description = "The letter's number."),
         ("payload" = Option<bool>, Query, description = "Whether to show what the event said."),
     ),
     responses(
         (status = OK, description = "The letter.", body = FullView),
-        (status = FORBIDDEN, description = "the permission operations:read is needed"),
         (status = NOT_FOUND, description = "there is no such dead letter"),
     ),
 )]
 pub(crate) async fn show(
+    Holding { identity, .. }: Holding<OperationsRead>,
     State(reading): State<Reading>,
-    identity: Identity,
     path: PathParams,
-    question: Result<QueryParams<Question>, Problem>,
+    QueryParams(Question { payload }): QueryParams<Question>,
 ) -> Result<Json<FullView>, Problem> {
-    identity.require(Permission::OperationsRead)?;
-    let QueryParams(Question { payload }) = question?;
     let with_payload = payload.is_some_and(|payload| payload == "true");
     if with_payload {
         identity.require(Permission::OperationsWrite)?;

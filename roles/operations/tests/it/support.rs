@@ -29,11 +29,7 @@ impl Scene {
     pub(crate) fn open() -> Self {
         let platform = Platform::open();
         let key = SecretKey::new(Secret::new("a secret of at least thirty-two bytes")).unwrap();
-        let auth = Arc::new(Auth {
-            tokens: Tokens::new(&key),
-            internal_key: Secret::new("internal"),
-            clock: platform.clock.clone(),
-        });
+        let auth = Arc::new(Auth::alone(Tokens::new(&key), Secret::new("internal"), platform.clock.clone()));
         let role = Operations::create(Deps {
             auth: Arc::clone(&auth),
             bus: platform.bus.clone(),

@@ -117,7 +117,7 @@ pub(crate) struct Answer {
 pub(crate) async fn send(bus: &Arc<FakeBus>, request: Request<Body>) -> Answer {
     let clock: Arc<dyn Clock> = Arc::new(FixedClock);
     let internal_key = Secret::new("the-service-key-of-tests");
-    let auth = Arc::new(Auth { tokens: tokens(), internal_key, clock: Arc::clone(&clock) });
+    let auth = Arc::new(Auth::alone(tokens(), internal_key, Arc::clone(&clock)));
     let bus: Arc<dyn Bus> = Arc::<FakeBus>::clone(bus);
     let role = TransactionIngestion::create(Deps { auth, bus, clock, base_currency: "BRL".parse().unwrap() });
     let router = layers::standard(role.routes(), "transaction-ingestion", Limits::default());

@@ -13,12 +13,12 @@ use std::time::Duration;
 use axum::extract::{Request, State as Extract};
 use axum::response::Response;
 use ecs_domain::offer::OfferStatus;
-use ecs_domain::permission::Permission;
+use ecs_domain::permission::held::CreditWriteAny;
 use ecs_domain::{OfferId, Timestamp, UserId};
 use ecs_store::StoreError;
+use ecs_web::auth::policy::Own;
 use ecs_web::openapi::{UserPath, tag};
-use ecs_web::params::PathParams;
-use ecs_web::{IdempotencyKey, Identity, Problem, RequestContext};
+use ecs_web::{IdempotencyKey, Problem, RequestContext};
 
 use crate::keyed::{Call, Ended, Turn};
 use crate::state::{State, key};
@@ -40,10 +40,9 @@ const CACHE_LOOKS: u32 = 2;
 /// for a day, also when the decision stands no more.
 #[utoipa::path(
     post, path = "/v1/users/{user_id}/credit-analysis", operation_id = "analyseCredit", tag = tag::CREDIT,
-    params(UserPath, IdempotencyKey), security(("bearer" = [])),
+    params(UserPath, IdempotencyKey),
     responses(
         (status = OK, description = "The decision.", body = answer::Answer),
-        (status = FORBIDDEN, description = "the user is not the token's"),
         (status = NOT_FOUND, description = "there is no such user"),
         // Only a request with a key has its body read.
         (status = BAD_REQUEST, description = "the body could not be read"),
@@ -51,16 +50,12 @@ const CACHE_LOOKS: u32 = 2;
     ),
 )]
 pub(crate) async fn analyse(
-    identity: Identity,
-    path: PathParams,
+    Own { user, identity, .. }: Own<CreditWriteAny>,
     context: RequestContext,
     Extract(state): Extract<State>,
-    call: Result<Call, Problem>,
+    call: Call,
     request: Request,
 ) -> Result<Response, Problem> {
-    let user = path.id("user_id")?;
-    identity.require_user(user, Permission::CreditWriteAny)?;
-    let call = call?;
     let body = call.body(request).await?;
     call.once(&state, Some(identity.user), &body, |turn| answer(&state, user, &context, turn)).await
 }

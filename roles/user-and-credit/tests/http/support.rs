@@ -142,11 +142,8 @@ impl App {
         tokens: Tokens,
         setup: Setup,
     ) -> Self {
-        let auth = Arc::new(Auth {
-            tokens,
-            internal_key: Secret::new(INTERNAL_KEY),
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
-        });
+        let auth =
+            Arc::new(Auth::alone(tokens, Secret::new(INTERNAL_KEY), Arc::clone(&clock) as Arc<dyn Clock>));
         let wake = Wake::new();
         let model = setup.model.unwrap_or_else(|| scorecard(&auth));
         let role = UserAndCredit::create(Deps {
@@ -206,7 +203,7 @@ impl App {
         let credentials = match actor {
             Actor::Anonymous => None,
             Actor::User(user) => Some(token(Identity::of(user))),
-            Actor::Operator => Some(token(Identity::with(new_user_id(), Permission::ALL))),
+            Actor::Operator => Some(token(Identity::with(new_user_id(), Permission::ALL.iter().copied()))),
             Actor::Service => Some(("x-internal-key", INTERNAL_KEY.to_owned())),
         };
         let mut request = Request::builder().method(method).uri(path);

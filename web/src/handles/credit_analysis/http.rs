@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::wire::{Answer, Question};
 use super::{CreditAnalysis, HandleError, ROLE, RequestContext, time};
-use crate::auth::InternalKey;
+use crate::auth::service_keys;
 use crate::handles::remote::{Call, Lost, Payload, Remote, Verdict};
 use crate::problem::Code;
 use crate::{Secret, body};
@@ -50,7 +50,7 @@ impl HttpCreditAnalysis {
             HeaderValue::from_str(self.key.expose()).map_err(|_| failed("a key that no header can hold"))?;
         key.set_sensitive(true);
         let mut headers = HeaderMap::new();
-        headers.insert(InternalKey::HEADER, key);
+        headers.insert(service_keys::HEADER, key);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(body::JSON));
         Call::prepare(&mut headers, context);
         Ok(Call {

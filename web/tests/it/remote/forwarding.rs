@@ -7,8 +7,10 @@ use axum::body::Body;
 use axum::extract::{FromRef, Request};
 use axum::routing::{any, get};
 use axum::{Json, Router};
+use ecs_domain::permission::held::EmotionsWriteAny;
+use ecs_web::auth::policy::{Bearer, Service};
 use ecs_web::handles::Upstream;
-use ecs_web::{Auth, Identity, InternalKey, Limits, Problem, RequestContext};
+use ecs_web::{Auth, Identity, Limits, Problem, RequestContext};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -87,8 +89,8 @@ impl FromRef<Verifying> for Arc<Auth> {
 #[tokio::test]
 async fn a_role_believes_credentials_and_nothing_else() {
     let routes = Router::new()
-        .route("/mine", get(async |identity: Identity| identity.user.to_string()))
-        .route("/internal", get(async |_: InternalKey| "internal"))
+        .route("/mine", get(async |Bearer(identity): Bearer| identity.user.to_string()))
+        .route("/internal", get(async |_: Service<EmotionsWriteAny>| "internal"))
         .with_state(Verifying(auth()));
     let role = role(routes).await;
     let edge = edge(Upstream::over_http(remote(&[role.url()])));
