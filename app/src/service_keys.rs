@@ -35,7 +35,7 @@ struct Entry {
 
 /// Takes in the keys of the file, and from then on whatever the file becomes. One that can't be understood ends the start; later it
 /// is complained of, and the keys stay what they were.
-pub fn follow(path: &Path, auth: &Arc<Auth>, supervisor: &Supervisor) -> anyhow::Result<()> {
+pub(crate) fn follow(path: &Path, auth: &Arc<Auth>, supervisor: &Supervisor) -> anyhow::Result<()> {
     let text = read(path)?;
     auth.keys.replace(parse(&text).with_context(|| in_file(path))?);
     let (path, auth, stop) = (path.to_owned(), Arc::clone(auth), supervisor.token());

@@ -143,6 +143,14 @@ async fn the_intake_answers_while_the_store_says_nothing() {
     for round in 1..=50 {
         platform.takes_in(&person, round).await;
     }
+    let own = format!("/v1/users/{}", person.id);
+    eventually("nobody tells what holds", async || {
+        let answer = platform.edge.edge.as_person(&person, "GET", &own, None).await;
+        assert_eq!(answer.status, 503, "{answer:?}");
+        (answer.json()["detail"] == "list of changed rights is unavailable").then_some(())
+    })
+    .await;
+    platform.takes_in(&person, 51).await;
     assert_eq!(platform.edge.edge.http.get("/readyz", &[]).await.status, 200, "it needs no store");
     assert_eq!(platform.behind.edge.http.get("/healthz", &[]).await.status, 200);
     assert!(customers.try_join_next().is_none(), "nobody has got an answer out of the store");

@@ -14,6 +14,7 @@ mod known_faults;
 mod metrics;
 mod openapi;
 mod replay;
+mod rights;
 mod routes;
 mod simulate;
 mod streams;

@@ -22,12 +22,12 @@ fn filled(path: &str) -> String {
 async fn every_row_of_the_gateway_reaches_its_role() {
     let app = TestApp::start().await;
     let somebody = ecs_domain::UserId::new(uuid::Uuid::from_u128(7));
-    let bearer = format!("Bearer {}", app.token(somebody, &Permission::ALL));
+    let bearer = format!("Bearer {}", app.token(somebody, Permission::ALL));
     for route in ROUTES {
         let credentials: &[(&str, &str)] = match route.access {
             Access::Public => &[],
-            Access::Token => &[("authorization", &bearer)],
-            Access::InternalKey => &[("x-internal-key", INTERNAL_KEY)],
+            Access::Token | Access::TokenAsLastKnown => &[("authorization", &bearer)],
+            Access::Key(_) => &[("x-internal-key", INTERNAL_KEY)],
         };
         let headers = &[credentials, &[NO_STREAM]].concat();
         for method in route.methods {
@@ -62,7 +62,7 @@ async fn no_row_is_open_to_strangers_but_those_that_make_them_known_and_the_docu
 async fn no_body_on_any_route_gets_more_than_a_documented_problem() {
     let app = TestApp::start().await;
     let ana = app.person("ana").await;
-    let bearer = format!("Bearer {}", app.token(ana.id, &Permission::ALL));
+    let bearer = format!("Bearer {}", app.token(ana.id, Permission::ALL));
     let endless = format!("{{\"userId\": {}}}", "9".repeat(400));
     let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
     let deep_field = format!("{{\"email\": {deep}, \"userId\": {deep}, \"keys\": {deep}}}");

@@ -42,6 +42,7 @@ over_every_topology! {
     an_event_of_an_unknown_user_is_replayed_and_counts
     what_is_repeated_counts_once_and_strangers_are_refused
     the_commands_of_operators_reach_it
+    rights_change_everywhere_within_seconds
 }
 
 /// Runs a test, after which the books must balance and every process must stop in order.
@@ -51,6 +52,10 @@ async fn over(topology: Topology, test: impl AsyncFnOnce(&Deployment)) {
     let verified = platform.command(&["verify", "--wait", "30"]).await;
     assert!(verified.status.success(), "{}", text(&verified));
     platform.stop().await;
+}
+
+async fn rights_change_everywhere_within_seconds(platform: &Deployment) {
+    crate::rights::change_everywhere_within_seconds(platform).await;
 }
 
 async fn an_application_goes_all_the_way(platform: &Deployment) {

@@ -153,8 +153,8 @@ async fn one_kind_of_credentials_does_not_stand_for_the_other() {
         let request = Request::builder().method(route.methods[0].clone()).uri(path_of(route));
         let request = match route.access {
             Access::Public => continue,
-            Access::Token => request.header("x-internal-key", KEY),
-            Access::InternalKey => request.header("authorization", format!("Bearer {}", token())),
+            Access::Token | Access::TokenAsLastKnown => request.header("x-internal-key", KEY),
+            Access::Key(_) => request.header("authorization", format!("Bearer {}", token())),
         };
         assert_eq!(call(request.body(Body::empty()).unwrap()).await.status, 401, "{}", route.path);
     }

@@ -73,7 +73,7 @@ pub(crate) async fn begin(
     let first = RefreshToken { session: Uuid::now_v7(), number: 0 };
     let session = NewSession { id: first.session, user, password_hash, now, expires_at };
     let rights = state.store.begin_session(session).await.map_err(problems::of_store)?;
-    rights.map(|rights| tokens(state, user, first, now, expires_at, rights)).transpose()
+    rights.map(|rights| tokens(state, user, first, now, expires_at, &rights)).transpose()
 }
 
 /// What a session's owner gets at `now`: no access token outlives the session.
@@ -83,7 +83,7 @@ fn tokens(
     refresh_token: RefreshToken,
     now: Timestamp,
     expires_at: Timestamp,
-    rights: Rights,
+    rights: &Rights,
 ) -> Result<Token, Problem> {
     let left = Duration::try_from(expires_at.duration_since(now)).unwrap_or_default();
     let lifetime = state.token_lifetime.min(left);
@@ -122,7 +122,7 @@ pub(crate) async fn refresh(
     let refresh = Refresh { session, number, now, leeway: LEEWAY };
     match state.store.refresh_session(refresh).await.map_err(problems::of_store)? {
         Refreshed::Renewed { user, expires_at, number, rights } => {
-            tokens(&state, user, RefreshToken { session, number }, now, expires_at, rights).map(Json)
+            tokens(&state, user, RefreshToken { session, number }, now, expires_at, &rights).map(Json)
         }
         Refreshed::Reused { user } => {
             state.auth.changes.hurry();

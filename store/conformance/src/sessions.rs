@@ -44,7 +44,7 @@ pub async fn a_token_that_comes_again_ends_its_session<H: Harness>() {
     for number in 0..3 {
         assert_eq!(exchange(store, 1, number, after(301)).await, Refreshed::Ended, "token {number}");
     }
-    assert!(is_renewed(exchange(store, 2, 0, after(302)).await));
+    assert!(is_renewed(&exchange(store, 2, 0, after(302)).await));
 }
 
 /// Who didn't hear the answer asks again and hears the same, until its successor has come.
@@ -54,12 +54,12 @@ pub async fn within_the_leeway_a_token_may_come_again<H: Harness>() {
     register(store, [1]).await;
     begin(store, 1, 1).await;
     let first = exchange(store, 1, 0, after(100)).await;
-    assert!(is_renewed(first.clone()));
+    assert!(is_renewed(&first));
     // The leeway is counted from the exchange, by a clock that may have been set back since.
     for again in [100, 100 + LEEWAY - 1, 99] {
         assert_eq!(exchange(store, 1, 0, after(again)).await, first);
     }
-    assert!(is_renewed(exchange(store, 1, 1, after(101)).await));
+    assert!(is_renewed(&exchange(store, 1, 1, after(101)).await));
     assert_eq!(exchange(store, 1, 0, after(102)).await, Refreshed::Reused { user: user(1) });
     for (session, comes_again) in [(2, 1_000 + LEEWAY), (3, 500)] {
         begin(store, 1, session).await;
@@ -100,7 +100,7 @@ pub async fn a_log_out_ends_one_session_or_all<H: Harness>() {
     assert_eq!(store.end_sessions(user(1), after(52)).await.unwrap(), 2);
     assert_eq!(store.end_sessions(user(1), after(53)).await.unwrap(), 0);
     assert_eq!(exchange(store, 2, 0, after(54)).await, Refreshed::Ended);
-    assert!(is_renewed(exchange(store, 4, 0, after(54)).await));
+    assert!(is_renewed(&exchange(store, 4, 0, after(54)).await));
 }
 
 /// A password is replaced only while it is the one that was read, and with it go the sessions, unless only the hash is new.
@@ -116,7 +116,7 @@ pub async fn a_password_is_replaced_with_what_hangs_on_it<H: Harness>() {
     assert_eq!(store.password_hash(user(1)).await.unwrap().as_deref(), Some("hash of 1"));
     assert!(change("hash of 1", "stronger", false).await.unwrap());
     assert!(!change("hash of 1", "late", true).await.unwrap());
-    assert!(is_renewed(exchange(store, 1, 0, after(10)).await));
+    assert!(is_renewed(&exchange(store, 1, 0, after(10)).await));
     assert!(change("stronger", "another", true).await.unwrap());
     assert_eq!(exchange(store, 1, 1, after(11)).await, Refreshed::Ended);
     assert_eq!(store.password_hash(user(1)).await.unwrap().as_deref(), Some("another"));
@@ -196,6 +196,6 @@ async fn exchange(store: &dyn Store, session: u128, number: u32, now: Timestamp)
     store.refresh_session(Refresh { session: id(session), number, now, leeway }).await.unwrap()
 }
 
-fn is_renewed(met: Refreshed) -> bool {
+fn is_renewed(met: &Refreshed) -> bool {
     matches!(met, Refreshed::Renewed { .. })
 }

@@ -86,7 +86,8 @@ impl Identity {
         Ok(identity)
     }
 
-    fn verify(headers: &HeaderMap, auth: &Auth) -> Result<Self, Problem> {
+    /// Verifies the bearer token in the headers of a request, by what was known last.
+    pub fn verify(headers: &HeaderMap, auth: &Auth) -> Result<Self, Problem> {
         let header =
             headers.get(AUTHORIZATION).ok_or_else(|| Problem::unauthorized("a bearer token is needed"))?;
         let token = bearer(header.as_bytes()).ok_or_else(|| {

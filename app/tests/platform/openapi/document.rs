@@ -45,8 +45,8 @@ fn the_document_has_every_row_of_the_gateway_and_no_other() {
     let document = Contract::get().document();
     let security = |access: Access| match access {
         Access::Public => Value::Null,
-        Access::Token => json!([{"bearer": []}]),
-        Access::InternalKey => json!([{"internalKey": []}]),
+        Access::Token | Access::TokenAsLastKnown => json!([{"bearer": []}]),
+        Access::Key(_) => json!([{"internalKey": []}]),
     };
     let rows: BTreeMap<_, _> = ROUTES
         .iter()

@@ -122,7 +122,7 @@ impl Stage {
     }
 
     fn bearer(&self) -> String {
-        format!("Bearer {}", self.app.token(self.user, &Permission::ALL))
+        format!("Bearer {}", self.app.token(self.user, Permission::ALL))
     }
 
     async fn play(&mut self, example: &Example<'_>) {

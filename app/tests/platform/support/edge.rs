@@ -32,16 +32,17 @@ impl Edge {
         Self { http: Http::new(address), url: format!("http://{address}"), clock }
     }
 
-    /// A token that holds for an hour of the test's clock.
+    /// A token that holds for an hour of the test's clock, whatever changes meanwhile.
     pub(crate) fn token(&self, user: UserId, permissions: &[Permission]) -> String {
         let tokens = Tokens::new(&SecretKey::new(Secret::new(SECRET)).unwrap());
-        let identity = Identity::with(user, permissions.iter().copied());
+        let version = i64::MAX.unsigned_abs();
+        let identity = Identity { version, ..Identity::with(user, permissions.iter().copied()) };
         tokens.issue(&identity, self.clock.now(), Duration::from_secs(3600)).unwrap()
     }
 
     /// A client that may do everything.
     pub(crate) fn operator(&self) -> Client {
-        let token = self.token(UserId::new(uuid::Uuid::nil()), &Permission::ALL);
+        let token = self.token(UserId::new(uuid::Uuid::nil()), Permission::ALL);
         let credentials = Credentials { internal_key: Some(INTERNAL_KEY.to_owned()), token: Some(token) };
         Client::new(&self.url, &credentials).unwrap()
     }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use ecs_domain::notification::Notification;
 use ecs_domain::{Clock as _, Money, OfferId, Rate, UserId};
 use ecs_store::Notifications as _;
-use ecs_web::Secret;
 use ecs_web::auth::{Auth, SecretKey, Tokens};
+use ecs_web::{Identity, Secret};
 use ecs_work_testkit::memory::{MemoryNotifications, TokioClock};
 use futures::{Stream, StreamExt as _};
 use tokio::time::Instant;
@@ -78,7 +78,8 @@ impl Scene {
     async fn stream(&self, user: UserId, seen: u64, lifetime: Option<Duration>) -> Open {
         let seat = self.serving.seats.take(user, user).unwrap();
         let expires_at = lifetime.map(|lifetime| self.clock.now() + lifetime);
-        let mut open = Open(Box::pin(Feed::new(&self.serving, seat, seen, expires_at).into_stream()));
+        let identity = Identity { expires_at, ..Identity::of(user) };
+        let mut open = Open(Box::pin(Feed::new(&self.serving, seat, seen, identity).into_stream()));
         let first = open.piece().await.unwrap();
         assert!(first.starts_with("retry: "), "{first}");
         open

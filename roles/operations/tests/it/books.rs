@@ -53,7 +53,8 @@ async fn only_operators_read_the_books() {
         let counted = get("/v1/operations/books/counted?ledger=emotions");
         [get("/v1/operations/books"), counted, post("not even JSON".to_owned())]
     };
-    let all_but = Permission::ALL.into_iter().filter(|permission| *permission != Permission::OperationsRead);
+    let all_but =
+        Permission::ALL.iter().copied().filter(|permission| *permission != Permission::OperationsRead);
     let customer = Identity::with(UserId::new(Uuid::nil()), all_but);
     for request in requests() {
         assert_eq!(scene.send(request, None).await.0, StatusCode::UNAUTHORIZED);

@@ -42,7 +42,7 @@ async fn others_transactions_need_the_permission_for_them() {
     let body = json!({"userId": OTHER, "amount": 1}).to_string();
     check(&token(&[Permission::TransactionsWriteAny]), "application/json", &body, 202).await;
     let others =
-        Permission::ALL.into_iter().filter(|permission| *permission != Permission::TransactionsWriteAny);
+        Permission::ALL.iter().copied().filter(|permission| *permission != Permission::TransactionsWriteAny);
     check(&token(&others.collect::<Vec<_>>()), "application/json", &body, 403).await;
 }
 
