@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::{Clock, Timestamp};
 use ecs_metrics::Metrics;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::needs::Uses;
 use crate::data_dir::DataDir;
+use crate::role::Role;
 use crate::settings::{Mode, Settings};
 use crate::{open_files, operator};
 pub use storage::{Engines, Storage};
@@ -32,6 +34,10 @@ pub(crate) use storage::{bus_name, migrate};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1_024;
+
+/// How long a start waits for the list of changed rights, so that the first token is answered by it. It may be elsewhere, and not there
+/// yet.
+const FIRST_NEWS: Duration = Duration::from_millis(500);
 
 /// The system's clock, to the microsecond: what the tables keep.
 #[derive(Debug, Clone, Copy)]
@@ -92,21 +98,19 @@ impl Platform {
             shutdown_grace: settings.shutdown_grace,
             drain_timeout: settings.drain_timeout,
         };
-        platform.serve(settings, &clock, auth, socket.listen(BACKLOG).with_context(cannot)?)?;
+        let routes = platform.roles(settings, &clock, Arc::clone(&auth))?;
+        if settings.roles.iter().any(Role::reads_tokens) {
+            auth.changes.heard(FIRST_NEWS).await;
+        }
+        platform.serve(settings, routes, socket.listen(BACKLOG).with_context(cannot)?);
         if settings.uses_data_folder() {
             data.announce(&format!("http://{}", reachable(address)))?;
         }
         Ok(platform)
     }
 
-    fn serve(
-        &self,
-        settings: &Settings,
-        clock: &Arc<dyn Clock>,
-        auth: Arc<Auth>,
-        listener: TcpListener,
-    ) -> anyhow::Result<()> {
-        let stop = self.intake.token();
+    /// Starts the roles, and returns what they answer.
+    fn roles(&self, settings: &Settings, clock: &Arc<dyn Clock>, auth: Arc<Auth>) -> anyhow::Result<Router> {
         let process = compose::Process {
             settings,
             storage: &self.storage,
@@ -114,9 +118,13 @@ impl Platform {
             clock,
             auth,
             supervisor: &self.supervisor,
-            stopping: stop.clone(),
+            stopping: self.intake.token(),
         };
-        let routes = compose::roles(process)?;
+        compose::roles(process)
+    }
+
+    fn serve(&self, settings: &Settings, routes: Router, listener: TcpListener) {
+        let stop = self.intake.token();
         let shutdown = server::Shutdown { announced: self.draining.clone(), begun: stop };
         let limits = Limits {
             request_timeout: settings.http.request_timeout,
@@ -134,7 +142,6 @@ impl Platform {
         tell(settings, self.address);
         let serving = server::serve(listener, router, limits, shutdown);
         self.intake.spawn("http", OnFailure::StopProcess, OnStop::Wait, serving);
-        Ok(())
     }
 
     /// Where it listens.

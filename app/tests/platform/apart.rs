@@ -113,6 +113,7 @@ impl Apart {
         let edge = Process::start(intake.to_vec(), edge, &settings);
         behind.is_ready().await;
         edge.is_ready().await;
+        edge.edge.knows_what_holds().await;
         Some(Self { edge, behind, postgres, _nats: nats })
     }
 

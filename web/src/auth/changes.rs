@@ -19,6 +19,8 @@ use super::Identity;
 
 /// How often the list is asked for.
 const EVERY: Duration = Duration::from_secs(1);
+/// The same before the first answer: whoever has the list may be about to start.
+const AT_FIRST: Duration = Duration::from_millis(100);
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How old the newest answer may be. A change that was committed right after it takes effect, or stops everything, that late.
@@ -99,6 +101,14 @@ impl Changes {
         self.news.subscribe()
     }
 
+    /// Waits until the list was read for the first time, but no longer than this.
+    pub async fn heard(&self, patience: Duration) {
+        let mut complete = self.complete.subscribe();
+        let heard = complete.wait_for(Option::is_some);
+        // Whoever must know refuses until then.
+        let _ = tokio::time::timeout(patience, heard).await;
+    }
+
     /// The list has grown: it is asked for at once.
     pub fn hurry(&self) {
         self.hurry.notify_one();
@@ -118,8 +128,9 @@ impl Changes {
                 }
                 Err(_) => {}
             }
+            let pause = if self.complete.borrow().is_some() { EVERY } else { AT_FIRST };
             tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = self.hurry.notified() => {}
                 () = stop.cancelled() => {}
             }

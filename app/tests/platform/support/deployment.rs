@@ -153,7 +153,11 @@ impl Deployment {
             process.is_ready().await;
         }
         let is_gateway = |process: &&Process| process.roles.contains(&Role::ApiGateway);
-        let gateways = processes.iter().filter(is_gateway).map(|gateway| edge(&gateway.edge.url)).collect();
+        let gateways: Vec<Edge> =
+            processes.iter().filter(is_gateway).map(|gateway| edge(&gateway.edge.url)).collect();
+        for gateway in &gateways {
+            gateway.knows_what_holds().await;
+        }
         Some(Self { processes, gateways, settings, servers })
     }
 

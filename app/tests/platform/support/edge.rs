@@ -40,6 +40,15 @@ impl Edge {
         tokens.issue(&identity, self.clock.now(), Duration::from_secs(3600)).unwrap()
     }
 
+    /// Waits until it has heard what tokens hold: those who tell may have started after it.
+    pub(crate) async fn knows_what_holds(&self) {
+        let bearer = format!("Bearer {}", self.token(UserId::new(uuid::Uuid::nil()), &[]));
+        let ask = async || {
+            (self.http.get("/v1/roles", &[("authorization", &bearer)]).await.status == 200).then_some(())
+        };
+        eventually("the gateway knows what holds", ask).await;
+    }
+
     /// A client that may do everything.
     pub(crate) fn operator(&self) -> Client {
         let token = self.token(UserId::new(uuid::Uuid::nil()), Permission::ALL);

@@ -1,9 +1,10 @@
 //! What is heard while the store is away.
 
 use ecs_cache::Cache;
+use ecs_domain::UserId;
 use ecs_store::Maintenance as _;
 use http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Actor, App, PASSWORD, Setup};
 
@@ -15,10 +16,19 @@ async fn without_the_store_every_call_says_when_to_come_back() {
     let login = json!({"email": "ana@example.com", "password": PASSWORD});
     let session = app.post(Actor::Anonymous, "/v1/auth/login", login).await.expect(StatusCode::OK);
     app.store.close().await.unwrap();
+    for (actor, method, path, body) in calls(ana, &offer, &session) {
+        let reply = app.call(actor, method.clone(), &path, body).await;
+        assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{method} {path}: {}", reply.body);
+        assert!(reply.headers.contains_key("retry-after"), "{method} {path}");
+        assert_eq!(reply.body["detail"], "store is unavailable", "{method} {path}");
+    }
+}
 
+/// Every call of the role, as it would succeed with the store.
+fn calls(ana: UserId, offer: &str, session: &Value) -> Vec<(Actor, Method, String, Option<Value>)> {
     let consent = format!("/v1/users/{ana}/consents/emotion-analysis");
     let credentials = json!({"email": "ana@example.com", "password": PASSWORD});
-    let calls = [
+    vec![
         (Actor::Anonymous, Method::POST, "/v1/auth/register".to_owned(), Some(credentials.clone())),
         (Actor::Anonymous, Method::POST, "/v1/auth/login".to_owned(), Some(credentials)),
         (
@@ -61,11 +71,5 @@ async fn without_the_store_every_call_says_when_to_come_back() {
         (Actor::User(ana), Method::GET, consent.clone(), None),
         (Actor::User(ana), Method::PUT, consent.clone(), None),
         (Actor::User(ana), Method::DELETE, consent, None),
-    ];
-    for (actor, method, path, body) in calls {
-        let reply = app.call(actor, method.clone(), &path, body).await;
-        assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{method} {path}: {}", reply.body);
-        assert!(reply.headers.contains_key("retry-after"), "{method} {path}");
-        assert_eq!(reply.body["detail"], "store is unavailable", "{method} {path}");
-    }
+    ]
 }
