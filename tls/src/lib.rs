@@ -19,6 +19,7 @@ pub use certificate::{Certificate, CertificateFiles, Follower, Look};
 pub use connector::Connector;
 pub use error::TlsError;
 pub use roots::Roots;
+pub use rustls::ClientConfig;
 pub use stream::Stream;
 
 use std::sync::Arc;

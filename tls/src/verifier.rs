@@ -28,7 +28,8 @@ impl OrOneself {
         let others = if roots.is_empty() {
             None
         } else {
-            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+            let verifier =
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
             Some(verifier.build().map_err(|error| TlsError::Setup(error.to_string()))?)
         };
         Ok(Self { own, others, provider })

@@ -6,6 +6,7 @@ mod counting;
 mod needs;
 mod remotes;
 mod storage;
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +20,7 @@ use ecs_metrics::Metrics;
 use ecs_web::exposition::Exposition;
 use ecs_web::{Auth, Limits, layers, server};
 use ecs_work::{Drained, OnFailure, OnStop, Supervisor, TaskFailure};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 
 use self::needs::Uses;
@@ -71,6 +72,7 @@ impl Platform {
         engines: Engines,
     ) -> anyhow::Result<Self> {
         open_files::allow(open_files::needed(settings));
+        let tls = tls::ready(&settings.tls)?;
         let cannot = || format!("{} can't be listened on (ECS_LISTEN, --listen)", settings.listen);
         let socket = take(settings.listen).with_context(cannot)?;
         let address = socket.local_addr().context("the listener has no address")?;
@@ -91,9 +93,10 @@ impl Platform {
             shutdown_grace: settings.shutdown_grace,
             drain_timeout: settings.drain_timeout,
         };
-        platform.serve(settings, &clock, auth, socket.listen(BACKLOG).with_context(cannot)?)?;
+        let listener = tls.listener(socket.listen(BACKLOG).with_context(cannot)?, &platform.supervisor);
+        platform.serve(settings, &clock, auth, listener)?;
         if settings.uses_data_folder() {
-            data.announce(&format!("http://{}", reachable(address)))?;
+            data.announce(&format!("{}://{}", settings.tls.scheme(), reachable(address)))?;
         }
         Ok(platform)
     }
@@ -103,7 +106,7 @@ impl Platform {
         settings: &Settings,
         clock: &Arc<dyn Clock>,
         auth: Arc<Auth>,
-        listener: TcpListener,
+        listener: server::Listener,
     ) -> anyhow::Result<()> {
         let stop = self.intake.token();
         let process = compose::Process {
@@ -203,6 +206,7 @@ fn tell(settings: &Settings, address: SocketAddr) {
     let unused = |used: bool, name: String| if used { name } else { "not used".to_owned() };
     tracing::info!(
         %address,
+        scheme = settings.tls.scheme(),
         roles = %names(settings),
         store = unused(store, storage::store_name(settings)),
         bus = unused(bus, storage::bus_name(settings)),
