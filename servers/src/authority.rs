@@ -108,13 +108,17 @@ impl Issued {
     /// # Errors
     /// The folder can't be written to.
     pub fn write(&self, folder: &Path, name: &str) -> Result<IssuedFiles> {
-        let files = IssuedFiles {
-            certificate: folder.join(format!("{name}.pem")),
-            key: folder.join(format!("{name}-key.pem")),
-        };
+        let files = IssuedFiles::at(folder, name);
         write(&files.key, &self.key, 0o600)?;
         write(&files.certificate, &self.certificate, 0o644)?;
         Ok(files)
+    }
+}
+
+impl IssuedFiles {
+    /// Where they are in this folder.
+    pub(crate) fn at(folder: &Path, name: &str) -> Self {
+        Self { certificate: folder.join(format!("{name}.pem")), key: folder.join(format!("{name}-key.pem")) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Roles of other processes, called over real connections.
 
+mod encrypted;
 mod failures;
 mod forwarding;
 mod streams;
