@@ -142,7 +142,7 @@ async fn authenticated(
     }
     if let Some(path) = &options.root_certificates {
         let unusable =
-            |error: TlsError| BusError::Unavailable(format!("the roots that NATS is checked by: {error}"));
+            |error: TlsError| BusError::Corrupt(format!("the roots that NATS is checked by: {error}"));
         // The library would believe these alone.
         let roots = Roots::load(Some(path)).and_then(|roots| roots.client_config());
         connect = connect.tls_client_config(roots.map_err(unusable)?);
