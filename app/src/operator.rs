@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use ecs_client::{Client, Credentials};
 use ecs_domain::permission::Permission;
 use ecs_domain::{Clock, UserId};
+use ecs_tls::Roots;
 use ecs_web::auth::{Changes, SecretKey, ServiceKeys, Tokens};
 use ecs_web::{Auth, Identity, Secret};
 
@@ -33,13 +34,18 @@ pub fn auth(settings: &Settings, data: &DataDir, clock: Arc<dyn Clock>) -> anyho
 pub fn client(settings: &Settings, clock: &dyn Clock) -> anyhow::Result<Client> {
     let data = DataDir::new(&settings.data_dir);
     let url = url(settings, &data)?;
-    Client::new(&url, &credentials(settings, &data, clock)?)
+    Client::trusting(&url, &credentials(settings, &data, clock)?, || roots(settings))
 }
 
 /// A client that says nothing of who it is.
 pub fn anonymous_client(settings: &Settings) -> anyhow::Result<Client> {
     let url = url(settings, &DataDir::new(&settings.data_dir))?;
-    Client::new(&url, &Credentials::default())
+    Client::trusting(&url, &Credentials::default(), || roots(settings))
+}
+
+/// Whom a command believes, where the platform speaks TLS.
+fn roots(settings: &Settings) -> anyhow::Result<Roots> {
+    settings.tls.roots_of_commands().context("TLS (ECS_TLS_ROOTS, ECS_TLS_CERTIFICATE)")
 }
 
 /// Where the platform is: as the settings say, else where the process that holds the data folder listens. Without a data folder
@@ -49,7 +55,7 @@ fn url(settings: &Settings, data: &DataDir) -> anyhow::Result<String> {
         return Ok(url.clone());
     }
     if !settings.uses_data_folder() {
-        return Ok(format!("http://{}", reachable(settings.listen)));
+        return Ok(format!("{}://{}", settings.tls.scheme(), reachable(settings.listen)));
     }
     data.running_at()?.with_context(|| {
         format!(

@@ -15,11 +15,11 @@ const MAX_FILE_LINES: usize = 400;
 fn layer(folder: &str) -> (&'static str, &'static [&'static str]) {
     match folder {
         "domain" => ("domain", &[]),
-        "breaker" | "metrics" => ("leaf", &["leaf"]),
+        "breaker" | "metrics" | "tls" => ("leaf", &["leaf"]),
         "bus" | "store" => ("contract", &["domain"]),
         "cache" | "web" => ("shared", &["domain", "leaf"]),
         "work" => ("shared", &["contract", "domain", "leaf"]),
-        "client" => ("client", &["domain"]),
+        "client" => ("client", &["domain", "leaf"]),
         "bench" => {
             ("bench", &["engine", "contract", "shared", "role", "client", "domain", "app", "leaf", "kit"])
         }

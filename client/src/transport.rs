@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
+use ecs_tls::{Connector, Roots};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -13,7 +14,6 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -45,7 +45,7 @@ pub struct Credentials {
 /// A client of the platform. Clones share their connections.
 #[derive(Clone)]
 pub struct Client {
-    http: legacy::Client<HttpConnector, RequestBody>,
+    http: legacy::Client<Connector, RequestBody>,
     target: Arc<Target>,
     internal_key: Option<HeaderValue>,
     bearer: Option<HeaderValue>,
@@ -74,18 +74,31 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    /// A client of the platform at `base_url`, such as `http://127.0.0.1:9999`. Nothing is connected yet.
+    /// A client of the platform at `base_url`, such as `http://127.0.0.1:9999`, or `https://` where the system trusts
+    /// whoever signed its certificate. Nothing is connected yet.
     pub fn new(base_url: &str, credentials: &Credentials) -> anyhow::Result<Self> {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(Duration::from_secs(5)));
+        Self::trusting(base_url, credentials, || Ok(Roots::load(None)?))
+    }
+
+    /// The same with other authorities to trust, which are looked for only if the address begins with `https://`.
+    pub fn trusting(
+        base_url: &str,
+        credentials: &Credentials,
+        roots: impl FnOnce() -> anyhow::Result<Roots>,
+    ) -> anyhow::Result<Self> {
+        let target = Target::parse(base_url)?;
+        let tls = match target.scheme == Scheme::HTTPS {
+            true => Some(Arc::new(roots()?.client_config()?)),
+            false => None,
+        };
+        let connector = Connector::new(tls, Duration::from_secs(5));
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(20))
             .build(connector);
         Ok(Self {
             http,
-            target: Arc::new(Target::parse(base_url)?),
+            target: Arc::new(target),
             internal_key: credentials.internal_key.as_deref().map(secret_header).transpose()?,
             bearer: credentials.token.as_deref().map(bearer).transpose()?,
             deadline: Duration::from_secs(10),
@@ -245,8 +258,8 @@ impl Target {
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
             bail!("the platform's address must look like http://127.0.0.1:9999");
         };
-        if scheme != Scheme::HTTP {
-            bail!("the client speaks http only so far: put it beside the platform or behind a proxy");
+        if ![Scheme::HTTP, Scheme::HTTPS].contains(&scheme) {
+            bail!("the platform's address must begin with http:// or https://");
         }
         if parts.path_and_query.is_some_and(|path| path != "/") {
             bail!("the platform's address must not have a path");
@@ -325,7 +338,8 @@ mod tests {
         };
         check("http://127.0.0.1:9999", Some("http://127.0.0.1:9999"));
         check("http://localhost:9999/", Some("http://localhost:9999"));
-        check("https://localhost", None);
+        check("https://localhost", Some("https://localhost"));
+        check("ftp://localhost", None);
         check("http://localhost/api", None);
         check("localhost", None);
         check("", None);

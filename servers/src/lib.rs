@@ -10,6 +10,7 @@
 //!   restarted; [`Postgres::replica`] and [`Postgres::promote`] for failovers.
 //! - [`Broker`]: that of NATS, RabbitMQ or Kafka, for whoever treats them alike.
 //! - [`Proxy`]: a network between a client and a server that can be cut.
+//! - [`Authority`]: certificates for those that encrypt.
 //! - [`Program`]: any other program, kept and harmed in the same way.
 //! - [`unavailable`]: why an engine can't be had here. A test says so loudly and ends; with `CI=true` that is a failure.
 //!
@@ -17,6 +18,7 @@
 //! server that tests share, or reserve one after the other with [`Nats::reserve`] and [`Redis::reserve`]. What harms its server starts
 //! one all the same, and [`unavailable_privately`] says why it can't. `scripts/provision.sh` installs what is missing.
 
+mod authority;
 mod binaries;
 mod broker;
 mod database;
@@ -33,6 +35,7 @@ mod rabbitmq;
 mod redis;
 mod replica;
 
+pub use authority::{Authority, Issued, IssuedFiles};
 pub use binaries::{Engine, did_not_run, unavailable, unavailable_privately};
 pub use broker::{Broker, Transport};
 pub use database::{Database, Template};

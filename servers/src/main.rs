@@ -2,7 +2,11 @@
 //!
 //! It prints the settings that lead the platform to them and stays until it is stopped. With a command it runs that instead, with
 //! those settings in its environment, and ends when the command does. What the servers keep goes with them.
+//!
+//! `ecs-servers authority FOLDER [NAME …]` makes a development authority and certificates instead, see [`certify`].
 #![expect(clippy::print_stdout, reason = "a command line talks to its terminal")]
+
+mod certify;
 
 use std::process::{ExitCode, ExitStatus};
 
@@ -12,11 +16,20 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-const USAGE: &str = "usage: ecs-servers up [--replicas] [--bus nats|rabbitmq|kafka] [-- COMMAND ...]";
+const USAGE: &str = "usage: ecs-servers up [--replicas] [--bus nats|rabbitmq|kafka] [-- COMMAND ...], or\n       \
+                     ecs-servers authority FOLDER [NAME ...]";
 
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
-    let wanted = Wanted::parse(std::env::args().skip(1))?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [command, rest @ ..] = arguments.as_slice()
+        && command == "authority"
+    {
+        let (folder, names) = rest.split_first().context(USAGE)?;
+        println!("{}", certify::certify(folder.as_ref(), names)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let wanted = Wanted::parse(arguments.into_iter())?;
     // Taken over before anything is started: a stop while the servers start is a stop, too.
     let mut stop = Stop::new()?;
     let engines = tokio::select! {

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::authority::Issued;
 use crate::binaries::{self, Engine};
 use crate::folder;
 use crate::instance::Instance;
@@ -32,11 +33,13 @@ pub struct Options {
     pub max_payload: usize,
     /// More lines of the server's settings file.
     pub settings: String,
+    /// With one, all connections must be encrypted, and the server's address begins with `tls://`.
+    pub certificate: Option<Issued>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { sync_always: true, max_payload: 2 << 20, settings: String::new() }
+        Self { sync_always: true, max_payload: 2 << 20, settings: String::new(), certificate: None }
     }
 }
 
@@ -93,11 +96,20 @@ impl Nats {
         let password = ports::password();
         let folder = folder::make("nats", None)?;
         let settings = folder.join("nats.conf");
-        let text = settings_file(&folder, address, monitor, &password, options);
+        let mut text = settings_file(&folder, address, monitor, &password, options);
+        if let Some(issued) = &options.certificate {
+            let files = issued.write(&folder, "server")?;
+            let [certificate, key] = [files.certificate, files.key].map(|file| file.display().to_string());
+            text.push_str(&format!("tls {{ cert_file: \"{certificate}\", key_file: \"{key}\" }}\n"));
+        }
         std::fs::write(&settings, text).context("can't write to the temporary folder")?;
         let command = command(&["--config", &settings.display().to_string()])?;
         let instance = Instance::guarded("NATS", folder, "KILL", &command, &[])?;
-        Self::run(Private { instance, address, monitor, password }).await
+        let mut server = Self::run(Private { instance, address, monitor, password }).await?;
+        if options.certificate.is_some() {
+            server.url = server.url.replacen("nats:", "tls:", 1);
+        }
+        Ok(server)
     }
 
     async fn start_over(port: u16, text: &str) -> Result<Self> {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
+use crate::authority::{Issued, IssuedFiles};
 use crate::binaries::{self, Engine};
 use crate::database::{self, Database, Databases, Template};
 use crate::folder::{self, Account};
@@ -18,6 +19,9 @@ use crate::ports;
 /// The database user and owner of everything.
 pub(crate) const USER: &str = "ecs";
 
+/// What its certificate's files are called.
+const CERTIFICATE: &str = "server";
+
 /// How a private server is set up.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -25,11 +29,13 @@ pub struct Options {
     pub max_connections: usize,
     /// More settings of `postgresql.conf`, by name and value. They win over ours.
     pub settings: Vec<(String, String)>,
+    /// With one, connections may be encrypted.
+    pub certificate: Option<Issued>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_connections: 300, settings: Vec::new() }
+        Self { max_connections: 300, settings: Vec::new(), certificate: None }
     }
 }
 
@@ -100,6 +106,11 @@ impl Postgres {
         let account = Account::for_postgres()?;
         let folder = folder::make("postgres", account.as_ref())?;
         let mut command = command_line(&folder, port, options)?;
+        if let Some(issued) = &options.certificate {
+            let files = issued.write(&folder, CERTIFICATE)?;
+            // It refuses a key that others than itself may read.
+            account.as_ref().map_or(Ok(()), |account| account.own(&files.key))?;
+        }
         if let Some(account) = &account {
             command = account.run(command);
         }
@@ -242,6 +253,12 @@ fn command_line(folder: &Path, port: u16, options: &Options) -> Result<Vec<Strin
     set("dynamic_shared_memory_type", "mmap");
     // A replica whose primary was away looks for it soon.
     set("wal_retrieve_retry_interval", "100ms");
+    if options.certificate.is_some() {
+        let files = IssuedFiles::at(folder, CERTIFICATE);
+        set("ssl", "on");
+        set("ssl_cert_file", &files.certificate.display().to_string());
+        set("ssl_key_file", &files.key.display().to_string());
+    }
     for (name, value) in &options.settings {
         set(name, value);
     }

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::authority::Issued;
 use crate::binaries::{self, Engine};
 use crate::folder;
 use crate::instance::Instance;
@@ -23,6 +24,8 @@ pub struct Options {
     pub append_only: bool,
     /// More settings, by name and value.
     pub settings: Vec<(String, String)>,
+    /// With one, the server listens on a second port, where connections are encrypted.
+    pub certificate: Option<Issued>,
 }
 
 /// A Redis server: a private one, which ends when this is dropped, or the one that `ECS_TEST_REDIS_URL` names.
@@ -37,6 +40,7 @@ pub struct Redis {
 struct Private {
     instance: Instance,
     address: SocketAddr,
+    encrypted: Option<SocketAddr>,
     password: String,
 }
 
@@ -73,13 +77,24 @@ impl Redis {
         set("save", "");
         set("appendonly", if options.append_only { "yes" } else { "no" });
         set("appendfsync", "always");
+        let mut encrypted = None;
+        if let Some(issued) = &options.certificate {
+            let (files, port) = (issued.write(&folder, "server")?, ports::free()?);
+            encrypted = Some(SocketAddr::from(([127, 0, 0, 1], port)));
+            set("tls-port", &port.to_string());
+            set("tls-cert-file", &files.certificate.display().to_string());
+            set("tls-key-file", &files.key.display().to_string());
+            set("tls-ca-cert-file", &files.certificate.display().to_string());
+            set("tls-auth-clients", "no");
+        }
         for (name, value) in &options.settings {
             set(name, value);
         }
         let instance = Instance::guarded("Redis", folder, "KILL", &command, &[])?;
         instance.start()?;
         let url = url_at(address, &password);
-        let server = Self { private: Some(Private { instance, address, password }), url, _turn: None };
+        let server =
+            Self { private: Some(Private { instance, address, encrypted, password }), url, _turn: None };
         server.ready().await?;
         Ok(server)
     }
@@ -87,6 +102,16 @@ impl Redis {
     /// The server's address, with its password.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The address at which connections are encrypted.
+    ///
+    /// # Errors
+    /// The server isn't ours, or has no certificate.
+    pub fn encrypted_url(&self) -> Result<String> {
+        let private = self.private()?;
+        let address = private.encrypted.context("this server has no certificate")?;
+        Ok(url_at(address, &private.password).replacen("redis:", "rediss:", 1))
     }
 
     /// The same as seen through another address, that of a [`crate::Proxy`] for example.

@@ -12,7 +12,7 @@ use ecs_web::handles::{CreditAnalysis, HttpCreditAnalysis, RemoteOptions, Upstre
 use ecs_work::{Finisher, Relay, RelayDeps, Supervisor, Wake};
 use tokio_util::sync::CancellationToken;
 
-use super::remotes::Remotes;
+use super::remotes::{self, Remotes};
 use super::{Storage, counting};
 use crate::role::Role;
 use crate::service_keys;
@@ -39,6 +39,7 @@ pub(super) fn roles(process: Process<'_>) -> anyhow::Result<Router> {
     let options = RemoteOptions {
         // A role that hangs leaves the other half to the others.
         max_in_flight: (process.settings.http.max_in_flight / 2).max(1),
+        tls: remotes::tls(process.settings)?,
         ..RemoteOptions::new(process.metrics.clone(), process.stopping.clone())
     };
     super::changes::follow(&process, options.clone())?;

@@ -7,6 +7,7 @@ mod counting;
 mod needs;
 mod remotes;
 mod storage;
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use ecs_metrics::Metrics;
 use ecs_web::exposition::Exposition;
 use ecs_web::{Auth, Limits, layers, server};
 use ecs_work::{Drained, OnFailure, OnStop, Supervisor, TaskFailure};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 
 use self::needs::Uses;
@@ -78,6 +79,7 @@ impl Platform {
         engines: Engines,
     ) -> anyhow::Result<Self> {
         open_files::allow(open_files::needed(settings));
+        let tls = tls::ready(&settings.tls)?;
         let cannot = || format!("{} can't be listened on (ECS_LISTEN, --listen)", settings.listen);
         let socket = take(settings.listen).with_context(cannot)?;
         let address = socket.local_addr().context("the listener has no address")?;
@@ -102,9 +104,10 @@ impl Platform {
         if settings.roles.iter().any(Role::reads_tokens) {
             auth.changes.heard(FIRST_NEWS).await;
         }
-        platform.serve(settings, routes, socket.listen(BACKLOG).with_context(cannot)?);
+        let listener = tls.listener(socket.listen(BACKLOG).with_context(cannot)?, &platform.supervisor);
+        platform.serve(settings, routes, listener);
         if settings.uses_data_folder() {
-            data.announce(&format!("http://{}", reachable(address)))?;
+            data.announce(&format!("{}://{}", settings.tls.scheme(), reachable(address)))?;
         }
         Ok(platform)
     }
@@ -123,7 +126,7 @@ impl Platform {
         compose::roles(process)
     }
 
-    fn serve(&self, settings: &Settings, routes: Router, listener: TcpListener) {
+    fn serve(&self, settings: &Settings, routes: Router, listener: server::Listener) {
         let stop = self.intake.token();
         let shutdown = server::Shutdown { announced: self.draining.clone(), begun: stop };
         let limits = Limits {
@@ -211,6 +214,7 @@ fn tell(settings: &Settings, address: SocketAddr) {
     let unused = |used: bool, name: String| if used { name } else { "not used".to_owned() };
     tracing::info!(
         %address,
+        scheme = settings.tls.scheme(),
         roles = %names(settings),
         store = unused(store, storage::store_name(settings)),
         bus = unused(bus, storage::bus_name(settings)),

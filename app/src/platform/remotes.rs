@@ -3,18 +3,29 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Context as _;
+use ecs_tls::ClientConfig;
 use ecs_web::handles::{Remote, RemoteOptions};
 
 use crate::role::Role;
-use crate::settings::Services;
+use crate::settings::{Services, Settings};
 
 /// Those that somebody here calls.
 pub(super) struct Remotes<'a> {
     services: &'a Services,
     options: RemoteOptions,
     made: RefCell<BTreeMap<Role, Remote>>,
+}
+
+/// How roles are called over TLS, if one of them is. Looking for the system's roots takes a moment, so who needs none has none.
+pub(super) fn tls(settings: &Settings) -> anyhow::Result<Option<Arc<ClientConfig>>> {
+    if !settings.services.is_any_encrypted() {
+        return Ok(None);
+    }
+    let config = settings.tls.roots().and_then(|roots| roots.client_config());
+    Ok(Some(Arc::new(config.context("roles at https:// addresses can't be called")?)))
 }
 
 impl<'a> Remotes<'a> {

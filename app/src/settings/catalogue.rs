@@ -37,6 +37,21 @@ pub const CATALOGUE: &[Setting] = &[
          needed.",
     ),
     setting("ECS_LISTEN", "127.0.0.1:9999", "Address and port to serve HTTP on. Port 0 takes a free one."),
+    setting(
+        "ECS_TLS_CERTIFICATE",
+        "",
+        "A file with the listener's certificate and those that lead from it to an authority, in PEM. With it and ECS_TLS_KEY \
+         the listener speaks TLS and nothing else. Both files are looked at again every few seconds: a new certificate needs no \
+         restart.",
+    ),
+    setting("ECS_TLS_KEY", "", "A file with the private key of ECS_TLS_CERTIFICATE, in PEM."),
+    setting(
+        "ECS_TLS_ROOTS",
+        "",
+        "A file of root certificates in PEM that are trusted beside the system's: for https:// addresses of roles and of \
+         ECS_URL, and for PostgreSQL, Redis, NATS and RabbitMQ; for Kafka instead of the system's. An address that \
+         names a file of its own keeps to that.",
+    ),
     setting("ECS_ROLES", "", "Roles to run, separated by commas. Unset: all. `--role` comes first."),
     secret(
         "DATABASE_URL",
@@ -89,7 +104,7 @@ pub const CATALOGUE: &[Setting] = &[
     setting(
         "EMOTION_SERVICE_URL",
         "",
-        "Where emotion-ingestion answers when it runs in another process: http://host:port, several that share the work \
+        "Where emotion-ingestion answers when it runs in another process: http://host:port or https://host:port, several that share the work \
          separated by commas. A role that runs here is called here.",
     ),
     setting("TRANSACTION_SERVICE_URL", "", "The same for transaction-ingestion."),

@@ -7,6 +7,7 @@ mod reader;
 mod services;
 mod show;
 mod sources;
+mod tls;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ pub use engines::{BusAt, CacheIn, StoreAt, bus_at};
 pub use services::Services;
 pub use show::show;
 pub use sources::{Environment, Flags, Raw, Source, Value, merge};
+pub use tls::Tls;
 
 /// Where the data is unless somebody says otherwise.
 pub const DEFAULT_DATA_DIR: &str = ".ecs";
@@ -81,6 +83,8 @@ pub struct Settings {
     pub start_timeout: Duration,
     /// Where to serve HTTP.
     pub listen: SocketAddr,
+    /// How it is encrypted, and who is trusted.
+    pub tls: Tls,
     /// What to run.
     pub roles: Roles,
     /// Signs tokens; `None` in embedded mode, which keeps its own in the data folder.
@@ -229,6 +233,8 @@ mod tests {
         check("NATS_MONITOR_URL", "http://ecs:hunter2@bus:8222", "http://host:8222");
         check("NATS_MONITOR_URL", "http://bus:8222", "a NATS that BUS_URL doesn't name");
         check("NOTIFICATION_SERVICE_URL", "https://user:hunter2@x", "http://host:9999");
+        check("ECS_TLS_CERTIFICATE", "chain.pem", "ECS_TLS_KEY must name");
+        check("ECS_TLS_KEY", "key.pem", "ECS_TLS_CERTIFICATE must name");
         check("SECRET_KEY", "short", "at least 32 bytes");
         check("SECRET_KEYS_ACCEPTED", "0123456789abcdef0123456789abcdef, short", "at least 32 bytes");
     }

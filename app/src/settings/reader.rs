@@ -51,6 +51,7 @@ impl Reader<'_> {
             cache: self.cache(store.is_shared()),
             store,
             bus,
+            tls: self.tls(),
             roles,
             services,
             start_timeout: self.seconds("ECS_START_TIMEOUT_S", 0),

@@ -17,6 +17,12 @@ impl Services {
         self.0.get(&role).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether any of them is called over TLS.
+    #[must_use]
+    pub fn is_any_encrypted(&self) -> bool {
+        self.0.values().flatten().any(|url| url.starts_with("https:"))
+    }
+
     /// One role at one address.
     #[cfg(test)]
     pub(crate) fn naming(role: Role, url: &str) -> Self {
@@ -39,7 +45,10 @@ impl Reader<'_> {
                 list.split(',').map(str::trim).filter(|url| !url.is_empty()).map(base).collect();
             if !urls.iter().all(|url| is_base(url)) {
                 // Not quoted: somebody may have put a password into it.
-                self.problem(name, "must be addresses such as http://host:9999, separated by commas");
+                self.problem(
+                    name,
+                    "must be addresses such as http://host:9999 or https://host:9999, separated by commas",
+                );
             } else if !urls.is_empty() {
                 services.0.insert(role, urls);
             }
@@ -100,11 +109,14 @@ pub(super) fn base(url: &str) -> String {
     url.trim_end_matches('/').to_owned()
 }
 
-/// `http://host` with or without a port, and nothing behind it. A user or password has no place in it.
+/// `http://host` or `https://host` with or without a port, and nothing behind it. A user or password has no place in it.
 pub(super) fn is_base(url: &str) -> bool {
     let Ok(parsed) = url.parse::<axum::http::Uri>() else { return false };
     let plain = parsed.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-    plain && parsed.scheme_str() == Some("http") && parsed.path() == "/" && parsed.query().is_none()
+    plain
+        && matches!(parsed.scheme_str(), Some("http" | "https"))
+        && parsed.path() == "/"
+        && parsed.query().is_none()
 }
 
 #[cfg(test)]
@@ -117,7 +129,8 @@ mod tests {
         check("http://emotions:9999", true);
         check("http://10.0.0.7/", true);
         check("http://[::1]:9999", true);
-        check("https://emotions", false);
+        check("https://emotions:9999", true);
+        check("ftp://emotions", false);
         check("http://user:password@emotions", false);
         check("http://emotions/v1", false);
         check("emotions:9999", false);

@@ -7,6 +7,7 @@ mod bridge;
 mod commands;
 mod dead_letters;
 mod documented;
+mod encrypted;
 mod idempotency;
 mod journey;
 mod kill;

@@ -22,6 +22,7 @@ macro_rules! over_every_topology {
         over_every_topology!(@ two_processes_per_role_over_real_servers RolePerProcess $($test)+);
         over_every_topology!(@ a_process_per_role_over_kafka RolePerProcessOverKafka $($test)+);
         over_every_topology!(@ a_process_per_role_over_rabbitmq RolePerProcessOverRabbitMq $($test)+);
+        over_every_topology!(@ a_process_per_role_and_everything_encrypted Encrypted $($test)+);
     };
     (@ $name:ident $topology:ident $($test:ident)+) => {
         mod $name {

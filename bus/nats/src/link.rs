@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use ecs_bus::BusError;
+use ecs_tls::{Roots, TlsError};
 use tokio::sync::watch;
 
 use crate::Options;
@@ -140,7 +141,11 @@ async fn authenticated(
         connect = connect.credentials_file(path).await.map_err(unreadable)?;
     }
     if let Some(path) = &options.root_certificates {
-        connect = connect.add_root_certificates(path.clone());
+        let unusable =
+            |error: TlsError| BusError::Corrupt(format!("the roots that NATS is checked by: {error}"));
+        // The library would believe these alone.
+        let roots = Roots::load(Some(path)).and_then(|roots| roots.client_config());
+        connect = connect.tls_client_config(roots.map_err(unusable)?);
     }
     Ok(connect)
 }

@@ -104,7 +104,7 @@ impl RabbitBus {
     /// Connects, and makes what is missing on the server. [`BusError::Corrupt`] names what is there with other settings;
     /// [`BusError::Unavailable`] when RabbitMQ can't be reached.
     pub async fn open(options: Options) -> Result<Self, BusError> {
-        let servers = link::parse(&options.url)?;
+        let servers = link::parse(&options.url, options.root_certificates.as_deref())?;
         let names = Names::new(&options.prefix);
         let talk = Link::open(&servers, "publisher", options.patience).await?;
         let listen = Link::open(&servers, "listener", options.patience.max(PING)).await?;

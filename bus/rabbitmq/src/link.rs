@@ -7,6 +7,7 @@
 //! would be void without a word: tags of the lost channel name other deliveries on the new one. So each loss is an epoch here that
 //! everybody sees, and who has something on a channel makes his own anew.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -216,23 +217,29 @@ pub(crate) struct Server {
     roots: Option<String>,
 }
 
-/// The servers that an address names. The parser's own error would repeat the address, with the password in it.
-pub(crate) fn parse(url: &str) -> Result<Vec<Server>, BusError> {
+/// The servers that an address names. The parser's own error would repeat the address, with the password in it. `cacertfile` in an
+/// address comes before the file of all.
+pub(crate) fn parse(url: &str, root_certificates: Option<&Path>) -> Result<Vec<Server>, BusError> {
     let parse = |one: &str| {
         let unclear = || BusError::Unavailable("the address of RabbitMQ can't be understood".to_owned());
         let mut uri: AMQPUri = one.parse().map_err(|_| unclear())?;
         uri.query.heartbeat = Some(HEARTBEAT);
         let (_, query) = one.split_once('?').unwrap_or_default();
-        let file = query.split('&').find_map(|pair| pair.strip_prefix("cacertfile="));
-        Ok(Server { uri, roots: file.map(roots).transpose()? })
+        let named = query.split('&').find_map(|pair| pair.strip_prefix("cacertfile="));
+        let roots = match (named, root_certificates) {
+            (Some(file), _) => Some(roots(Path::new(file), "the file that cacertfile names")?),
+            (None, Some(file)) => Some(roots(file, "the file of roots")?),
+            (None, None) => None,
+        };
+        Ok(Server { uri, roots })
     };
     url.split(',').map(str::trim).map(parse).collect()
 }
 
 /// The certificates in a file.
-fn roots(file: &str) -> Result<String, BusError> {
+fn roots(file: &Path, named: &str) -> Result<String, BusError> {
     let pem = std::fs::read_to_string(file).ok().filter(|pem| pem.contains("-----BEGIN CERTIFICATE-----"));
-    pem.ok_or_else(|| BusError::Corrupt("the file that cacertfile names holds no certificates".to_owned()))
+    pem.ok_or_else(|| BusError::Corrupt(format!("{named} holds no certificates")))
 }
 
 /// A connection to the first server that takes one.
@@ -259,12 +266,12 @@ mod tests {
 
     #[test]
     fn an_address_that_is_none_is_not_repeated() {
-        let error = parse("amqp://ecs:sesame@:not a port").err().map(|error| error.to_string());
+        let error = parse("amqp://ecs:sesame@:not a port", None).err().map(|error| error.to_string());
         assert_eq!(
             error.as_deref(),
             Some("the bus is unavailable: the address of RabbitMQ can't be understood")
         );
-        let servers = parse("amqp://u:p@a:5672/%2f, amqps://u:p@b/v").unwrap();
+        let servers = parse("amqp://u:p@a:5672/%2f, amqps://u:p@b/v", None).unwrap();
         let vhosts: Vec<&str> = servers.iter().map(|server| server.uri.vhost.as_str()).collect();
         assert_eq!(vhosts, ["/", "v"]);
     }

@@ -1,6 +1,7 @@
 //! How the bus over RabbitMQ is opened.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ecs_bus::Subject;
@@ -12,6 +13,8 @@ use ecs_metrics::Metrics;
 pub struct Options {
     /// `amqp://` or `amqps://` addresses with user, password and virtual host, separated by commas: the nodes of one cluster.
     pub url: String,
+    /// A file of certificates (PEM) that are trusted beside the system's, where an address has no `cacertfile` of its own.
+    pub root_certificates: Option<PathBuf>,
     /// What the names of exchanges, queues and streams begin with.
     pub prefix: String,
     /// How long the server keeps emotion events in their log, where this process makes the log.
@@ -45,6 +48,7 @@ impl Options {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            root_certificates: None,
             prefix: "ecs.".to_owned(),
             keep_emotions: days(7),
             keep_others: days(30),

@@ -13,6 +13,7 @@ use redis::aio::MultiplexedConnection;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use crate::address::client;
 use crate::commands;
 use crate::link::{Failure, Link};
 use crate::options::{OpenError, Options};
@@ -36,7 +37,7 @@ impl RedisBackend {
     /// # Errors
     /// The address isn't one of Redis, or there is no tokio runtime.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let client = redis::Client::open(options.url.as_str()).map_err(|_| OpenError::Address)?;
+        let client = client(&options.url, options.root_certificates.as_deref())?;
         let runtime = Handle::try_current().map_err(|_| OpenError::NoRuntime)?;
         let breaker = Breaker::new(BREAKER, options.breaker, &options.metrics);
         let link = Arc::new(Link::new(client, &options, breaker.clone()));

@@ -19,11 +19,13 @@
 //! **Redis away.** One task connects, for as long as it takes. Who looks meanwhile is refused at once. Each command has a
 //! short time to answer; after five failures in a row a breaker named `cache-redis` refuses for thirty seconds.
 
+mod address;
 mod backend;
 mod commands;
 mod link;
 mod options;
 mod owed;
 
+pub use address::client;
 pub use backend::{BREAKER, RedisBackend};
 pub use options::{OpenError, Options};

@@ -1,6 +1,7 @@
 //! Where Redis is, and how long it may take.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ecs_metrics::Metrics;
@@ -11,6 +12,8 @@ pub struct Options {
     /// `redis://` or, with TLS, `rediss://[user]:password@host:port/database`. Platforms that share a server need a database
     /// each. The certificate is checked against the system's trust store, or what `SSL_CERT_FILE` names.
     pub url: String,
+    /// A file of certificates (PEM) that are trusted beside the system's.
+    pub root_certificates: Option<PathBuf>,
     /// How much memory the level in this process may take, in bytes. At 0 it keeps nothing.
     pub level_bytes: u64,
     /// How long Redis may take to answer a command before the lookup goes on without it.
@@ -31,6 +34,7 @@ impl Options {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            root_certificates: None,
             level_bytes: 8 * 1024 * 1024,
             response_timeout: Duration::from_millis(100),
             connect_timeout: Duration::from_secs(1),
@@ -55,11 +59,14 @@ impl fmt::Debug for Options {
 }
 
 /// Why there is no backend. The texts never quote the address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// The address isn't one.
     #[error("the address of Redis must be redis://[user]:password@host:port/database, or rediss:// for TLS")]
     Address,
+    /// The file of roots can't be used.
+    #[error("the roots that Redis is checked by: {0}")]
+    Roots(#[from] ecs_tls::TlsError),
     /// Nobody would run the task that connects.
     #[error("the cache over Redis must be opened within a tokio runtime")]
     NoRuntime,

@@ -1,6 +1,7 @@
 //! How the engine is opened.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub struct Options {
     pub url: String,
     /// Where the read replicas are, one address each. Empty: everything is read from the primary.
     pub read_urls: Vec<String>,
+    /// A file of certificates (PEM) that are trusted beside the system's, where an address has no `sslrootcert` of its own.
+    pub root_certificates: Option<PathBuf>,
     /// How many connections to the primary this process holds at most; to each replica, half of it.
     pub max_connections: usize,
     /// How long one attempt to connect to one host may take, TLS and password included.
@@ -47,6 +50,7 @@ impl Options {
         Self {
             url: url.into(),
             read_urls: Vec::new(),
+            root_certificates: None,
             max_connections: 16,
             connect_timeout: Duration::from_secs(2),
             acquire_timeout: Duration::from_secs(1),

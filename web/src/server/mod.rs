@@ -7,6 +7,7 @@
 
 mod linger;
 mod stop;
+mod tls;
 
 use std::io;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +28,7 @@ use self::stop::{Announced, Asked, announcing};
 use crate::Limits;
 
 pub use self::stop::Shutdown;
+pub use self::tls::{Acceptor, Listener};
 
 /// After an error of the process rather than the connection, such as too many open files, a pause lets some close.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
@@ -43,20 +46,16 @@ const FIRST_REQUEST: Duration = Duration::from_millis(250);
 /// served, and kept-alive ones end after the answer they are waiting for. An error means that the listener itself is
 /// broken.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     router: Router,
     limits: Limits,
     shutdown: impl Into<Shutdown>,
 ) -> io::Result<()> {
     let shutdown: Shutdown = shutdown.into();
-    let connections = Connections {
-        router,
-        limits,
-        begun: shutdown.begun.clone(),
-        announced: Announced::default(),
-        cut: CancellationToken::new(),
-        tasks: TaskTracker::new(),
-    };
+    let Listener { tcp: listener, tls } = listener.into();
+    let announced = Announced::default();
+    let terms = Terms { router, limits, announced: announced.clone(), begun: shutdown.begun.clone() };
+    let connections = Connections { terms, tls, cut: CancellationToken::new(), tasks: TaskTracker::new() };
     let slots = Arc::new(Semaphore::new(limits.max_connections));
     let accepting = async {
         loop {
@@ -67,7 +66,7 @@ pub async fn serve(
     };
     let announcing = async {
         shutdown.announced.cancelled().await;
-        connections.announced.now();
+        announced.now();
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -75,7 +74,7 @@ pub async fn serve(
         () = accepting => {}
         () = announcing => {}
     }
-    connections.announced.now();
+    announced.now();
     let taken_in = connections.take_in_the_waiting(listener, &slots);
     connections.drain().await;
     taken_in
@@ -101,10 +100,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 struct Connections {
-    router: Router,
-    limits: Limits,
-    announced: Announced,
-    begun: CancellationToken,
+    terms: Terms,
+    tls: Option<Acceptor>,
     /// Ends what the drain didn't.
     cut: CancellationToken,
     tasks: TaskTracker,
@@ -112,11 +109,10 @@ struct Connections {
 
 impl Connections {
     fn spawn(&self, stream: TcpStream, slot: OwnedSemaphorePermit) {
-        let (router, limits) = (self.router.clone(), self.limits);
-        let (announced, begun, cut) = (self.announced.clone(), self.begun.clone(), self.cut.clone());
+        let (terms, tls, cut) = (self.terms.clone(), self.tls.clone(), self.cut.clone());
         self.tasks.spawn(async move {
             tokio::select! {
-                () = connection(stream, router, limits, announced, begun) => {}
+                () = connection(stream, tls, terms) => {}
                 () = cut.cancelled() => {}
             }
             drop(slot);
@@ -137,7 +133,7 @@ impl Connections {
 
     async fn drain(self) {
         self.tasks.close();
-        if tokio::time::timeout(self.limits.drain_timeout, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(self.terms.limits.drain_timeout, self.tasks.wait()).await.is_err() {
             tracing::warn!(connections = self.tasks.len(), "requests were cut off at the end of the drain");
             self.cut.cancel();
             self.tasks.wait().await;
@@ -162,44 +158,70 @@ fn give_up_on_the_vanished(stream: &TcpStream, after: Duration) {
 fn give_up_on_the_vanished(_: &TcpStream, _: Duration) {}
 
 /// Serves one connection until its client closes it or the shutdown has been honoured.
-async fn connection(
-    stream: TcpStream,
+async fn connection(stream: TcpStream, tls: Option<Acceptor>, terms: Terms) {
+    // Answers are small and complete: there is nothing to wait for. A failure only means that they are slower.
+    let _ = stream.set_nodelay(true);
+    give_up_on_the_vanished(&stream, terms.limits.write_timeout);
+    // Beneath TLS, so that what it waits for, throws away and gives up is what goes over the wire in either case.
+    let stream = Lingering::new(stream, terms.limits.write_timeout);
+    match tls {
+        None => terms.converse(stream).await,
+        // What TLS keeps is large, and connections without it shall not have the room for it.
+        Some(acceptor) => {
+            let encrypted = async {
+                if let Some(stream) = acceptor.shake_hands(stream, &terms).await {
+                    terms.converse(stream).await;
+                }
+            };
+            Box::pin(encrypted).await;
+        }
+    }
+}
+
+/// What every connection of a listener is served with.
+#[derive(Clone)]
+struct Terms {
     router: Router,
     limits: Limits,
     announced: Announced,
     begun: CancellationToken,
-) {
-    // Answers are small and complete: there is nothing to wait for. A failure only means that they are slower.
-    let _ = stream.set_nodelay(true);
-    give_up_on_the_vanished(&stream, limits.write_timeout);
-    let asked = Arc::new(Asked::default());
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_read_timeout)
-        .max_buf_size(BUFFER_BYTES)
-        // One small write is cheaper than gathering head and body. Gathering the answers to pipelined requests would be
-        // cheaper still, but then nothing bounds what waits for a client that asks and never reads.
-        .writev(false)
-        .serve_connection(
-            TokioIo::new(Lingering::new(stream, limits.write_timeout)),
-            TowerToHyperService::new(announcing(router, announced, Arc::clone(&asked))),
-        );
-    let mut connection = std::pin::pin!(connection);
-    let ready_to_end = async {
-        begun.cancelled().await;
-        // A new connection has a request on its way; ending it now would lose that.
-        let _ = tokio::time::timeout(FIRST_REQUEST, asked.first()).await;
-    };
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = ready_to_end => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+}
+
+impl Terms {
+    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let asked = Arc::new(Asked::default());
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header_read_timeout)
+            .max_buf_size(BUFFER_BYTES)
+            // One small write is cheaper than gathering head and body. Gathering the answers to pipelined requests would be
+            // cheaper still, but then nothing bounds what waits for a client that asks and never reads.
+            .writev(false)
+            .serve_connection(
+                TokioIo::new(stream),
+                TowerToHyperService::new(announcing(
+                    self.router.clone(),
+                    self.announced.clone(),
+                    Arc::clone(&asked),
+                )),
+            );
+        let mut connection = std::pin::pin!(connection);
+        let ready_to_end = async {
+            self.begun.cancelled().await;
+            // A new connection has a request on its way; ending it now would lose that.
+            let _ = tokio::time::timeout(FIRST_REQUEST, asked.first()).await;
+        };
+        let result = tokio::select! {
+            result = connection.as_mut() => result,
+            () = ready_to_end => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = result {
+            // Clients that vanish or never were HTTP are everyday life.
+            tracing::debug!(%error, "a connection ended early");
         }
-    };
-    if let Err(error) = result {
-        // Clients that vanish or never were HTTP are everyday life.
-        tracing::debug!(%error, "a connection ended early");
     }
 }
 

@@ -9,11 +9,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::post;
-use ecs_web::server::Shutdown;
+use ecs_servers::Authority;
+use ecs_tls::{Certificate, CertificateFiles, ClientConfig, Connector, Roots};
+use ecs_web::server::{Acceptor, Listener, Shutdown};
 use ecs_web::{Limits, layers, server};
 use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -32,6 +33,10 @@ struct Instance {
 }
 
 async fn start() -> Instance {
+    start_with(None).await
+}
+
+async fn start_with(tls: Option<Acceptor>) -> Instance {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = Shutdown { announced: CancellationToken::new(), begun: CancellationToken::new() };
@@ -43,17 +48,50 @@ async fn start() -> Instance {
         body
     };
     let router = layers::standard(Router::new().route("/", post(answer)), "test", Limits::default());
+    let listener = Listener::new(listener, tls);
     let task = tokio::spawn(server::serve(listener, router, Limits::default(), shutdown.clone()));
     Instance { address, shutdown, accepted, task }
 }
 
-type Http = Client<HttpConnector, Body>;
+/// How clients reach instances: in plain text, or encrypted with a certificate that they trust.
+struct Wire {
+    scheme: &'static str,
+    tls: Option<(Acceptor, Arc<ClientConfig>)>,
+}
+
+impl Wire {
+    fn plain() -> Self {
+        Self { scheme: "http", tls: None }
+    }
+
+    fn encrypted() -> Self {
+        let (authority, folder) = (Authority::new().unwrap(), tempfile::tempdir().unwrap());
+        let files = authority.issue(&["127.0.0.1"]).unwrap().write(folder.path(), "server").unwrap();
+        let files = CertificateFiles { certificate: files.certificate, key: files.key };
+        let roots = folder.path().join("roots.pem");
+        std::fs::write(&roots, authority.certificate()).unwrap();
+        let client = Roots::load(Some(&roots)).unwrap().client_config().unwrap();
+        let acceptor = Acceptor::new(&Certificate::read(files).unwrap().0).unwrap();
+        Self { scheme: "https", tls: Some((acceptor, Arc::new(client))) }
+    }
+
+    async fn start(&self) -> Instance {
+        start_with(self.tls.as_ref().map(|(acceptor, _)| acceptor.clone())).await
+    }
+
+    fn client(&self) -> Http {
+        let tls = self.tls.as_ref().map(|(_, client)| Arc::clone(client));
+        Client::builder(TokioExecutor::new()).build(Connector::new(tls, DEADLINE))
+    }
+}
+
+type Http = Client<Connector, Body>;
 
 /// Sends one request to the first instance that takes the connection, as a proxy does: only what was refused before a
 /// byte was sent goes elsewhere.
-async fn send(http: &Http, instances: &[SocketAddr]) -> Result<(), String> {
+async fn send(http: &Http, scheme: &str, instances: &[SocketAddr]) -> Result<(), String> {
     for address in instances {
-        let request = Request::post(format!("http://{address}/")).body(Body::from("all of it")).unwrap();
+        let request = Request::post(format!("{scheme}://{address}/")).body(Body::from("all of it")).unwrap();
         match http.request(request).await {
             Err(error) if error.is_connect() => {}
             Err(error) => return Err(format!("{error:?}")),
@@ -69,12 +107,16 @@ async fn send(http: &Http, instances: &[SocketAddr]) -> Result<(), String> {
 }
 
 /// Clients that send one request after the other until told to stop; how many were answered, and what failed.
-fn pound(instances: [SocketAddr; 2], done: &CancellationToken) -> Vec<JoinHandle<(usize, Vec<String>)>> {
-    let http: Http = Client::builder(TokioExecutor::new()).build_http();
+fn pound(
+    wire: &Wire,
+    instances: [SocketAddr; 2],
+    done: &CancellationToken,
+) -> Vec<JoinHandle<(usize, Vec<String>)>> {
+    let (http, scheme) = (wire.client(), wire.scheme);
     let client = |http: Http, done: CancellationToken| async move {
         let (mut answered, mut failed) = (0, Vec::new());
         while !done.is_cancelled() {
-            match send(&http, &instances).await {
+            match send(&http, scheme, &instances).await {
                 Ok(()) => answered += 1,
                 Err(error) => failed.push(error),
             }
@@ -95,9 +137,15 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_fails_while_an_instance_stops() {
-    let (stopping, staying) = (start().await, start().await);
+    for wire in [Wire::plain(), Wire::encrypted()] {
+        stops_without_a_failure(&wire).await;
+    }
+}
+
+async fn stops_without_a_failure(wire: &Wire) {
+    let (stopping, staying) = (wire.start().await, wire.start().await);
     let done = CancellationToken::new();
-    let clients = pound([stopping.address, staying.address], &done);
+    let clients = pound(wire, [stopping.address, staying.address], &done);
     let so_far = |instance: &Instance| instance.accepted.load(Ordering::SeqCst);
     until("requests come", || so_far(&stopping) > 200).await;
 

@@ -4,6 +4,7 @@
 mod auth;
 mod body;
 mod drain;
+mod encrypted;
 mod guarded;
 mod health;
 mod layers;

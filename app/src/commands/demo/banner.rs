@@ -14,20 +14,30 @@ pub(super) fn text(settings: &Settings, people: &[Person], password: &str, inter
         text.push_str(&format!("  {:4} {:18} {}\n", person.name, person.email, person.user));
     }
     if let Some(person) = people.first() {
-        text.push_str(&lines(base, person, password, internal_key));
+        text.push_str(&lines(base, &trust(settings), person, password, internal_key));
         text.push_str(&books(settings));
     }
     text.push_str("\nStop with Ctrl-C; the next start carries on. A simulated crowd is at work:\n");
     text
 }
 
-fn lines(base: &str, person: &Person, password: &str, internal_key: &str) -> String {
+/// What cURL must be told to believe an encrypted platform.
+fn trust(settings: &Settings) -> String {
+    match &settings.tls.roots {
+        Some(roots) if settings.tls.listener.is_some() => {
+            format!("\nexport CURL_CA_BUNDLE='{}'", roots.display())
+        }
+        Some(_) | None => String::new(),
+    }
+}
+
+fn lines(base: &str, trust: &str, person: &Person, password: &str, internal_key: &str) -> String {
     let Person { name, email, user, token } = person;
     format!(
         r#"
 Paste these first ({name}'s token holds for an hour; the log-in below makes a new one):
 
-BASE={base}
+BASE={base}{trust}
 KEY={internal_key}
 USER_ID={user}
 TOKEN={token}

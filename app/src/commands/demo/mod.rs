@@ -35,7 +35,8 @@ pub(super) async fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<
     anyhow::ensure!(settings.mode == Mode::Embedded, "the demo runs in embedded mode only");
     let mut signals = Signals::listen()?;
     let platform = Platform::start(settings, Arc::new(SystemClock)).await?;
-    let here = Settings { url: Some(format!("http://{}", platform.address())), ..settings.clone() };
+    let url = format!("{}://{}", settings.tls.scheme(), platform.address());
+    let here = Settings { url: Some(url), ..settings.clone() };
     let data = DataDir::new(&settings.data_dir);
     let auth = operator::auth(settings, &data, Arc::new(SystemClock))?;
     let password = data.secrets()?.demo_password;

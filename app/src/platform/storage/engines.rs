@@ -99,7 +99,7 @@ pub(super) fn cache(settings: &Settings, engines: &Engines) -> anyhow::Result<Ca
             let cache = Cache::in_process(ecs_cache::Options { max_bytes: *bytes });
             Ok(counting::observed(cache, "process", &engines.metrics))
         }
-        CacheIn::Redis { server, level_bytes } => redis(engines, server, *level_bytes),
+        CacheIn::Redis { server, level_bytes } => redis(settings, engines, server, *level_bytes),
     }
 }
 
@@ -158,6 +158,7 @@ fn postgres_options(settings: &Settings, metrics: &Metrics) -> anyhow::Result<ec
     Ok(ecs_store_postgres::Options {
         read_urls: replicas.iter().map(|replica| replica.expose().to_owned()).collect(),
         max_connections: *connections,
+        root_certificates: settings.tls.roots.clone(),
         recent_writes: recent_writes(settings, metrics)?,
         metrics: metrics.clone(),
         ..ecs_store_postgres::Options::new(primary.expose())
@@ -172,8 +173,10 @@ fn recent_writes(
 ) -> anyhow::Result<Option<Arc<dyn ecs_store_postgres::RecentWrites>>> {
     match (&settings.store, &settings.cache) {
         (StoreAt::Postgres { replicas, .. }, CacheIn::Redis { server, .. }) if !replicas.is_empty() => {
-            let notes = super::recent_writes::InRedis::new(server.expose(), metrics)
-                .with_context(|| format!("Redis at {} (REDIS_URL)", server.hosts()))?;
+            let named = || format!("Redis at {} (REDIS_URL)", server.hosts());
+            let redis = ecs_cache_redis::client(server.expose(), settings.tls.roots.as_deref());
+            let notes = super::recent_writes::InRedis::new(redis.with_context(named)?, metrics);
+            let notes = notes.with_context(named)?;
             Ok(Some(Arc::new(notes)))
         }
         _ => Ok(None),
@@ -232,6 +235,7 @@ async fn nats(
         window_events: settings.publish_window,
         replicas,
         monitor: monitor.map(str::to_owned),
+        root_certificates: settings.tls.roots.clone(),
         metrics: engines.metrics.clone(),
         ..ecs_bus_nats::Options::new(servers.expose())
     };
@@ -255,8 +259,14 @@ async fn nats(
 }
 
 #[cfg(feature = "redis")]
-fn redis(engines: &Engines, server: &Address, level_bytes: u64) -> anyhow::Result<Cache> {
+fn redis(
+    settings: &Settings,
+    engines: &Engines,
+    server: &Address,
+    level_bytes: u64,
+) -> anyhow::Result<Cache> {
     let options = ecs_cache_redis::Options {
+        root_certificates: settings.tls.roots.clone(),
         level_bytes,
         metrics: engines.metrics.clone(),
         ..ecs_cache_redis::Options::new(server.expose())
@@ -267,6 +277,6 @@ fn redis(engines: &Engines, server: &Address, level_bytes: u64) -> anyhow::Resul
 }
 
 #[cfg(not(feature = "redis"))]
-fn redis(_: &Engines, _: &Address, _: u64) -> anyhow::Result<Cache> {
+fn redis(_: &Settings, _: &Engines, _: &Address, _: u64) -> anyhow::Result<Cache> {
     anyhow::bail!("the cache over Redis is not built into this binary")
 }

@@ -19,6 +19,7 @@ pub(super) async fn open(settings: &Settings, engines: &Engines) -> anyhow::Resu
         replicas: i32::try_from(*replicas)?,
         partitions: partitions.map(i32::try_from).transpose()?,
         prefix: prefix.clone(),
+        root_certificates: settings.tls.roots.clone(),
         metrics: engines.metrics.clone(),
         ..ecs_bus_kafka::Options::new(servers.expose())
     };

@@ -17,6 +17,7 @@ pub(super) async fn open(
     let days = |days: u16| std::time::Duration::from_secs((u64::from(days) + 1) * 24 * 60 * 60);
     let options = ecs_bus_rabbitmq::Options {
         window_events: settings.publish_window,
+        root_certificates: settings.tls.roots.clone(),
         keep_emotions: days(settings.retention.emotion_bus_days),
         keep_others: days(settings.retention.bus_days),
         metrics: engines.metrics.clone(),

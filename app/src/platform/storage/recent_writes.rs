@@ -38,12 +38,12 @@ pub(super) struct InRedis {
 
 impl InRedis {
     /// Connects when it is first asked.
-    pub(super) fn new(url: &str, metrics: &Metrics) -> RedisResult<Self> {
+    pub(super) fn new(redis: Client, metrics: &Metrics) -> RedisResult<Self> {
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(1)
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(PATIENCE));
-        let redis = ConnectionManager::new_lazy_with_config(Client::open(url)?, config)?;
+        let redis = ConnectionManager::new_lazy_with_config(redis, config)?;
         let breaker = Breaker::new("redis-recent-writes", ecs_breaker::Options::default(), metrics);
         Ok(Self { redis, raise: Script::new(RAISE), breaker })
     }
@@ -105,7 +105,8 @@ mod tests {
             return ecs_servers::did_not_run("recent writes in Redis", &reason);
         }
         let server = ecs_servers::Redis::start(ecs_servers::RedisOptions::default()).await.unwrap();
-        let [one, other] = [(); 2].map(|()| InRedis::new(server.url(), &Metrics::new()).unwrap());
+        let [one, other] =
+            [(); 2].map(|()| InRedis::new(Client::open(server.url()).unwrap(), &Metrics::new()).unwrap());
         let [ana, bia] = [1, 2].map(|n| UserId::new(uuid::Uuid::from_u128(n)));
         let at = |timeline, offset| Lsn { timeline, offset };
         assert_eq!(one.last(ana).await.unwrap(), None);

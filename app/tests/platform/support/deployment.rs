@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::process::Output;
 
 use ecs::role::Role;
-use ecs_client::{Client, Credentials};
+use ecs_client::Credentials;
 use ecs_servers::{
     Database, Engine, Kafka, Nats, NatsOptions, Postgres, Program, RabbitMq, RabbitMqOptions, Redis,
     RedisOptions, Template, did_not_run, free_port, unavailable, unavailable_privately,
 };
 
 use super::edge::Edge;
+use super::encryption::Encryption;
 use super::process::{command, run};
 use super::{INTERNAL_KEY, MovableClock, SECRET, eventually};
 
@@ -29,6 +30,8 @@ pub(crate) enum Topology {
     RolePerProcessOverKafka,
     /// The same over RabbitMQ.
     RolePerProcessOverRabbitMq,
+    /// One process per role over PostgreSQL, NATS and Redis, and nothing that isn't encrypted.
+    Encrypted,
 }
 
 impl Topology {
@@ -47,7 +50,7 @@ impl Topology {
                 (vec![edge.to_vec(), work], 1)
             }
             Self::RolePerProcess => (Role::ALL.into_iter().map(|role| vec![role]).collect(), 2),
-            Self::RolePerProcessOverKafka | Self::RolePerProcessOverRabbitMq => {
+            Self::RolePerProcessOverKafka | Self::RolePerProcessOverRabbitMq | Self::Encrypted => {
                 (Role::ALL.into_iter().map(|role| vec![role]).collect(), 1)
             }
         }
@@ -115,11 +118,13 @@ pub(crate) struct Deployment {
     settings: Vec<(String, String)>,
     /// Outlive the processes.
     servers: Option<Servers>,
+    pub(crate) encryption: Option<Encryption>,
 }
 
 /// One process of the platform.
 pub(crate) struct Process {
     pub(crate) roles: Vec<Role>,
+    pub(crate) address: SocketAddr,
     pub(crate) edge: Edge,
     program: Program,
 }
@@ -129,14 +134,21 @@ impl Deployment {
     pub(crate) async fn start(topology: Topology) -> Option<Self> {
         let mut settings =
             owned(&[("ECS_MODE", "testing"), ("ECS_BCRYPT_COST", "4"), ("ECS_DATABASE_CONNECTIONS", "4")]);
+        let mut encryption = None;
         let servers = match topology {
             Topology::Embedded => {
                 settings.extend(owned(&[("SECRET_KEY", SECRET), ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY)]));
                 None
             }
+            Topology::Encrypted => {
+                settings.extend(owned(&[("SECRET_KEY", SECRET), ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY)]));
+                encryption = Some(Encryption::start(&format!("{topology:?}")).await?);
+                None
+            }
             _ => Some(Servers::reserve(&format!("{topology:?}")).await?),
         };
         settings.extend(servers.iter().flat_map(Servers::settings));
+        settings.extend(encryption.iter().flat_map(Encryption::settings));
         if topology == Topology::RolePerProcessOverKafka {
             settings.retain(|(name, _)| name != "NATS_URL");
             settings.extend(over_kafka(&format!("{topology:?}")).await?);
@@ -146,19 +158,20 @@ impl Deployment {
             settings.extend(over_rabbitmq(&format!("{topology:?}")).await?);
         }
         let places = places(topology);
-        let settings = [settings, services(&places)].concat();
+        let scheme = if encryption.is_some() { "https" } else { "http" };
+        let settings = [settings, services(&places, scheme)].concat();
         let processes: Vec<Process> =
             places.into_iter().map(|(roles, address)| Process::start(roles, address, &settings)).collect();
         for process in &processes {
             process.is_ready().await;
         }
         let is_gateway = |process: &&Process| process.roles.contains(&Role::ApiGateway);
-        let gateways: Vec<Edge> =
-            processes.iter().filter(is_gateway).map(|gateway| edge(&gateway.edge.url)).collect();
+        let gateways = processes.iter().filter(is_gateway);
+        let gateways: Vec<Edge> = gateways.map(|gateway| edge(gateway.address, &settings)).collect();
         for gateway in &gateways {
             gateway.knows_what_holds().await;
         }
-        Some(Self { processes, gateways, settings, servers })
+        Some(Self { processes, gateways, settings, servers, encryption })
     }
 
     /// Every gateway there is.
@@ -169,6 +182,11 @@ impl Deployment {
     /// The last gateway, which is another one than the first where there are two.
     pub(crate) fn other(&self) -> &Edge {
         self.gateways.last().unwrap()
+    }
+
+    /// Every process there is.
+    pub(crate) fn processes(&self) -> &[Process] {
+        &self.processes
     }
 
     /// The processes that run this role.
@@ -191,7 +209,7 @@ impl Deployment {
             let log = process.program.last_words();
             assert!(log.contains("\"stopped\""), "{:?} didn't stop in order:\n{log}", process.roles);
         }
-        drop(self.servers);
+        drop((self.servers, self.encryption));
     }
 }
 
@@ -210,11 +228,11 @@ impl Process {
         let line = [env!("CARGO_BIN_EXE_ecs"), "serve", "--listen", &address.to_string()].map(str::to_owned);
         let own = owned(&[("ECS_ROLES", &names.join(",")), ("ECS_LOG_FORMAT", "json")]);
         let program = Program::start(names[0], &line, &[settings, &own].concat()).unwrap();
-        Self { roles, edge: edge(&format!("http://{address}")), program }
+        Self { roles, address, edge: edge(address, settings), program }
     }
 
     pub(crate) async fn is_ready(&self) {
-        let client = Client::new(&self.edge.url, &Credentials::default()).unwrap();
+        let client = self.edge.client(&Credentials::default());
         eventually(&format!("{:?} is ready", self.roles), async || {
             assert!(self.program.is_alive(), "{:?} has ended:\n{}", self.roles, self.program.last_words());
             client.ready().await.ok()
@@ -276,20 +294,25 @@ pub(crate) fn free_address() -> SocketAddr {
 }
 
 /// Where each role is that somebody calls; nothing when all of them are in one process.
-fn services(places: &[(Vec<Role>, SocketAddr)]) -> Vec<(String, String)> {
+fn services(places: &[(Vec<Role>, SocketAddr)], scheme: &str) -> Vec<(String, String)> {
     if places.len() == 1 {
         return Vec::new();
     }
     let named = Role::ALL.into_iter().filter_map(|role| Some((role, role.service_setting()?)));
     let urls = |role: Role| {
         let there = places.iter().filter(|(roles, _)| roles.contains(&role));
-        there.map(|(_, address)| format!("http://{address}")).collect::<Vec<_>>().join(",")
+        there.map(|(_, address)| format!("{scheme}://{address}")).collect::<Vec<_>>().join(",")
     };
     named.map(|(role, name)| (name.to_owned(), urls(role))).collect()
 }
 
-fn edge(url: &str) -> Edge {
-    Edge::new(url.trim_start_matches("http://").parse().unwrap(), MovableClock::default())
+/// How a process with these settings is seen from outside.
+fn edge(address: SocketAddr, settings: &[(String, String)]) -> Edge {
+    let roots = settings.iter().find(|(name, _)| name == "ECS_TLS_ROOTS");
+    match roots {
+        Some((_, roots)) => Edge::encrypted(address, MovableClock::default(), roots.as_ref()),
+        None => Edge::new(address, MovableClock::default()),
+    }
 }
 
 pub(crate) fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -1,11 +1,13 @@
 //! A platform as it is seen from outside, whatever is behind it: what customers, partners and operators do over HTTP.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ecs_client::{Client, Credentials};
 use ecs_domain::permission::Permission;
 use ecs_domain::{Clock as _, UserId};
+use ecs_tls::Roots;
 use ecs_web::auth::{SecretKey, Tokens};
 use ecs_web::{Identity, Secret};
 use serde_json::{Value, json};
@@ -18,6 +20,8 @@ pub(crate) struct Edge {
     pub(crate) http: Http,
     pub(crate) url: String,
     pub(crate) clock: MovableClock,
+    /// Whom its clients trust, where it is encrypted.
+    roots: Option<PathBuf>,
 }
 
 /// Somebody with an account.
@@ -29,7 +33,17 @@ pub(crate) struct Person {
 
 impl Edge {
     pub(crate) fn new(address: SocketAddr, clock: MovableClock) -> Self {
-        Self { http: Http::new(address), url: format!("http://{address}"), clock }
+        Self { http: Http::new(address), url: format!("http://{address}"), clock, roots: None }
+    }
+
+    /// One that speaks TLS, whose authority is in this file.
+    pub(crate) fn encrypted(address: SocketAddr, clock: MovableClock, roots: &Path) -> Self {
+        let url = format!("https://{address}");
+        Self { http: Http::at(&url, Some(roots)), url, clock, roots: Some(roots.to_owned()) }
+    }
+
+    pub(crate) fn client(&self, credentials: &Credentials) -> Client {
+        Client::trusting(&self.url, credentials, || Ok(Roots::load(self.roots.as_deref())?)).unwrap()
     }
 
     /// A token that holds for an hour of the test's clock, whatever changes meanwhile.
@@ -53,12 +67,12 @@ impl Edge {
     pub(crate) fn operator(&self) -> Client {
         let token = self.token(UserId::new(uuid::Uuid::nil()), Permission::ALL);
         let credentials = Credentials { internal_key: Some(INTERNAL_KEY.to_owned()), token: Some(token) };
-        Client::new(&self.url, &credentials).unwrap()
+        self.client(&credentials)
     }
 
     pub(crate) fn client_of(&self, person: &Person) -> Client {
         let credentials = Credentials { internal_key: None, token: Some(person.token.clone()) };
-        Client::new(&self.url, &credentials).unwrap()
+        self.client(&credentials)
     }
 
     /// Registers and logs in.

@@ -1,23 +1,26 @@
 //! Plain HTTP, so that tests can send what no client of ours would.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use ecs_tls::{Connector, Roots};
 use http::response::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use super::DEADLINE;
 use crate::openapi::contract::Contract;
 
 /// Sends requests to one address.
 pub(crate) struct Http {
     base: String,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<Connector, Full<Bytes>>,
 }
 
 /// A whole answer.
@@ -30,7 +33,14 @@ pub(crate) struct Answer {
 
 impl Http {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { base: format!("http://{address}"), client: Client::builder(TokioExecutor::new()).build_http() }
+        Self::at(&format!("http://{address}"), None)
+    }
+
+    /// At a base address, trusting these roots where it is encrypted.
+    pub(crate) fn at(base: &str, roots: Option<&Path>) -> Self {
+        let tls = roots.map(|file| Arc::new(Roots::load(Some(file)).unwrap().client_config().unwrap()));
+        let client = Client::builder(TokioExecutor::new()).build(Connector::new(tls, DEADLINE));
+        Self { base: base.to_owned(), client }
     }
 
     pub(crate) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {

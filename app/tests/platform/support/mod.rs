@@ -2,6 +2,7 @@
 
 pub(crate) mod deployment;
 pub(crate) mod edge;
+pub(crate) mod encryption;
 pub(crate) mod http;
 pub(crate) mod process;
 

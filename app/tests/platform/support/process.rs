@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use ecs_client::{Client, Credentials};
+use ecs_tls::Roots;
 use tokio::process::{Child, Command};
 
 use super::{DEADLINE, eventually};
@@ -42,10 +43,30 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it over `data` on a free port and waits until it is ready.
     pub(crate) async fn start(data: &Path) -> Self {
+        let client = |url: &str| Client::new(url, &Credentials::default());
+        Self::start_as(data, |command| command, client).await
+    }
+
+    /// The same with settings that make it speak TLS, with this certificate.
+    pub(crate) async fn start_encrypted(
+        data: &Path,
+        settings: impl FnOnce(Command) -> Command,
+        certificate: &Path,
+    ) -> Self {
+        let roots = || Ok(Roots::load(None)?.or_oneself(certificate)?);
+        let client = |url: &str| Client::trusting(url, &Credentials::default(), roots);
+        Self::start_as(data, settings, client).await
+    }
+
+    async fn start_as(
+        data: &Path,
+        settings: impl FnOnce(Command) -> Command,
+        client: impl FnOnce(&str) -> anyhow::Result<Client>,
+    ) -> Self {
         let log = std::fs::File::options().create(true).append(true).open(data.join("serve.log")).unwrap();
         // A stale address would be taken for the new process's.
         let _ = std::fs::remove_file(data.join("address"));
-        let mut child = ecs(data, &["serve", "--listen", "127.0.0.1:0"])
+        let mut child = settings(ecs(data, &["serve", "--listen", "127.0.0.1:0"]))
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
@@ -59,7 +80,7 @@ impl Server {
             std::fs::read_to_string(data.join("address")).ok()
         })
         .await;
-        let client = Client::new(&url, &Credentials::default()).unwrap();
+        let client = client(&url).unwrap();
         eventually("the server is ready", async || client.ready().await.ok()).await;
         Self { child, url }
     }

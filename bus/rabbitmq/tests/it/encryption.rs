@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use ecs_bus::{Bus, BusError};
 use ecs_bus_conformance::kit::{event, ids, ids_of, publish, take, within};
-use ecs_bus_rabbitmq::RabbitBus;
+use ecs_bus_rabbitmq::{Options, RabbitBus};
 use ecs_servers::{Engine, RabbitMq, RabbitMqOptions, did_not_run, free_port, unavailable_privately};
 use tempfile::TempDir;
 
@@ -47,6 +47,16 @@ async fn an_encrypted_server_is_believed_when_its_root_is_named_and_it_has_the_r
     let mut member = join(&bus, "worker", 10).await;
     assert_eq!(ids_of(&take(&mut member, 1).await), ids(0..1));
     within(bus.close()).await.unwrap();
+
+    // The file that everything trusts counts, too, unless the address names another.
+    let all = |file: &str, url: String| Options {
+        root_certificates: Some(folder.path().join(file)),
+        ..options_at(&url)
+    };
+    let named = format!("{}?{}", at("127.0.0.1"), root("root.pem"));
+    for options in [all("root.pem", at("127.0.0.1")), all("key.pem", named)] {
+        within(within(RabbitBus::open(options)).await.unwrap().close()).await.unwrap();
+    }
 
     let refusal = async |url: String, expect: fn(&BusError) -> bool, word: &str| {
         let error = opened(url).await.err().unwrap();

@@ -4,6 +4,7 @@
 mod away;
 mod conformance;
 mod cut;
+mod encryption;
 mod levels;
 mod restart;
 mod support;

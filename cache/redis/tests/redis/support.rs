@@ -33,7 +33,7 @@ pub(crate) async fn own() -> Option<Redis> {
 
 /// The same with keys that outlive a restart.
 pub(crate) async fn durable() -> Option<Redis> {
-    start(RedisOptions { append_only: true, settings: Vec::new() }).await
+    start(RedisOptions { append_only: true, ..RedisOptions::default() }).await
 }
 
 async fn start(options: RedisOptions) -> Option<Redis> {

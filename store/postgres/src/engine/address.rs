@@ -6,7 +6,7 @@ use std::time::Duration;
 use ecs_store::StoreError;
 use tokio_postgres::config::{Config, SslMode};
 
-use super::tls::{Tls, TlsMode};
+use super::tls::{Tls, TlsMode, TrustedRoots};
 use crate::Options;
 
 /// One address, taken apart: a way to each of its hosts.
@@ -37,7 +37,11 @@ impl Address {
             return Err(refuse("the database's address names no host"));
         }
         let mode = ssl.mode.as_deref().map_or(Ok(TlsMode::Prefer), TlsMode::parse)?;
-        let tls = Tls::new(mode, ssl.root_certificate.as_deref())?;
+        let roots = match &ssl.root_certificate {
+            Some(path) => TrustedRoots::Only(path),
+            None => TrustedRoots::Beside(options.root_certificates.as_deref()),
+        };
+        let tls = Tls::new(mode, roots)?;
         let hosts = (0..config.get_hosts().len())
             .map(|index| of_host(&config, index, tls.ssl_mode(), options))
             .collect::<Option<Vec<_>>>()

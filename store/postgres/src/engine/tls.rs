@@ -3,12 +3,14 @@
 //! `disable` never encrypts. `prefer`, the default, encrypts when the server can, and believes whatever certificate it shows:
 //! whoever can change the traffic could take the encryption away altogether, so a check would promise too much.
 //! `require`, `verify-ca` and `verify-full` all mean what libpq calls `verify-full`: encrypted, the certificate signed by
-//! a root in `sslrootcert` (else by one that the system trusts) and made out to the host. That is stricter than libpq's
-//! `require`, which believes everybody.
+//! a root in `sslrootcert` (else by one that the system trusts or the platform's own file of roots has) and made out to
+//! the host. That is stricter than libpq's `require`, which believes everybody.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use ecs_store::StoreError;
+use ecs_tls::Roots;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
@@ -42,6 +44,15 @@ impl TlsMode {
     }
 }
 
+/// Whom an address trusts to say who a server is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum TrustedRoots<'a> {
+    /// The certificates in this file and nobody else, as libpq has it.
+    Only(&'a str),
+    /// The system's, and those in this file if there is one.
+    Beside(Option<&'a Path>),
+}
+
 /// Makes the encrypted side of connections.
 #[derive(Clone)]
 pub(crate) struct Tls {
@@ -50,18 +61,25 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    pub(super) fn new(mode: TlsMode, roots: Option<&str>) -> Result<Self, StoreError> {
+    pub(super) fn new(mode: TlsMode, roots: TrustedRoots<'_>) -> Result<Self, StoreError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| StoreError::Corrupt(format!("TLS can't be set up: {error}")))?;
-        let config = match mode {
-            TlsMode::Verify => builder.with_root_certificates(root_certificates(roots)?),
-            TlsMode::Prefer | TlsMode::Disable => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+        let config = match (mode, roots) {
+            (TlsMode::Verify, TrustedRoots::Only(path)) => {
+                builder.with_root_certificates(root_certificates(path)?).with_no_client_auth()
             }
+            (TlsMode::Verify, TrustedRoots::Beside(file)) => {
+                let refused = |error: ecs_tls::TlsError| StoreError::Corrupt(error.to_string());
+                Roots::load(file).and_then(|roots| roots.client_config()).map_err(refused)?
+            }
+            (TlsMode::Prefer | TlsMode::Disable, _) => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+                .with_no_client_auth(),
         };
-        Ok(Self { mode, connector: MakeRustlsConnect::new(config.with_no_client_auth()) })
+        Ok(Self { mode, connector: MakeRustlsConnect::new(config) })
     }
 
     /// What the driver calls it.
@@ -74,14 +92,13 @@ impl Tls {
     }
 }
 
-fn root_certificates(path: Option<&str>) -> Result<RootCertStore, StoreError> {
+fn root_certificates(path: &str) -> Result<RootCertStore, StoreError> {
     let mut store = RootCertStore::empty();
-    let found: Vec<CertificateDer<'static>> = match path {
-        Some(path) => CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|_| {
-            StoreError::Corrupt("the file that sslrootcert names holds no certificates".to_owned())
-        })?,
-        None => rustls_native_certs::load_native_certs().certs,
-    };
+    let found: Result<Vec<CertificateDer<'static>>, _> =
+        CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let found = found.map_err(|_| {
+        StoreError::Corrupt("the file that sslrootcert names holds no certificates".to_owned())
+    })?;
     let (added, _) = store.add_parsable_certificates(found);
     if added == 0 {
         return Err(StoreError::Corrupt("there is no root certificate to trust: set sslrootcert".to_owned()));

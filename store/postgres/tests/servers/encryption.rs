@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
@@ -80,9 +81,10 @@ fn refuse(to: &mut impl Write) -> std::io::Result<()> {
 }
 
 /// Whether a client with these settings gets through to the server.
-async fn gets_through(address: SocketAddr, settings: &str) -> bool {
+async fn gets_through(address: SocketAddr, settings: &str, roots: Option<&Path>) -> bool {
     let url = format!("postgres://ecs:secret@localhost:{}/ecs?{settings}", address.port());
-    let refused = PostgresStore::open(Options::new(url)).await.err().unwrap().to_string();
+    let options = Options { root_certificates: roots.map(Path::to_owned), ..Options::new(url) };
+    let refused = PostgresStore::open(options).await.err().unwrap().to_string();
     assert!(!refused.contains("secret"), "{refused}");
     refused.contains("3D000")
 }
@@ -107,6 +109,24 @@ async fn sslmode_means_what_is_documented() {
         (without_tls, "sslmode=prefer".to_owned(), true),
         (without_tls, format!("sslmode=require&{}", trusted(&good)), false),
     ] {
-        assert_eq!(gets_through(server, &settings).await, expect, "{settings} at {server}");
+        assert_eq!(gets_through(server, &settings, None).await, expect, "{settings} at {server}");
+    }
+}
+
+/// The file that everything trusts counts for addresses that name none, and for those alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_roots_of_all_count_where_an_address_names_none() {
+    let (good, foreign) = (certificate("localhost"), certificate("localhost"));
+    let server = serve(Some(Arc::clone(&good.config)));
+    let named = |certificate: &Certificate| format!("&sslrootcert={}", certificate.root.path().display());
+    for (settings, roots, expect) in [
+        (String::new(), &good, true),
+        (String::new(), &foreign, false),
+        (named(&good), &foreign, true),
+        (named(&foreign), &good, false),
+    ] {
+        let settings = format!("sslmode=verify-full{settings}");
+        let through = gets_through(server, &settings, Some(roots.root.path())).await;
+        assert_eq!(through, expect, "{settings}");
     }
 }

@@ -12,9 +12,12 @@ pub enum BadAddress {
     /// It can't be read.
     #[error("an address must be like http://host:port")]
     Malformed,
-    /// It asks for TLS.
-    #[error("an address must begin with http://: TLS between roles is the matter of the mesh or ingress")]
+    /// It begins with another scheme.
+    #[error("an address must begin with http:// or https://")]
     NotHttp,
+    /// It asks for TLS where nobody is trusted.
+    #[error("an address begins with https://, and there are no authorities to trust")]
+    NobodyTrusted,
     /// It holds credentials, a query or a fragment.
     #[error("an address must not have a user, a password or a query")]
     Decorated,
@@ -23,6 +26,7 @@ pub enum BadAddress {
 /// Where one replica answers.
 #[derive(Debug, Clone)]
 pub(super) struct Address {
+    scheme: Scheme,
     authority: Authority,
     /// What comes before each path; empty for most.
     prefix: String,
@@ -32,7 +36,7 @@ impl Address {
     pub(super) fn parse(text: &str) -> Result<Self, BadAddress> {
         let uri: Uri = text.trim().parse().map_err(|_| BadAddress::Malformed)?;
         let scheme = uri.scheme().ok_or(BadAddress::Malformed)?;
-        if scheme != &Scheme::HTTP {
+        if ![Scheme::HTTP, Scheme::HTTPS].contains(scheme) {
             return Err(BadAddress::NotHttp);
         }
         let authority = uri.authority().ok_or(BadAddress::Malformed)?;
@@ -40,12 +44,17 @@ impl Address {
             return Err(BadAddress::Decorated);
         }
         let prefix = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self { authority: authority.clone(), prefix })
+        Ok(Self { scheme: scheme.clone(), authority: authority.clone(), prefix })
+    }
+
+    /// Whether it is called over TLS.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.scheme == Scheme::HTTPS
     }
 
     /// The address of a path there.
     pub(super) fn of(&self, path: &PathAndQuery) -> Result<Uri, http::Error> {
-        let uri = Uri::builder().scheme(Scheme::HTTP).authority(self.authority.clone());
+        let uri = Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone());
         if self.prefix.is_empty() {
             return uri.path_and_query(path.clone()).build();
         }
@@ -72,7 +81,8 @@ mod tests {
         check("http://credit:8001", Ok("http://credit:8001/v1/predict?a=b"));
         check(" http://10.0.0.7:8001/ ", Ok("http://10.0.0.7:8001/v1/predict?a=b"));
         check("http://[::1]:8001/credit/", Ok("http://[::1]:8001/credit/v1/predict?a=b"));
-        check("https://credit", Err(BadAddress::NotHttp));
+        check("https://credit", Ok("https://credit/v1/predict?a=b"));
+        check("ftp://credit", Err(BadAddress::NotHttp));
         check("credit:8001", Err(BadAddress::Malformed));
         check("", Err(BadAddress::Malformed));
         check("http://user:secret@credit", Err(BadAddress::Decorated));

@@ -5,8 +5,9 @@
 //! if there is one, while the deadline and the budget for second attempts allow it: a request that changes nothing
 //! more when it is repeated, and any request of which no byte has left.
 //!
-//! The callee believes nothing: it gets the client's own credentials or the service key and verifies them. Addresses
-//! are `http://`; where processes don't share a trusted network, TLS is the matter of the mesh or ingress between them.
+//! The callee believes nothing: it gets the client's own credentials or the service key and verifies them. Behind an
+//! `https://` address it must prove its name to an authority that this process trusts, before anything is sent; a
+//! handshake that fails counts like a connection that doesn't come about.
 
 mod address;
 mod attempt;
@@ -24,9 +25,10 @@ use std::time::Duration;
 
 use axum::body::Body;
 use ecs_metrics::Metrics;
+use ecs_tls::Connector;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 
 pub use self::address::BadAddress;
@@ -44,7 +46,9 @@ use crate::shedding::Places;
 pub struct RemoteOptions {
     /// When a replica is given up for a while.
     pub breaker: ecs_breaker::Options,
-    /// How long a connection may take.
+    /// How `https://` addresses are called; without it there can be none.
+    pub tls: Option<Arc<ClientConfig>>,
+    /// How long a connection may take, and then a handshake.
     pub connect_timeout: Duration,
     /// How long a connection is kept that nobody uses. It is shorter than the grace in which a stopping server still
     /// takes requests, so that none is sent into a connection that is about to close; see [`crate::server`].
@@ -70,6 +74,7 @@ impl RemoteOptions {
     pub fn new(metrics: Metrics, stopping: CancellationToken) -> Self {
         Self {
             breaker: ecs_breaker::Options::default(),
+            tls: None,
             connect_timeout: Duration::from_secs(1),
             idle: Duration::from_secs(4),
             patience: Duration::from_secs(5),
@@ -87,7 +92,7 @@ pub struct Remote(Arc<Shared>);
 
 struct Shared {
     role: &'static str,
-    client: Client<HttpConnector, Body>,
+    client: Client<Connector, Body>,
     replicas: Replicas,
     budget: RetryBudget,
     places: Places,
@@ -106,14 +111,16 @@ impl Remote {
     ) -> Result<Self, BadAddress> {
         let addresses: Result<Vec<Address>, BadAddress> =
             addresses.iter().map(|address| Address::parse(address.as_ref())).collect();
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(options.connect_timeout));
+        let addresses = addresses?;
+        if options.tls.is_none() && addresses.iter().any(Address::is_encrypted) {
+            return Err(BadAddress::NobodyTrusted);
+        }
+        let connector = Connector::new(options.tls, options.connect_timeout);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(options.idle)
             .build(connector);
-        let replicas = Replicas::new(role, addresses?, options.breaker, &options.metrics)?;
+        let replicas = Replicas::new(role, addresses, options.breaker, &options.metrics)?;
         Ok(Self(Arc::new(Shared {
             role,
             client,

@@ -247,4 +247,5 @@ fn a_role_without_an_address_is_refused() {
     };
     check(&[], BadAddress::Missing);
     check(&["http://one:1", "two"], BadAddress::Malformed);
+    check(&["http://one:1", "https://two"], BadAddress::NobodyTrusted);
 }
