@@ -22,6 +22,7 @@ mod outbox;
 mod replays;
 mod sessions;
 mod users;
+mod webhooks;
 
 pub use books::{Books, CountedPage, EventKey, Fate, Ledger, LedgerTotals, OfferBooks, SummaryMismatch};
 pub use consents::Consents;
@@ -38,6 +39,11 @@ pub use sessions::{
     NewSession, PasswordChange, Refresh, Refreshed, SessionChange, Sessions, StandingSession,
 };
 pub use users::{Credentials, NewUser, Provision, Provisioned, Users};
+pub use webhooks::{
+    ATTEMPTS_KEPT, AddedWebhook, Attempt, DeliveryClaim, DeliveryFate, DeliveryPage, DeliveryState,
+    DisabledBy, DueDelivery, NewWebhook, Resent, SealedSecrets, Settled, Settlement, Webhook, WebhookAddress,
+    WebhookChange, WebhookDelivery, WebhookRotation, Webhooks,
+};
 
 /// A store: everything the roles keep.
 pub trait Store:
@@ -49,6 +55,7 @@ pub trait Store:
     + Idempotency
     + Outbox
     + Notifications
+    + Webhooks
     + DeadLetters
     + Books
     + Maintenance
@@ -65,6 +72,7 @@ impl<T> Store for T where
         + Idempotency
         + Outbox
         + Notifications
+        + Webhooks
         + DeadLetters
         + Books
         + Maintenance

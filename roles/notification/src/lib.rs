@@ -8,6 +8,7 @@ mod keep;
 mod list;
 mod read;
 mod stream;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
 
 pub use self::stream::StreamOptions;
+pub use self::webhooks::Reach;
 
 use self::stream::{Seats, Tail};
 

@@ -32,6 +32,7 @@ mod replays;
 mod replicas;
 mod sessions;
 mod users;
+mod webhooks;
 
 use std::future::Future;
 use std::sync::Arc;

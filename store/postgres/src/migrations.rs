@@ -20,7 +20,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 5] = [
+const ALL: [Migration; 6] = [
     Migration {
         version: 1,
         name: "accounts_and_credit",
@@ -34,6 +34,7 @@ const ALL: [Migration; 5] = [
         sql: include_str!("../migrations/0004_replays_from_log.sql"),
     },
     Migration { version: 5, name: "sessions", sql: include_str!("../migrations/0005_sessions.sql") },
+    Migration { version: 6, name: "webhooks", sql: include_str!("../migrations/0006_webhooks.sql") },
 ];
 
 /// Held by whoever migrates: "ecs schema" in a number. It ends with the transaction.

@@ -4,6 +4,7 @@ mod identity;
 mod internal_key;
 mod provider;
 mod refresh_tokens;
+mod seals;
 mod tokens;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use ecs_domain::Clock;
 pub use identity::Identity;
 pub use internal_key::InternalKey;
 pub use refresh_tokens::{RefreshToken, RefreshTokens};
+pub use seals::{SealError, Seals};
 pub use tokens::{SecretKey, TokenError, Tokens, WeakKey};
 
 use crate::Secret;
