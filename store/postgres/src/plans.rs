@@ -185,7 +185,7 @@ fn of_accounts() -> Vec<(&'static str, &'static [&'static str])> {
 
 /// The same of what webhooks cause.
 fn of_webhooks() -> Vec<(&'static str, &'static [&'static str])> {
-    use webhooks::{delivery_statements as deliveries, endpoint_statements as endpoints};
+    use webhooks::{deliveries, endpoints};
     vec![
         (notifications::INSERT, &["notifications_pkey", "users_pkey", "webhooks_of_user"]),
         (notifications::BY_IDS, &["notifications_pkey"]),

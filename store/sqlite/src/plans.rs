@@ -89,7 +89,7 @@ fn statements_of_work() -> Vec<&'static str> {
 
 /// What webhooks cause.
 fn statements_of_webhooks() -> Vec<&'static str> {
-    use webhooks::{delivery_statements as deliveries, endpoint_statements as endpoints};
+    use webhooks::{deliveries, endpoints};
     vec![
         endpoints::COUNT,
         endpoints::OF_USER,

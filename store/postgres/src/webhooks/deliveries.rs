@@ -22,13 +22,13 @@ pub(crate) const CLAIM: &str = "
 WITH due AS MATERIALIZED (
     SELECT webhook_id, notification_id, host, next_attempt_at FROM webhook_deliveries
     WHERE state = 'pending' AND next_attempt_at <= $1 AND host <> ALL ($2)
-    ORDER BY next_attempt_at LIMIT $3 * 4 FOR UPDATE SKIP LOCKED
+    ORDER BY next_attempt_at LIMIT $3::bigint * 4 FOR UPDATE SKIP LOCKED
 ),
 ranked AS (
     SELECT *, row_number() OVER (PARTITION BY host ORDER BY next_attempt_at) AS place FROM due
 ),
 chosen AS MATERIALIZED (
-    SELECT webhook_id, notification_id FROM ranked WHERE place <= $4 ORDER BY next_attempt_at LIMIT $3
+    SELECT webhook_id, notification_id FROM ranked WHERE place <= $4 ORDER BY next_attempt_at LIMIT $3::bigint
 )
 UPDATE webhook_deliveries d SET next_attempt_at = $5, leased = true, attempts = attempts + 1, tries = tries + 1
 FROM chosen c WHERE d.webhook_id = c.webhook_id AND d.notification_id = c.notification_id

@@ -3,8 +3,8 @@
 //! Whatever adds, changes, disables or removes a webhook locks its user's row first, as keeping a notification does: a delivery is
 //! made for exactly the webhooks that are there and enabled.
 
-mod deliveries;
-mod endpoints;
+pub(crate) mod deliveries;
+pub(crate) mod endpoints;
 
 use async_trait::async_trait;
 use ecs_domain::{NotificationId, Timestamp, UserId, WebhookId};
@@ -16,9 +16,6 @@ use ecs_store::{
 use crate::PostgresStore;
 use crate::column::{limit, micros};
 use crate::engine::Call;
-
-#[cfg(test)]
-pub(crate) use {deliveries as delivery_statements, endpoints as endpoint_statements};
 
 #[async_trait]
 impl Webhooks for PostgresStore {

@@ -1,7 +1,7 @@
 //! Webhooks, and what became of sending notifications to them.
 
-mod deliveries;
-mod endpoints;
+pub(crate) mod deliveries;
+pub(crate) mod endpoints;
 
 use async_trait::async_trait;
 use ecs_domain::{NotificationId, Timestamp, UserId, WebhookId};
@@ -13,8 +13,6 @@ use ecs_store::{
 use crate::SqliteStore;
 
 pub(crate) use deliveries::{make, release_all};
-#[cfg(test)]
-pub(crate) use {deliveries as delivery_statements, endpoints as endpoint_statements};
 
 #[async_trait]
 impl Webhooks for SqliteStore {

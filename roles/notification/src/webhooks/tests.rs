@@ -1,0 +1,1 @@
+//! Calls of receivers on this machine, which answer what a test wants.
