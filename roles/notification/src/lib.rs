@@ -75,7 +75,6 @@ struct Serving {
     seats: Arc<Seats>,
     stopping: CancellationToken,
     options: StreamOptions,
-    webhooks: Hooks,
 }
 
 impl FromRef<Serving> for Arc<Auth> {
@@ -89,7 +88,7 @@ impl Notification {
     pub fn create(deps: Deps) -> Result<Self, SetupError> {
         let seats = Arc::new(Seats::new(&deps.streams));
         let hooks = Hooks::create(HookDeps {
-            auth: &deps.auth,
+            auth: Arc::clone(&deps.auth),
             store: Arc::clone(&deps.store) as _,
             clock: Arc::clone(&deps.clock),
             metrics: deps.metrics.clone(),
@@ -98,7 +97,7 @@ impl Notification {
         Ok(Self { deps, seats, hooks })
     }
 
-    /// Listing, following and marking as read. Streams tell of nothing new before [`Notification::start`].
+    /// Listing, following and marking as read, and webhooks. Streams tell of nothing new before [`Notification::start`].
     pub fn routes(&self) -> Router {
         let serving = Serving {
             auth: Arc::clone(&self.deps.auth),
@@ -106,15 +105,17 @@ impl Notification {
             seats: Arc::clone(&self.seats),
             stopping: self.deps.stopping.clone(),
             options: self.deps.streams,
-            webhooks: self.hooks.clone(),
         };
-        Self::api().with_state(serving).into()
+        let webhooks = webhooks::api().with_state(self.hooks.clone());
+        Self::api().with_state(serving).merge(webhooks).into()
     }
 
     /// What it says of these routes: its part of the platform's document.
     #[must_use]
     pub fn openapi() -> OpenApi {
-        Self::api().into_openapi()
+        let mut document = Self::api().into_openapi();
+        document.merge(webhooks::api().into_openapi());
+        document
     }
 
     fn api() -> OpenApiRouter<Serving> {
@@ -123,7 +124,6 @@ impl Notification {
             .routes(routes!(stream::open))
             .routes(routes!(read::up_to))
             .routes(routes!(read::one))
-            .merge(webhooks::api())
     }
 
     /// The role's work on a batch, for those who bring their own loop.

@@ -25,6 +25,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::FromRef;
 use ecs_domain::Clock;
 use ecs_metrics::Metrics;
 use ecs_store::Webhooks;
@@ -92,7 +93,8 @@ pub enum SetupError {
 /// Everything of webhooks; clones share it.
 #[derive(Clone)]
 pub(crate) struct Hooks {
-    pub(crate) store: Arc<dyn Webhooks>,
+    auth: Arc<Auth>,
+    store: Arc<dyn Webhooks>,
     clock: Arc<dyn Clock>,
     secrets: Arc<Secrets>,
     reach: Reach,
@@ -102,18 +104,24 @@ pub(crate) struct Hooks {
 }
 
 /// What webhooks need.
-pub(crate) struct HookDeps<'a> {
-    pub(crate) auth: &'a Auth,
+pub(crate) struct HookDeps {
+    pub(crate) auth: Arc<Auth>,
     pub(crate) store: Arc<dyn Webhooks>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) options: WebhookOptions,
 }
 
+impl FromRef<Hooks> for Arc<Auth> {
+    fn from_ref(hooks: &Hooks) -> Self {
+        Self::clone(&hooks.auth)
+    }
+}
+
 impl Hooks {
-    pub(crate) fn create(deps: HookDeps<'_>) -> Result<Self, SetupError> {
+    pub(crate) fn create(deps: HookDeps) -> Result<Self, SetupError> {
         let HookDeps { auth, store, clock, metrics, options } = deps;
-        let (secrets, wake) = (Arc::new(Secrets::new(auth)?), Wake::new());
+        let (secrets, wake) = (Arc::new(Secrets::new(&auth)?), Wake::new());
         let caller = Caller::new(options.reach, Arc::new(SystemResolver), roots(), options.patience)?;
         let courier = Arc::new(Courier {
             store: Arc::clone(&store),
@@ -124,7 +132,7 @@ impl Hooks {
             options,
             wake: wake.clone(),
         });
-        Ok(Self { store, clock, secrets, reach: options.reach, courier, wake })
+        Ok(Self { auth, store, clock, secrets, reach: options.reach, courier, wake })
     }
 
     /// Starts sending and upkeep.

@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 
 use super::shapes::{WebhookView, WithSecret};
 use super::{address, own_of, unknown, webhook_of};
-use crate::Serving;
 use crate::item::problem;
+use crate::webhooks::Hooks;
 use crate::webhooks::signature::SigningSecret;
 
 /// For how long a secret that was replaced signs, too: until its receiver has the new one.
@@ -46,16 +46,15 @@ pub(super) struct Wanted {
     ),
 )]
 pub(super) async fn change(
-    State(serving): State<Serving>,
+    State(hooks): State<Hooks>,
     identity: Identity,
     path: PathParams,
     body: Result<JsonBody<Wanted>, Problem>,
 ) -> Result<Json<WebhookView>, Problem> {
     let (user, id) = (own_of(&identity, &path)?, webhook_of(&path)?);
     let JsonBody(Wanted { url, enabled }) = body?;
-    let hooks = &serving.webhooks;
     let at = url.map(|url| address(Some(&url), hooks.reach)).transpose()?;
-    let change = WebhookChange { id, user, at, enabled, now: serving.auth.clock.now() };
+    let change = WebhookChange { id, user, at, enabled, now: hooks.clock.now() };
     let changed = hooks.store.change_webhook(change).await.map_err(|error| problem(&error))?;
     changed.map(|webhook| Json(webhook.into())).ok_or_else(unknown)
 }
@@ -74,15 +73,14 @@ pub(super) async fn change(
     ),
 )]
 pub(super) async fn rotate(
-    State(serving): State<Serving>,
+    State(hooks): State<Hooks>,
     identity: Identity,
     path: PathParams,
 ) -> Result<Json<WithSecret>, Problem> {
     let (user, id) = (own_of(&identity, &path)?, webhook_of(&path)?);
-    let hooks = &serving.webhooks;
     let secret = SigningSecret::generate().map_err(|error| Problem::internal(&error))?;
     let sealed = hooks.secrets.seal(id, &secret).map_err(|error| Problem::internal(&error))?;
-    let previous_until = serving.auth.clock.now() + OVERLAP;
+    let previous_until = hooks.clock.now() + OVERLAP;
     let rotation = WebhookRotation { id, user, secret: sealed, previous_until };
     let rotated = hooks.store.rotate_webhook(rotation).await.map_err(|error| problem(&error))?;
     let webhook = rotated.ok_or_else(unknown)?;

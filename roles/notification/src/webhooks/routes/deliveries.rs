@@ -11,8 +11,8 @@ use http::StatusCode;
 
 use super::shapes::{Deliveries, DeliveryView};
 use super::{own_of, read_of, unknown, webhook_of};
-use crate::Serving;
 use crate::item::problem;
+use crate::webhooks::Hooks;
 
 /// List a webhook's deliveries
 ///
@@ -30,14 +30,14 @@ use crate::item::problem;
     ),
 )]
 pub(super) async fn list(
-    State(serving): State<Serving>,
+    State(hooks): State<Hooks>,
     identity: Identity,
     path: PathParams,
     page: Result<Page, Problem>,
 ) -> Result<Json<Deliveries>, Problem> {
     let (user, id) = (read_of(&identity, &path)?, webhook_of(&path)?);
     let Page { page, page_size } = page?;
-    let found = serving.webhooks.store.deliveries(user, id, PageRequest { page, page_size }).await;
+    let found = hooks.store.deliveries(user, id, PageRequest { page, page_size }).await;
     let found = found.map_err(|error| problem(&error))?.ok_or_else(unknown)?;
     let items = found.items.into_iter().map(DeliveryView::from).collect();
     Ok(Json(Deliveries { total: found.total, page, page_size, items }))
@@ -64,14 +64,13 @@ pub(super) async fn list(
     ),
 )]
 pub(super) async fn resend(
-    State(serving): State<Serving>,
+    State(hooks): State<Hooks>,
     identity: Identity,
     path: PathParams,
 ) -> Result<(StatusCode, Json<DeliveryView>), Problem> {
     let (user, id) = (own_of(&identity, &path)?, webhook_of(&path)?);
     let delivery: NotificationId = path.id("delivery_id")?;
-    let hooks = &serving.webhooks;
-    let resent = hooks.store.resend_delivery(user, id, delivery, serving.auth.clock.now()).await;
+    let resent = hooks.store.resend_delivery(user, id, delivery, hooks.clock.now()).await;
     match resent.map_err(|error| problem(&error))? {
         Resent::Due(delivery) => {
             hooks.wake.wake();

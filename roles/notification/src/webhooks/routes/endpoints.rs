@@ -14,13 +14,13 @@ use uuid::Uuid;
 
 use super::shapes::{WebhookList, WebhookView, WithSecret};
 use super::{MOST, address, own_of, read_of, unknown, webhook_of};
-use crate::Serving;
 use crate::item::problem;
+use crate::webhooks::Hooks;
 use crate::webhooks::signature::SigningSecret;
 
 /// Where notifications shall be sent to.
 #[derive(Deserialize, ToSchema)]
-#[schema(as = NewWebhook, examples(json!({"url": "https://example.com/hooks/ecs"})))]
+#[schema(as = NewWebhook, examples(json!({"url": "https://hooks.example/ecs"})))]
 pub(super) struct NewUrl {
     /// An `https://` address of the public internet, without a user and a fragment.
     #[schema(value_type = String, format = "uri", max_length = 2048)]
@@ -39,12 +39,12 @@ pub(super) struct NewUrl {
     ),
 )]
 pub(super) async fn list(
-    State(serving): State<Serving>,
+    State(hooks): State<Hooks>,
     identity: Identity,
     path: PathParams,
 ) -> Result<Json<WebhookList>, Problem> {
     let user = read_of(&identity, &path)?;
-    let found = serving.webhooks.store.webhooks(user).await.map_err(|error| problem(&error))?;
+    let found = hooks.store.webhooks(user).await.map_err(|error| problem(&error))?;
     Ok(Json(WebhookList { items: found.into_iter().map(WebhookView::from).collect() }))
 }
 
@@ -63,19 +63,18 @@ pub(super) async fn list(
     ),
 )]
 pub(super) async fn add(
-    State(serving): State<Serving>,
+    State(hooks): State<Hooks>,
     identity: Identity,
     path: PathParams,
     body: Result<JsonBody<NewUrl>, Problem>,
 ) -> Result<(StatusCode, Json<WithSecret>), Problem> {
     let user = own_of(&identity, &path)?;
     let JsonBody(NewUrl { url }) = body?;
-    let hooks = &serving.webhooks;
     let at = address(url.as_deref(), hooks.reach)?;
     let id = WebhookId::new(Uuid::now_v7());
     let secret = SigningSecret::generate().map_err(|error| Problem::internal(&error))?;
     let sealed = hooks.secrets.seal(id, &secret).map_err(|error| Problem::internal(&error))?;
-    let new = NewWebhook { id, user, at, secret: sealed, now: serving.auth.clock.now() };
+    let new = NewWebhook { id, user, at, secret: sealed, now: hooks.clock.now() };
     match hooks.store.add_webhook(new, MOST).await.map_err(|error| problem(&error))? {
         AddedWebhook::Added(webhook) => {
             tracing::info!(webhook = %id, "a webhook was added");
@@ -101,12 +100,12 @@ pub(super) async fn add(
     ),
 )]
 pub(super) async fn show(
-    State(serving): State<Serving>,
+    State(hooks): State<Hooks>,
     identity: Identity,
     path: PathParams,
 ) -> Result<Json<WebhookView>, Problem> {
     let (user, id) = (read_of(&identity, &path)?, webhook_of(&path)?);
-    let found = serving.webhooks.store.webhook(user, id).await.map_err(|error| problem(&error))?;
+    let found = hooks.store.webhook(user, id).await.map_err(|error| problem(&error))?;
     found.map(|webhook| Json(webhook.into())).ok_or_else(unknown)
 }
 
@@ -124,12 +123,12 @@ pub(super) async fn show(
     ),
 )]
 pub(super) async fn remove(
-    State(serving): State<Serving>,
+    State(hooks): State<Hooks>,
     identity: Identity,
     path: PathParams,
 ) -> Result<StatusCode, Problem> {
     let (user, id) = (own_of(&identity, &path)?, webhook_of(&path)?);
-    let removed = serving.webhooks.store.remove_webhook(user, id).await.map_err(|error| problem(&error))?;
+    let removed = hooks.store.remove_webhook(user, id).await.map_err(|error| problem(&error))?;
     if !removed {
         return Err(unknown());
     }

@@ -16,15 +16,15 @@ use ecs_web::openapi::{OpenApiRouter, routes};
 use ecs_web::params::PathParams;
 use ecs_web::{Identity, Problem};
 
+use super::Hooks;
 use super::guard::Reach;
 use super::target::Target;
-use crate::Serving;
 
 /// How many webhooks a user may have.
 const MOST: usize = 5;
 
 /// The calls.
-pub(crate) fn api() -> OpenApiRouter<Serving> {
+pub(crate) fn api() -> OpenApiRouter<Hooks> {
     OpenApiRouter::default()
         .routes(routes!(endpoints::list, endpoints::add))
         .routes(routes!(endpoints::show, change::change, endpoints::remove))

@@ -10,7 +10,7 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 /// A webhook.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Webhook, examples(json!({
-    "id": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "url": "https://example.com/hooks/ecs", "enabled": true,
+    "id": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "url": "https://hooks.example/ecs", "enabled": true,
     "disabled_reason": null, "disabled_at": null, "failing_since": null, "previous_secret_until": null,
     "created_at": "2026-11-20T14:30:00Z"
 })))]
@@ -69,7 +69,7 @@ impl From<Webhook> for WebhookView {
 /// A user's webhooks.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Webhooks, examples(json!({"items": [{
-    "id": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "url": "https://example.com/hooks/ecs", "enabled": true,
+    "id": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "url": "https://hooks.example/ecs", "enabled": true,
     "disabled_reason": null, "disabled_at": null, "failing_since": null, "previous_secret_until": null,
     "created_at": "2026-11-20T14:30:00Z"
 }]})))]
@@ -82,7 +82,7 @@ pub(super) struct WebhookList {
 #[derive(Serialize, ToSchema)]
 #[schema(as = WebhookWithSecret, examples(json!({
     "webhook": {
-        "id": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "url": "https://example.com/hooks/ecs", "enabled": true,
+        "id": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "url": "https://hooks.example/ecs", "enabled": true,
         "disabled_reason": null, "disabled_at": null, "failing_since": null, "previous_secret_until": null,
         "created_at": "2026-11-20T14:30:00Z"
     },
