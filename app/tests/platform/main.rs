@@ -19,3 +19,4 @@ mod simulate;
 mod streams;
 mod support;
 mod topologies;
+mod webhooks;

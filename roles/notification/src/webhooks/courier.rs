@@ -46,6 +46,7 @@ impl Courier {
     pub(crate) async fn run(self: Arc<Self>, token: CancellationToken) {
         let (mut under_way, places, mut troubles) = (JoinSet::new(), Places::default(), 0);
         while !token.is_cancelled() {
+            while under_way.try_join_next().is_some() {}
             let room = self.options.at_once.saturating_sub(under_way.len());
             let pause = match self.claim(room, &places).await {
                 Ok(claimed) => {
