@@ -115,7 +115,7 @@ pub struct WebhookAddress {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddedWebhook {
     /// It is there.
-    Added(Webhook),
+    Added(Box<Webhook>),
     /// The user has as many as one may have.
     TooMany,
     /// Nobody has this id.

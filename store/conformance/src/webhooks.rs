@@ -198,7 +198,7 @@ pub(crate) fn new(of: u128, number: u128) -> NewWebhook {
 
 pub(crate) async fn add(store: &dyn Store, of: u128, number: u128) -> Webhook {
     match store.add_webhook(new(of, number), MOST).await.unwrap() {
-        AddedWebhook::Added(webhook) => webhook,
+        AddedWebhook::Added(webhook) => *webhook,
         other => panic!("{other:?}"),
     }
 }

@@ -12,8 +12,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use ecs_domain::Clock;
 use http::header::{CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER, USER_AGENT};
+use http::response::Parts;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -99,11 +101,12 @@ impl Caller {
         message: Message,
         clock: &dyn Clock,
     ) -> Result<Answer, Trouble> {
-        let call = async {
-            let stream = self.connect(target).await?;
-            exchange(stream, target, message, clock).await
-        };
-        timeout(self.patience, call).await.unwrap_or(Err(Trouble::Timeout))
+        let call = async { exchange(self.connect(target).await?, target, message).await };
+        let Reply { head, body, _driving } =
+            timeout(self.patience, call).await.unwrap_or(Err(Trouble::Timeout))?;
+        // The head is there in time, and that is what counts.
+        let _ = timeout(POLITENESS, Limited::new(body, BODY_BYTES).collect()).await;
+        Ok(Answer { status: head.status.as_u16(), retry_after: retry_after(&head.headers, clock) })
     }
 
     async fn connect(&self, target: &Target) -> Result<Box<dyn Stream>, Trouble> {
@@ -139,20 +142,21 @@ async fn reach(addresses: &[IpAddr], port: u16) -> Result<TcpStream, Trouble> {
     Err(Trouble::Connect)
 }
 
-async fn exchange(
-    stream: Box<dyn Stream>,
-    target: &Target,
-    message: Message,
-    clock: &dyn Clock,
-) -> Result<Answer, Trouble> {
+/// The head of an answer, and the rest of it.
+struct Reply {
+    head: Parts,
+    body: Incoming,
+    /// Whoever gives the call up closes the connection with it.
+    _driving: AbortOnDropHandle<hyper::Result<()>>,
+}
+
+async fn exchange(stream: Box<dyn Stream>, target: &Target, message: Message) -> Result<Reply, Trouble> {
     let handshake = http1::Builder::new().max_buf_size(HEAD_BYTES).handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|_| Trouble::Broken)?;
-    // Whoever gives the call up closes the connection with it.
     let _driving = AbortOnDropHandle::new(tokio::spawn(connection));
     let request = request(target, message).map_err(|_| Trouble::Ours)?;
     let (head, body) = sender.send_request(request).await.map_err(|_| Trouble::Broken)?.into_parts();
-    let _ = timeout(POLITENESS, Limited::new(body, BODY_BYTES).collect()).await;
-    Ok(Answer { status: head.status.as_u16(), retry_after: retry_after(&head.headers, clock) })
+    Ok(Reply { head, body, _driving })
 }
 
 fn request(target: &Target, message: Message) -> http::Result<Request<Full<Bytes>>> {

@@ -48,7 +48,7 @@ pub(super) async fn add(session: &Session, new: &NewWebhook, most: i64) -> Resul
     match (answers.take(lock).first(), answers.take(insert).first()) {
         (None, _) => Ok(AddedWebhook::UnknownUser),
         (Some(_), None) => Ok(AddedWebhook::TooMany),
-        (Some(_), Some(row)) => Ok(AddedWebhook::Added(read(row)?)),
+        (Some(_), Some(row)) => Ok(AddedWebhook::Added(Box::new(read(row)?))),
     }
 }
 

@@ -55,7 +55,8 @@ pub(super) fn add(connection: &Connection, new: &NewWebhook, most: usize) -> Res
     let (id, now) = (IdText::new(new.id.uuid()), new.now.as_microsecond());
     let columns = params![id, user, new.at.url, new.at.host, new.secret, now];
     connection.prepare_cached(INSERT)?.execute(columns)?;
-    Ok(find(connection, new.user, new.id)?.map_or(AddedWebhook::UnknownUser, AddedWebhook::Added))
+    let added = find(connection, new.user, new.id)?;
+    Ok(added.map_or(AddedWebhook::UnknownUser, |webhook| AddedWebhook::Added(Box::new(webhook))))
 }
 
 pub(super) fn of_user(connection: &Connection, user: UserId) -> Result<Vec<Webhook>, Fault> {

@@ -78,7 +78,7 @@ pub(super) async fn add(
     match hooks.store.add_webhook(new, MOST).await.map_err(|error| problem(&error))? {
         AddedWebhook::Added(webhook) => {
             tracing::info!(webhook = %id, "a webhook was added");
-            let told = WithSecret { webhook: webhook.into(), secret: secret.text() };
+            let told = WithSecret { webhook: (*webhook).into(), secret: secret.text() };
             Ok((StatusCode::CREATED, Json(told)))
         }
         AddedWebhook::TooMany => Err(Problem::conflict("a user may have five webhooks")),
