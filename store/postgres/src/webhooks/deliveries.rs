@@ -33,7 +33,10 @@ chosen AS MATERIALIZED (
 UPDATE webhook_deliveries d SET next_attempt_at = $5, leased = true, attempts = attempts + 1, tries = tries + 1
 FROM chosen c WHERE d.webhook_id = c.webhook_id AND d.notification_id = c.notification_id
 RETURNING d.webhook_id, d.notification_id, d.attempts, d.tries";
-pub(crate) const WEBHOOKS: &str = "SELECT * FROM webhooks WHERE id = ANY ($1)";
+pub(crate) const WEBHOOKS: &str =
+    "SELECT id, user_id, url, host, secret, previous_secret, previous_until, created_at,
+        failing_since, disabled_at, disabled_reason
+     FROM webhooks WHERE id = ANY ($1)";
 pub(crate) const SETTLE: &str =
     "UPDATE webhook_deliveries SET state = $4, next_attempt_at = $5, leased = false,
         log = CASE WHEN jsonb_array_length(log) >= $7 THEN log - 0 ELSE log END || $6::text::jsonb

@@ -16,22 +16,34 @@ use crate::users;
 pub(crate) const INSERT: &str = "INSERT INTO webhooks (id, user_id, url, host, secret, created_at)
      SELECT $1, u.id, $3, $4, $5, $6 FROM users u
      WHERE u.id = $2 AND (SELECT count(*) FROM webhooks w WHERE w.user_id = u.id) < $7
-     RETURNING *";
-pub(crate) const OF_USER: &str = "SELECT * FROM webhooks WHERE user_id = $1 ORDER BY created_at, id";
-pub(crate) const FIND: &str = "SELECT * FROM webhooks WHERE id = $1 AND user_id = $2";
+     RETURNING id, user_id, url, host, secret, previous_secret, previous_until, created_at,
+        failing_since, disabled_at, disabled_reason";
+pub(crate) const OF_USER: &str =
+    "SELECT id, user_id, url, host, secret, previous_secret, previous_until, created_at,
+        failing_since, disabled_at, disabled_reason
+     FROM webhooks WHERE user_id = $1 ORDER BY created_at, id";
+pub(crate) const FIND: &str =
+    "SELECT id, user_id, url, host, secret, previous_secret, previous_until, created_at,
+        failing_since, disabled_at, disabled_reason
+     FROM webhooks WHERE id = $1 AND user_id = $2";
 /// Changes what is given, and leaves the rest.
 pub(crate) const CHANGE: &str = "UPDATE webhooks SET url = coalesce($3, url), host = coalesce($4, host),
         failing_since = CASE WHEN $5 AND disabled_at IS NOT NULL THEN NULL ELSE failing_since END,
         disabled_at = CASE WHEN $5 THEN NULL WHEN NOT $5 THEN coalesce(disabled_at, $6) ELSE disabled_at END,
         disabled_reason = CASE WHEN $5 THEN NULL WHEN NOT $5 THEN coalesce(disabled_reason, $7)
             ELSE disabled_reason END
-     WHERE id = $1 AND user_id = $2 RETURNING *";
+     WHERE id = $1 AND user_id = $2 RETURNING id, user_id, url, host, secret, previous_secret, previous_until, created_at,
+        failing_since, disabled_at, disabled_reason";
 pub(crate) const ROTATE: &str =
     "UPDATE webhooks SET previous_secret = secret, previous_until = $4, secret = $3
-     WHERE id = $1 AND user_id = $2 RETURNING *";
+     WHERE id = $1 AND user_id = $2 RETURNING id, user_id, url, host, secret, previous_secret, previous_until, created_at,
+        failing_since, disabled_at, disabled_reason";
 pub(crate) const REMOVE: &str = "DELETE FROM webhooks WHERE id = $1 AND user_id = $2";
 /// Looks at all of them, which is for once in a while.
-const SEALED_OTHERWISE: &str = "SELECT * FROM webhooks
+const SEALED_OTHERWISE: &str =
+    "SELECT id, user_id, url, host, secret, previous_secret, previous_until, created_at,
+        failing_since, disabled_at, disabled_reason
+     FROM webhooks
      WHERE substring(secret FROM 1 FOR length($1::bytea)) <> $1
         OR substring(previous_secret FROM 1 FOR length($1::bytea)) <> $1 LIMIT $2";
 pub(crate) const RESEAL: &str = "UPDATE webhooks SET secret = $4, previous_secret = $5, previous_until = $6
