@@ -196,6 +196,7 @@ fn of_webhooks() -> Vec<(&'static str, &'static [&'static str])> {
         (endpoints::ROTATE, &["webhooks_pkey"]),
         (endpoints::REMOVE, &["webhooks_pkey"]),
         (endpoints::RESEAL, &["webhooks_pkey"]),
+        (deliveries::ANY_DUE, &["webhook_deliveries_due"]),
         (deliveries::CLAIM, &["webhook_deliveries_due", "webhook_deliveries_pkey"]),
         (deliveries::WEBHOOKS, &["webhooks_pkey"]),
         (deliveries::SETTLE, &["webhook_deliveries_pkey"]),

@@ -25,6 +25,8 @@ use super::{envelope, signature};
 
 /// A webhook that has failed for so long is disabled.
 const FAILING: Duration = Duration::from_secs(5 * 24 * 60 * 60);
+/// How long a stop waits for attempts that are under way. Those that take longer are made again, by whoever claims them next.
+const STOPPING: Duration = Duration::from_secs(5);
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
@@ -42,7 +44,7 @@ pub(crate) struct Courier {
 }
 
 impl Courier {
-    /// Works until `token` is cancelled. What is under way then is seen through: it takes no longer than a call may.
+    /// Works until `token` is cancelled, and gives what is under way then a little more time.
     pub(crate) async fn run(self: Arc<Self>, token: CancellationToken) {
         let (mut under_way, places, mut troubles) = (JoinSet::new(), Places::default(), 0);
         while !token.is_cancelled() {
@@ -69,7 +71,8 @@ impl Courier {
             };
             self.rest(pause, &mut under_way, &token).await;
         }
-        while under_way.join_next().await.is_some() {}
+        let seen_through = async { while under_way.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(STOPPING, seen_through).await;
     }
 
     /// Until there is something to do: somebody waked us, an attempt ended and made room, or `pause` is over.

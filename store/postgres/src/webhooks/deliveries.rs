@@ -16,6 +16,9 @@ use crate::column::{count, get, limit, micros, word};
 use crate::engine::{Fault, Session};
 use crate::{notifications, users};
 
+/// Mostly there is nothing, and then this is all that is asked.
+pub(crate) const ANY_DUE: &str = "SELECT EXISTS (SELECT FROM webhook_deliveries
+        WHERE state = 'pending' AND next_attempt_at <= $1 ORDER BY next_attempt_at LIMIT 1)";
 /// What is due, the longest due first, and of no host more than its share. Rows that another process is about to claim are passed
 /// over, not waited for. More are looked at than are taken, so that one host's backlog doesn't hide the others.
 pub(crate) const CLAIM: &str = "
@@ -82,6 +85,9 @@ pub(super) async fn claim(session: &Session, claim: &DeliveryClaim) -> Result<Ve
     let until = micros(claim.now.saturating_add(claim.lease).unwrap_or(Timestamp::MAX));
     let (now, busy) = (&micros(claim.now), &claim.busy_hosts);
     let (most, of_host) = (&limit(claim.most), &limit(claim.most_per_host));
+    if !session.query(ANY_DUE, &[now]).await?.only::<bool>()? {
+        return Ok(Vec::new());
+    }
     let mut flight = session.flight();
     flight.begin();
     let claimed = flight.add(CLAIM, &[now, busy, most, of_host, &until]);
