@@ -10,18 +10,32 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::support::{TestApp, eventually};
+use crate::support::process::Server;
+use crate::support::{Edge, INTERNAL_KEY, MovableClock, SECRET, TestApp, eventually};
 
 type Got = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
 
-/// A receiver that fails the first time.
-async fn receiver() -> (SocketAddr, Got) {
-    async fn receive(State(got): State<Got>, headers: HeaderMap, body: Bytes) -> StatusCode {
-        let mut got = got.lock().unwrap();
-        got.push((headers, body));
-        if got.len() == 1 { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK }
-    }
+/// What a receiver does with the first that comes; all others it takes.
+#[derive(Clone, Copy)]
+enum First {
+    Fails,
+    Hangs,
+}
+
+async fn receiver(first: First) -> (SocketAddr, Got) {
     let got = Got::default();
+    let receive = move |State(got): State<Got>, headers: HeaderMap, body: Bytes| async move {
+        let number = {
+            let mut got = got.lock().unwrap();
+            got.push((headers, body));
+            got.len()
+        };
+        match (number, first) {
+            (1, First::Fails) => StatusCode::INTERNAL_SERVER_ERROR,
+            (1, First::Hangs) => std::future::pending().await,
+            _ => StatusCode::OK,
+        }
+    };
     let router = Router::new().fallback(receive).with_state(Arc::clone(&got));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -31,7 +45,7 @@ async fn receiver() -> (SocketAddr, Got) {
 
 #[tokio::test]
 async fn an_active_credit_is_told_to_a_webhook_until_it_listens() {
-    let (address, got) = receiver().await;
+    let (address, got) = receiver(First::Fails).await;
     let app = TestApp::with(&[("ECS_WEBHOOKS_PRIVATE", "allow")]).await;
     let ana = app.person("ana").await;
     let path = format!("/v1/users/{}/webhooks", ana.id);
@@ -67,6 +81,36 @@ async fn an_active_credit_is_told_to_a_webhook_until_it_listens() {
         );
     }
     app.stop().await;
+}
+
+/// kill -9 while the receiver has the request and has not answered: nobody knows whether it was heard, so it is told again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_process_was_sending_comes_again_under_its_id() {
+    let (address, got) = receiver(First::Hangs).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (secret, key) = (format!("SECRET_KEY={SECRET}"), format!("INTERNAL_SERVICE_API_KEY={INTERNAL_KEY}"));
+    let allow = ["--set", "ECS_WEBHOOKS_PRIVATE=allow", "--set", &secret, "--set", &key];
+    let server = Server::start_with(folder.path(), &allow).await;
+    let edge =
+        Edge::new(server.url.strip_prefix("http://").unwrap().parse().unwrap(), MovableClock::default());
+    let ana = edge.person("ana").await;
+    let path = format!("/v1/users/{}/webhooks", ana.id);
+    let body = json!({"url": format!("http://{address}/hooks")});
+    edge.as_person(&ana, "POST", &path, Some(&body)).await.expect_status(201);
+    edge.live_well(&ana).await;
+    edge.settled_books().await;
+    let offer = edge.offer(&ana).await;
+    edge.accept(&ana, &offer).await.expect_status(202);
+    let come = async |count: usize| (got.lock().unwrap().len() >= count).then_some(());
+    eventually("the first attempt is under way", async || come(1).await).await;
+    server.kill().await;
+
+    let server = Server::start_with(folder.path(), &allow).await;
+    eventually("it is told again", async || come(2).await).await;
+    let got = got.lock().unwrap().clone();
+    assert_eq!(got[0].0["webhook-id"], got[1].0["webhook-id"]);
+    assert_eq!(got[0].1, got[1].1, "the same bytes");
+    server.kill().await;
 }
 
 /// Nobody reaches through a platform what only it can reach.

@@ -42,14 +42,16 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it over `data` on a free port and waits until it is ready.
     pub(crate) async fn start(data: &Path) -> Self {
+        Self::start_with(data, &[]).await
+    }
+
+    /// The same with more arguments.
+    pub(crate) async fn start_with(data: &Path, more: &[&str]) -> Self {
         let log = std::fs::File::options().create(true).append(true).open(data.join("serve.log")).unwrap();
         // A stale address would be taken for the new process's.
         let _ = std::fs::remove_file(data.join("address"));
-        let mut child = ecs(data, &["serve", "--listen", "127.0.0.1:0"])
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let arguments = [&["serve", "--listen", "127.0.0.1:0"], more].concat();
+        let mut child = ecs(data, &arguments).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let url = eventually("the server says where it listens", async || {
             assert!(
                 child.try_wait().unwrap().is_none(),
