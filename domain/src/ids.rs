@@ -73,6 +73,10 @@ id! {
     /// A notification.
     NotificationId
 }
+id! {
+    /// An address of a customer's that notifications are sent to.
+    WebhookId
+}
 
 impl EventId {
     /// The id of an event whose sender named it: UUIDv5 of the sender's name for it, within its user.

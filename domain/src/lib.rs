@@ -26,6 +26,6 @@ pub mod violation;
 
 pub use clock::{Clock, Day, Timestamp, utc_day};
 pub use email::Email;
-pub use ids::{DecisionId, EventId, NotificationId, OfferId, TransactionId, UserId};
+pub use ids::{DecisionId, EventId, NotificationId, OfferId, TransactionId, UserId, WebhookId};
 pub use money::{Money, Rate};
 pub use violation::{Violation, Violations};

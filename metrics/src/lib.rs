@@ -19,6 +19,7 @@ mod process;
 #[cfg(any(test, feature = "read"))]
 pub mod read;
 mod store;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ struct Inner {
     guards: guards::Guards,
     credit: credit::Credit,
     process: process::Process,
+    webhooks: webhooks::Webhooks,
 }
 
 impl Metrics {
@@ -58,7 +60,8 @@ impl Metrics {
         let guards = guards::Guards::register(&mut families);
         let credit = credit::Credit::register(&mut families);
         let process = process::Process::register(&mut families);
-        Self(Arc::new(Inner { families, http, bus, store, guards, credit, process }))
+        let webhooks = webhooks::Webhooks::register(&mut families);
+        Self(Arc::new(Inner { families, http, bus, store, guards, credit, process, webhooks }))
     }
 
     /// Everything that was counted, in the text format of OpenMetrics 1.0, which Prometheus reads.

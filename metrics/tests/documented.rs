@@ -29,6 +29,8 @@ fn everything() -> Metrics {
     metrics.breaker_opened("bus");
     metrics.decided("denied");
     metrics.replayed();
+    metrics.webhook_attempted("delivered", Duration::from_millis(20));
+    metrics.webhook_disabled("gone");
     metrics.role_runs("operations");
     metrics
 }

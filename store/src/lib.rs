@@ -23,6 +23,7 @@ mod replays;
 mod rights;
 mod sessions;
 mod users;
+mod webhooks;
 
 pub use books::{Books, CountedPage, EventKey, Fate, Ledger, LedgerTotals, OfferBooks, SummaryMismatch};
 pub use consents::Consents;
@@ -40,6 +41,11 @@ pub use sessions::{
     NewSession, PasswordChange, Refresh, Refreshed, SessionChange, Sessions, StandingSession,
 };
 pub use users::{Credentials, NewUser, Provision, Provisioned, Users};
+pub use webhooks::{
+    ATTEMPTS_KEPT, AddedWebhook, Attempt, DeliveryClaim, DeliveryFate, DeliveryPage, DeliveryState,
+    DisabledBy, DueDelivery, NewWebhook, Resent, SealedSecrets, Settled, Settlement, Webhook, WebhookAddress,
+    WebhookChange, WebhookDelivery, WebhookRotation, Webhooks,
+};
 
 /// A store: everything the roles keep.
 pub trait Store:
@@ -52,6 +58,7 @@ pub trait Store:
     + Idempotency
     + Outbox
     + Notifications
+    + Webhooks
     + DeadLetters
     + Books
     + Maintenance
@@ -69,6 +76,7 @@ impl<T> Store for T where
         + Idempotency
         + Outbox
         + Notifications
+        + Webhooks
         + DeadLetters
         + Books
         + Maintenance

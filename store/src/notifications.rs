@@ -20,7 +20,8 @@ use crate::{PageRequest, StoreError};
 #[async_trait]
 pub trait Notifications: Send + Sync + 'static {
     /// Keeps notifications; `result[i]` tells whether `notifications[i]` is new. Each gets the next number of its user.
-    /// A notification for an unknown user is kept by nobody and reported as not new.
+    /// A notification for an unknown user is kept by nobody and reported as not new. What is new gets a delivery for each enabled
+    /// webhook of its user in the same transaction, see [`Webhooks`](crate::Webhooks).
     async fn add_notifications(
         &self,
         notifications: &[Notification],

@@ -178,7 +178,11 @@ impl Composer<'_> {
                 max_streams: max_streams(self.settings),
                 ..ecs_notification::StreamOptions::default()
             },
-        });
+            webhooks: ecs_notification::WebhookOptions {
+                reach: self.settings.webhooks,
+                ..ecs_notification::WebhookOptions::default()
+            },
+        })?;
         role.start(self.supervisor);
         Ok(role.routes())
     }

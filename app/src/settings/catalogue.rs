@@ -178,6 +178,12 @@ pub const CATALOGUE: &[Setting] = &[
         "16384",
         "Events that may wait to be made durable before new ones get 503.",
     ),
+    setting(
+        "ECS_WEBHOOKS_PRIVATE",
+        "refuse",
+        "refuse or allow: whether webhooks may go to private addresses and over http://, for tests and demonstrations. \
+         Production refuses allow: whoever names an address there could reach what only this process can.",
+    ),
     setting("ECS_DELIVERY_LIMIT", "10", "Failed deliveries until an event becomes a dead letter."),
     setting("ECS_EMOTION_BUS_DAYS", "7", "Days that emotion events stay on the bus, consumed or not."),
     setting("ECS_BUS_DAYS", "30", "Days that other events stay on the bus, consumed or not."),

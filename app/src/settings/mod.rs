@@ -17,6 +17,7 @@ use std::time::Duration;
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::emotion::StressThreshold;
 use ecs_domain::transaction::Currency;
+use ecs_notification::Reach;
 use ecs_web::secret::Secret;
 
 use self::reader::Reader;
@@ -115,6 +116,8 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// Events that may wait to be made durable.
     pub publish_window: usize,
+    /// Where webhooks may go.
+    pub webhooks: Reach,
     /// Failed deliveries until an event is given up.
     pub delivery_limit: u32,
     /// How long things are kept.
@@ -192,12 +195,18 @@ mod tests {
 
     #[test]
     fn production_requires_secrets_and_consent() {
-        let refused =
-            settings(&[("ECS_MODE", "production"), ("EMOTION_CONSENT", "assumed")]).unwrap_err().to_string();
+        let refused = settings(&[
+            ("ECS_MODE", "production"),
+            ("EMOTION_CONSENT", "assumed"),
+            ("ECS_WEBHOOKS_PRIVATE", "allow"),
+        ])
+        .unwrap_err()
+        .to_string();
         for name in [
             "SECRET_KEY must be set",
             "INTERNAL_SERVICE_API_KEY must be set",
             "EMOTION_CONSENT must be required",
+            "ECS_WEBHOOKS_PRIVATE must be refuse in production",
         ] {
             assert!(refused.contains(name), "{refused}");
         }
@@ -205,6 +214,7 @@ mod tests {
         let production = settings(&[("ECS_MODE", "production"), secret, key]).unwrap();
         assert_eq!(production.consent, ConsentRule::Required);
         assert_eq!(production.shutdown_grace, Duration::from_secs(5));
+        assert_eq!(production.webhooks, Reach::Public);
     }
 
     #[test]
@@ -214,6 +224,7 @@ mod tests {
             assert!(refused.contains(name) && refused.contains(expect), "{refused}");
             assert!(!refused.contains("hunter2"), "a password is told: {refused}");
         };
+        check("ECS_WEBHOOKS_PRIVATE", "yes", "must be refuse or allow");
         check("ECS_LISTEN", "here", "must be an address and a port");
         check("ECS_MODE", "prod", "must be embedded, testing or production");
         check("ECS_BCRYPT_COST", "4", "from 12 to 16");

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::emotion::{StressThreshold, Unit};
 use ecs_domain::transaction::Currency;
+use ecs_notification::Reach;
 use ecs_web::secret::Secret;
 
 use super::{DEFAULT_DATA_DIR, Http, Mode, Problem, Raw, Retention, Settings};
@@ -71,6 +72,7 @@ impl Reader<'_> {
             shutdown_grace: self.grace(production),
             drain_timeout: self.seconds("ECS_DRAIN_TIMEOUT_S", 1),
             publish_window: self.number("ECS_PUBLISH_WINDOW", 1, 10_000_000),
+            webhooks: self.webhooks(production),
             delivery_limit: self.number("ECS_DELIVERY_LIMIT", 1, 1_000),
             retention: Retention {
                 emotion_bus_days: self.number("ECS_EMOTION_BUS_DAYS", 1, 3_650),
@@ -193,6 +195,22 @@ impl Reader<'_> {
             None if production => PRODUCTION_GRACE,
             None => Duration::ZERO,
             Some(_) => self.seconds("ECS_SHUTDOWN_GRACE_S", 0),
+        }
+    }
+
+    fn webhooks(&mut self, production: bool) -> Reach {
+        match self.text("ECS_WEBHOOKS_PRIVATE") {
+            None | Some("refuse") => Reach::Public,
+            Some("allow") if !production => Reach::Anywhere,
+            Some("allow") => {
+                self.problem("ECS_WEBHOOKS_PRIVATE", "must be refuse in production");
+                Reach::Public
+            }
+            Some(other) => {
+                let message = format!("must be refuse or allow, it is {other:?}");
+                self.problem("ECS_WEBHOOKS_PRIVATE", message);
+                Reach::Public
+            }
         }
     }
 

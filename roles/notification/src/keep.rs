@@ -9,7 +9,7 @@ use ecs_bus::{Delivery, Outcome};
 use ecs_domain::notification::Notification;
 use ecs_domain::{Clock, UserId};
 use ecs_store::{Notifications, StoreError, Users};
-use ecs_work::{Decoded, Failure, Handler, decoded};
+use ecs_work::{Decoded, Failure, Handler, Wake, decoded};
 
 use crate::Deps;
 use crate::stream::Seats;
@@ -20,15 +20,18 @@ pub(crate) struct Keep {
     notifications: Arc<dyn Notifications>,
     users: Arc<dyn Users>,
     clock: Arc<dyn Clock>,
+    /// Wakes whoever sends to webhooks.
+    webhooks: Wake,
 }
 
 impl Keep {
-    pub(crate) fn new(deps: &Deps, seats: Arc<Seats>) -> Self {
+    pub(crate) fn new(deps: &Deps, seats: Arc<Seats>, webhooks: Wake) -> Self {
         Self {
             seats,
             notifications: Arc::clone(&deps.store) as Arc<dyn Notifications>,
             users: Arc::clone(&deps.store) as Arc<dyn Users>,
             clock: Arc::clone(&deps.clock),
+            webhooks,
         }
     }
 
@@ -55,6 +58,7 @@ impl Handler for Keep {
         let new = self.notifications.add_notifications(decoded.items(), self.clock.now()).await?;
         let told = decoded.items().iter().zip(&new).filter(|(_, new)| **new);
         self.seats.kept(told.map(|(notification, _)| notification.user));
+        self.webhooks.wake();
         let strangers = self.strangers(decoded.items(), &new).await?;
         let outcome = |notification: &Notification| {
             if strangers.contains(&notification.user) { decoded::unknown_user() } else { Outcome::Ack }

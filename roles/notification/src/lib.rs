@@ -1,4 +1,4 @@
-//! Keeps a customer's notifications and serves them: as a list, and as a stream while they come.
+//! Keeps a customer's notifications and serves them: as a list, as a stream while they come, and to webhooks.
 //!
 //! A notification is a row first: what arrives twice is kept once, by its id, and each row has the next number of its
 //! user. Streams follow the rows by that number: see the module `stream`.
@@ -8,6 +8,7 @@ mod keep;
 mod list;
 mod read;
 mod stream;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +27,10 @@ use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
 
 pub use self::stream::StreamOptions;
+pub use self::webhooks::{Reach, SetupError, WebhookOptions};
 
 use self::stream::{Seats, Tail};
+use self::webhooks::{HookDeps, Hooks};
 
 /// Customers wait for these, so no time is spent on gathering larger batches.
 const LINGER: Duration = Duration::ZERO;
@@ -53,6 +56,8 @@ pub struct Deps {
     pub stopping: CancellationToken,
     /// How streams behave.
     pub streams: StreamOptions,
+    /// How webhooks behave.
+    pub webhooks: WebhookOptions,
 }
 
 /// The role. Clones share their streams.
@@ -60,6 +65,7 @@ pub struct Deps {
 pub struct Notification {
     deps: Deps,
     seats: Arc<Seats>,
+    hooks: Hooks,
 }
 
 /// What the handlers of requests need.
@@ -80,13 +86,19 @@ impl FromRef<Serving> for Arc<Auth> {
 
 impl Notification {
     /// A role that doesn't run yet.
-    #[must_use]
-    pub fn create(deps: Deps) -> Self {
+    pub fn create(deps: Deps) -> Result<Self, SetupError> {
         let seats = Arc::new(Seats::new(&deps.streams));
-        Self { deps, seats }
+        let hooks = Hooks::create(HookDeps {
+            auth: Arc::clone(&deps.auth),
+            store: Arc::clone(&deps.store) as _,
+            clock: Arc::clone(&deps.clock),
+            metrics: deps.metrics.clone(),
+            options: deps.webhooks,
+        })?;
+        Ok(Self { deps, seats, hooks })
     }
 
-    /// Listing, following and marking as read. Streams tell of nothing new before [`Notification::start`].
+    /// Listing, following and marking as read, and webhooks. Streams tell of nothing new before [`Notification::start`].
     pub fn routes(&self) -> Router {
         let serving = Serving {
             auth: Arc::clone(&self.deps.auth),
@@ -95,13 +107,16 @@ impl Notification {
             stopping: self.deps.stopping.clone(),
             options: self.deps.streams,
         };
-        Self::api().with_state(serving).into()
+        let webhooks = webhooks::api().with_state(self.hooks.clone());
+        Self::api().with_state(serving).merge(webhooks).into()
     }
 
     /// What it says of these routes: its part of the platform's document.
     #[must_use]
     pub fn openapi() -> OpenApi {
-        Self::api().into_openapi()
+        let mut document = Self::api().into_openapi();
+        document.merge(webhooks::api().into_openapi());
+        document
     }
 
     fn api() -> OpenApiRouter<Serving> {
@@ -115,10 +130,10 @@ impl Notification {
     /// The role's work on a batch, for those who bring their own loop.
     #[must_use]
     pub fn handler(&self) -> Arc<dyn Handler> {
-        Arc::new(keep::Keep::new(&self.deps, Arc::clone(&self.seats)))
+        Arc::new(keep::Keep::new(&self.deps, Arc::clone(&self.seats), self.hooks.wake.clone()))
     }
 
-    /// Starts keeping, forgetting, and looking for what streams tell.
+    /// Starts keeping, forgetting, looking for what streams tell, and sending to webhooks.
     pub fn start(&self, supervisor: &Supervisor) {
         let Deps { bus, store, clock, delivery_limit, metrics, streams, .. } = self.deps.clone();
         let tail = Tail::new(Arc::clone(&store) as _, Arc::clone(&self.seats), streams.poll);
@@ -128,6 +143,7 @@ impl Notification {
             Ok::<(), std::convert::Infallible>(())
         });
 
+        self.hooks.start(supervisor);
         let deps = ConsumeDeps { bus, store, clock, delivery_limit, metrics };
         let options = SubscribeOptions { linger: LINGER, ..SubscribeOptions::default() };
         let (handler, token) = (self.handler(), supervisor.token());

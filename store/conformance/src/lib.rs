@@ -23,6 +23,8 @@ pub mod retention;
 pub mod rights;
 pub mod sessions;
 pub mod transactions;
+pub mod webhook_deliveries;
+pub mod webhooks;
 
 #[doc(hidden)]
 pub use ecs_conformance;
@@ -73,6 +75,13 @@ macro_rules! conformance {
                 a_notification_for_nobody_is_not_kept, a_reader_goes_on_behind_the_last_it_has_seen,
                 last_numbers_are_told_for_many_users_at_once, a_follower_misses_nothing_while_many_write,
                 reading_is_noted_once, reading_up_to_a_number_marks_all_of_them, only_their_user_marks_notifications;
+            webhooks: a_webhook_is_its_users, nobody_has_more_webhooks_than_one_may,
+                a_notification_makes_one_delivery_for_each_webhook,
+                webhooks_come_and_go_while_notifications_are_kept, a_webhook_that_fails_for_good_is_disabled,
+                secrets_change_with_an_overlap, a_webhook_moves_with_its_deliveries;
+            webhook_deliveries: claims_of_deliveries_do_not_overlap, a_claim_of_a_delivery_runs_out,
+                a_failed_attempt_is_made_again, no_host_gets_more_than_its_share, a_delivery_is_resent,
+                a_log_of_attempts_has_an_end, old_deliveries_go, reopening_keeps_deliveries;
             dead_letters: a_dead_letter_is_kept_once, original_bytes_are_kept,
                 letters_are_found_by_each_of_their_properties, letters_come_in_pages, letters_are_counted_by_sort,
                 a_replay_moves_the_event_into_the_outbox, a_replayed_event_that_fails_again_waits_again,

@@ -33,6 +33,7 @@ mod replicas;
 mod rights;
 mod sessions;
 mod users;
+mod webhooks;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -16,9 +16,10 @@ use crate::users;
 
 /// Numbers what is new behind each user's last, in the order in which it came. The users are locked by now, so nobody else
 /// takes numbers of theirs, and what earlier holders of the locks committed is seen. No `ON CONFLICT`: it would leave a
-/// gap; whatever is in the way is an error after which all of it is done again.
-pub(crate) const INSERT: &str =
-    "INSERT INTO notifications (id, user_id, sequence, type, title, message, offer_id, created_at, stored_at)
+/// gap; whatever is in the way is an error after which all of it is done again. What is new gets a delivery for each enabled webhook
+/// of its user, which for most users is one step down an index.
+pub(crate) const INSERT: &str = "WITH new AS (
+     INSERT INTO notifications (id, user_id, sequence, type, title, message, offer_id, created_at, stored_at)
      SELECT f.id, f.user_id,
         (SELECT coalesce(max(n.sequence), 0) FROM notifications n WHERE n.user_id = f.user_id)
             + row_number() OVER (PARTITION BY f.user_id ORDER BY f.place),
@@ -29,7 +30,12 @@ pub(crate) const INSERT: &str =
            WHERE EXISTS (SELECT FROM users u WHERE u.id = i.user_id)
                 AND NOT EXISTS (SELECT FROM notifications n WHERE n.id = i.id)
            ORDER BY i.id, i.place) f
-     RETURNING id";
+     RETURNING id, user_id),
+     deliveries AS (
+     INSERT INTO webhook_deliveries (webhook_id, notification_id, host, next_attempt_at, created_at)
+     SELECT w.id, n.id, w.host, $8::timestamptz, $8::timestamptz
+     FROM new n JOIN webhooks w ON w.user_id = n.user_id WHERE w.disabled_at IS NULL)
+     SELECT id FROM new";
 /// Total, unread and page of one moment. Behind the last page the counts stand alone.
 pub(crate) const PAGE: &str = "SELECT c.total, c.unread, p.* FROM
         (SELECT (SELECT count(*) FROM notifications WHERE user_id = $1) AS total,
@@ -41,6 +47,9 @@ pub(crate) const PAGE: &str = "SELECT c.total, c.unread, p.* FROM
 pub(crate) const AFTER: &str =
     "SELECT id, user_id, sequence, read_at, type, title, message, offer_id, created_at
      FROM notifications WHERE user_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3";
+pub(crate) const BY_IDS: &str =
+    "SELECT id, user_id, sequence, read_at, type, title, message, offer_id, created_at
+     FROM notifications WHERE id = ANY ($1)";
 /// One step down the index for each user.
 pub(crate) const LAST: &str =
     "SELECT coalesce((SELECT max(sequence) FROM notifications n WHERE n.user_id = i.user_id), 0) AS last
@@ -200,6 +209,11 @@ async fn page(session: &Session, user: UserId, page: PageRequest) -> Result<Noti
         }
     }
     Ok(NotificationPage { total, unread, items })
+}
+
+/// A notification without its place.
+pub(crate) fn read_one(row: &Row) -> Result<Notification, Fault> {
+    read(row).map(|stored| stored.notification)
 }
 
 fn read(row: &Row) -> Result<StoredNotification, Fault> {

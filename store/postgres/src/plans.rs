@@ -11,7 +11,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::plan::FIXED_PLANS;
 use crate::{
     Options, PostgresStore, books, consents, credit, dead_letters, folds, idempotency, maintenance,
-    notifications, outbox, replays, rights, sessions, users,
+    notifications, outbox, replays, rights, sessions, users, webhooks,
 };
 
 const FILL: &str = "
@@ -57,6 +57,13 @@ INSERT INTO sessions (id, user_id, started_at, expires_at)
     FROM generate_series(1, 6000) n;
 INSERT INTO user_rights SELECT md5('user' || n)::uuid, '{}', '{}', md5('user1')::uuid, now() FROM generate_series(1, 400) n;
 INSERT INTO changes SELECT n, md5('user' || n % 500 + 1)::uuid FROM generate_series(1, 6000) n;
+INSERT INTO webhooks (id, user_id, url, host, secret, created_at)
+    SELECT md5('webhook' || n)::uuid, md5('user' || (n % 500 + 1))::uuid, '', n || '.example.com', '', now()
+    FROM generate_series(1, 2000) n;
+INSERT INTO webhook_deliveries (webhook_id, notification_id, host, state, next_attempt_at, created_at)
+    SELECT md5('webhook' || (n % 2000 + 1))::uuid, md5('notification' || n)::uuid, 'host',
+        (ARRAY['pending', 'delivered'])[n % 2 + 1], now() + n * interval '1 minute', now() - n * interval '1 minute'
+    FROM generate_series(1, 6000) n;
 INSERT INTO dead_letters (subject, \"group\", event_id, key, kind, reason, history, payload, schema_version, created_at,
         state, state_at)
     SELECT 'subject' || n % 4, 'group', md5('letter' || n)::uuid, md5('user' || n)::uuid, 'gave-up', '', '[]',
@@ -183,6 +190,34 @@ fn of_accounts() -> Vec<(&'static str, &'static [&'static str])> {
     ]
 }
 
+/// The same of what webhooks cause.
+fn of_webhooks() -> Vec<(&'static str, &'static [&'static str])> {
+    use webhooks::{deliveries, endpoints};
+    vec![
+        (notifications::INSERT, &["notifications_pkey", "users_pkey", "webhooks_of_user"]),
+        (notifications::BY_IDS, &["notifications_pkey"]),
+        (endpoints::INSERT, &["users_pkey", "webhooks_of_user"]),
+        (endpoints::OF_USER, &["webhooks_of_user"]),
+        (endpoints::FIND, &["webhooks_pkey"]),
+        (endpoints::CHANGE, &["webhooks_pkey"]),
+        (endpoints::ROTATE, &["webhooks_pkey"]),
+        (endpoints::REMOVE, &["webhooks_pkey"]),
+        (endpoints::RESEAL, &["webhooks_pkey"]),
+        (deliveries::ANY_DUE, &["webhook_deliveries_due"]),
+        (deliveries::CLAIM, &["webhook_deliveries_due", "webhook_deliveries_pkey"]),
+        (deliveries::WEBHOOKS, &["webhooks_pkey"]),
+        (deliveries::SETTLE, &["webhook_deliveries_pkey"]),
+        (deliveries::SUCCEED, &["webhooks_pkey"]),
+        (deliveries::FAIL, &["webhooks_pkey"]),
+        (deliveries::GIVE_UP, &["webhook_deliveries", "webhooks_pkey"]),
+        (deliveries::MOVE, &["webhook_deliveries", "webhooks_pkey"]),
+        (deliveries::COUNT, &["webhook_deliveries"]),
+        (deliveries::PAGE, &["webhook_deliveries_of_webhook"]),
+        (deliveries::RESEND, &["webhook_deliveries_pkey", "webhooks_pkey"]),
+        (deliveries::FORGET, &["webhook_deliveries_done"]),
+    ]
+}
+
 /// The same of what else the planner is free with.
 fn free() -> Vec<(&'static str, &'static [&'static str])> {
     use books::{counted_statements as counted, mismatch_statements as mismatches};
@@ -246,7 +281,7 @@ async fn every_hot_statement_has_its_index() {
     }
     let (_database, client) = filled().await;
     client.batch_execute(GENERIC).await.unwrap();
-    for (sql, indexes) in of_accounts().into_iter().chain(free()) {
+    for (sql, indexes) in of_accounts().into_iter().chain(of_webhooks()).chain(free()) {
         check(sql, &plan(&client, sql).await, indexes);
     }
     client.batch_execute(&FIXED_PLANS.replace("true)", "false)")).await.unwrap();

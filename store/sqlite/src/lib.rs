@@ -25,6 +25,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 mod users;
+mod webhooks;
 
 use std::path::Path;
 use std::time::Instant;
@@ -120,6 +121,7 @@ fn open(path: &Path, options: &Options) -> Result<SqliteStore, Fault> {
     migrations::apply(&mut writer)?;
     outbox::release_all(&writer)?;
     idempotency::release_all(&writer)?;
+    webhooks::release_all(&writer)?;
     let readers = (0..options.readers.max(1))
         .map(|_| {
             let reader = connect(path, options)?;

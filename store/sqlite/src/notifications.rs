@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use crate::SqliteStore;
 use crate::column::{At, Id, IdText, count, limit as at_most};
 use crate::engine::Fault;
+use crate::webhooks;
 
 /// Takes the user's next number, and nothing at all for an unknown user or a notification that is there already.
 pub(crate) const INSERT: &str =
@@ -27,6 +28,9 @@ pub(crate) const PAGE: &str =
 pub(crate) const AFTER: &str =
     "SELECT id, user_id, sequence, read_at, type, title, message, offer_id, created_at
      FROM notifications WHERE user_id = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
+pub(crate) const BY_ID: &str =
+    "SELECT id, user_id, sequence, read_at, type, title, message, offer_id, created_at
+     FROM notifications WHERE id = ?1";
 pub(crate) const LAST: &str = "SELECT coalesce(max(sequence), 0) FROM notifications WHERE user_id = ?1";
 pub(crate) const MARK_ONE: &str = "UPDATE notifications SET read_at = coalesce(read_at, ?3)
      WHERE id = ?1 AND user_id = ?2
@@ -139,7 +143,16 @@ fn add(connection: &Connection, notification: &Notification, now: Timestamp) -> 
         At(notification.created_at),
         At(now),
     ])?;
+    if inserted == 1 {
+        webhooks::make(connection, notification.user, notification.id, now)?;
+    }
     Ok(inserted == 1)
+}
+
+/// The notification with this id, whoever's it is.
+pub(crate) fn by_id(connection: &Connection, id: &IdText) -> Result<Option<Notification>, Fault> {
+    let found = connection.prepare_cached(BY_ID)?.query_row([id], read).optional()?;
+    Ok(found.map(|stored| stored.notification))
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<StoredNotification> {

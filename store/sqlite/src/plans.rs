@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::{
     books, consents, credit, dead_letters, folds, idempotency, maintenance, migrations, notifications,
-    outbox, replays, rights, sessions, users,
+    outbox, replays, rights, sessions, users, webhooks,
 };
 
 /// The statement's plan, line by line. Parameters are left unbound: plans don't look at them.
@@ -90,6 +90,37 @@ fn statements_of_work() -> Vec<&'static str> {
     ]
 }
 
+/// What webhooks cause.
+fn statements_of_webhooks() -> Vec<&'static str> {
+    use webhooks::{deliveries, endpoints};
+    vec![
+        endpoints::COUNT,
+        endpoints::OF_USER,
+        endpoints::FIND,
+        endpoints::MOVE,
+        endpoints::ENABLE,
+        endpoints::DISABLE,
+        endpoints::ROTATE,
+        endpoints::REMOVE,
+        endpoints::RESEAL,
+        deliveries::MAKE,
+        deliveries::ANY_DUE,
+        deliveries::DUE,
+        deliveries::CLAIM,
+        deliveries::WEBHOOK,
+        deliveries::SETTLE,
+        deliveries::SUCCEED,
+        deliveries::FAIL,
+        deliveries::GIVE_UP,
+        deliveries::MOVE,
+        deliveries::COUNT,
+        deliveries::PAGE,
+        deliveries::RESEND,
+        deliveries::FORGET,
+        notifications::BY_ID,
+    ]
+}
+
 /// What the books and the upkeep cause.
 fn statements_of_care() -> Vec<&'static str> {
     use books::{counted_statements as counted, fate_statements as fates, mismatch_statements as mismatches};
@@ -139,7 +170,8 @@ fn statements_of_care() -> Vec<&'static str> {
 fn every_hot_statement_has_its_index() {
     let mut connection = Connection::open_in_memory().unwrap();
     migrations::apply(&mut connection).unwrap();
-    let all = [statements_of_accounts(), statements_of_work(), statements_of_care()];
+    let all =
+        [statements_of_accounts(), statements_of_work(), statements_of_webhooks(), statements_of_care()];
     for sql in all.into_iter().flatten() {
         let plan = plan(&connection, sql);
         assert!(plan.iter().any(|line| line.contains("SEARCH")), "no index for {sql}: {plan:?}");

@@ -6,6 +6,7 @@ mod policed;
 pub mod policy;
 mod provider;
 mod refresh_tokens;
+mod seals;
 pub mod service_keys;
 mod tokens;
 
@@ -19,6 +20,7 @@ pub use changes::Changes;
 pub use identity::Identity;
 pub use policed::{ACCESS, Policed, PolicedRoutes, Required, required};
 pub use refresh_tokens::{RefreshToken, RefreshTokens};
+pub use seals::{SealError, Seals};
 pub use service_keys::ServiceKeys;
 pub use tokens::{SecretKey, TokenError, Tokens, WeakKey};
 

@@ -15,13 +15,14 @@ use crate::support::http::Answer;
 use crate::support::{INTERNAL_KEY, TestApp, emotion, eventually};
 
 /// What must have happened before the others, in this order.
-const FIRST: [&str; 10] = [
+const FIRST: [&str; 11] = [
     "POST /v1/auth/register",
     "POST /v1/auth/login",
     "POST /v1/auth/refresh",
     "PUT /v1/auth/password",
     "POST /v1/users",
     "PUT /v1/users/{user_id}/consents/{purpose}",
+    "POST /v1/users/{user_id}/webhooks",
     "POST /v1/emotions/stream",
     "POST /v1/transactions",
     "POST /v1/users/{user_id}/credit-analysis",
@@ -29,7 +30,8 @@ const FIRST: [&str; 10] = [
 ];
 
 /// What the others must come before.
-const LAST: [&str; 1] = ["DELETE /v1/users/{user_id}/consents/{purpose}"];
+const LAST: [&str; 2] =
+    ["DELETE /v1/users/{user_id}/consents/{purpose}", "DELETE /v1/users/{user_id}/webhooks/{webhook_id}"];
 
 /// A platform with a person, and what is there by now.
 struct Stage {
@@ -225,6 +227,10 @@ impl Stage {
                 let token = answer.json()["refresh_token"].as_str().unwrap().to_owned();
                 self.ids.insert("refresh_token", token);
             }
+            "POST /v1/users/{user_id}/webhooks" => {
+                let webhook = answer.json()["webhook"]["id"].as_str().unwrap().to_owned();
+                self.ids.insert("webhook_id", webhook);
+            }
             "POST /v1/users/{user_id}/credit-analysis" => {
                 let offer = answer.json()["offer"]["offer_id"].as_str().unwrap().to_owned();
                 self.ids.insert("offer_id", offer);
@@ -238,6 +244,7 @@ impl Stage {
                     page["items"][0]["id"].as_str().map(str::to_owned)
                 });
                 let told = told.await;
+                self.ids.insert("delivery_id", told.clone());
                 self.ids.insert("notification_id", told);
             }
             _ => {}

@@ -43,8 +43,17 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it over `data` on a free port and waits until it is ready.
     pub(crate) async fn start(data: &Path) -> Self {
+        Self::start_with(data, &[]).await
+    }
+
+    /// The same with more arguments.
+    pub(crate) async fn start_with(data: &Path, more: &[&str]) -> Self {
         let client = |url: &str| Client::new(url, &Credentials::default());
-        Self::start_as(data, |command| command, client).await
+        let settings = |mut command: Command| {
+            command.args(more);
+            command
+        };
+        Self::start_as(data, settings, client).await
     }
 
     /// The same with settings that make it speak TLS, with this certificate.

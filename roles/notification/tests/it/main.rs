@@ -3,5 +3,7 @@
 
 mod list;
 mod read;
+mod receiver;
 mod streams;
 mod support;
+mod webhooks;

@@ -8,7 +8,7 @@ use axum::body::Body;
 use ecs_bus::payload::NotificationPayload;
 use ecs_bus::{Bus, Event, Headers, Subject};
 use ecs_domain::{Clock as _, OfferId, UserId};
-use ecs_notification::{Deps, Notification, StreamOptions};
+use ecs_notification::{Deps, Notification, StreamOptions, WebhookOptions};
 use ecs_web::auth::{SecretKey, Tokens};
 use ecs_web::{Auth, Identity, Secret};
 use ecs_work::retention;
@@ -47,6 +47,10 @@ impl Scene {
     }
 
     pub(crate) fn with(streams: StreamOptions) -> Self {
+        Self::with_webhooks(streams, WebhookOptions::default())
+    }
+
+    pub(crate) fn with_webhooks(streams: StreamOptions, webhooks: WebhookOptions) -> Self {
         let platform = Platform::open();
         let key = SecretKey::new(Secret::new("a secret of at least thirty-two bytes")).unwrap();
         let auth = Arc::new(Auth::alone(Tokens::new(&key), Secret::new("internal"), platform.clock.clone()));
@@ -62,7 +66,9 @@ impl Scene {
                 metrics: ecs_metrics::Metrics::new(),
                 stopping: stopping.clone(),
                 streams,
+                webhooks,
             });
+            let role = role.unwrap();
             role.start(&platform.supervisor);
             role
         };
