@@ -17,7 +17,7 @@ fn layer(folder: &str) -> (&'static str, &'static [&'static str]) {
         "domain" => ("domain", &[]),
         "breaker" | "metrics" => ("leaf", &["leaf"]),
         "bus" | "store" => ("contract", &["domain"]),
-        "cache" | "web" => ("shared", &["domain", "leaf"]),
+        "cache" | "limits" | "web" => ("shared", &["domain", "leaf"]),
         "work" => ("shared", &["contract", "domain", "leaf"]),
         "client" => ("client", &["domain"]),
         "bench" => {
