@@ -36,10 +36,11 @@ impl Keys {
         Self(Hmac::new(&block.into()))
     }
 
-    /// The key of one subject in one realm, such as a user and `read.user`.
+    /// The key of one subject, such as a user's id, in one realm, such as the `read`s of a `user`.
     #[must_use]
-    pub fn of(&self, realm: &'static str, subject: &[u8]) -> Key {
-        let mac = self.0.clone().chain_update(realm).chain_update([0]).chain_update(subject);
+    pub fn of(&self, [class, kind]: [&'static str; 2], subject: &[u8]) -> Key {
+        let mac = self.0.clone().chain_update(class).chain_update([0]).chain_update(kind);
+        let mac = mac.chain_update([0]).chain_update(subject);
         let mut key = [0; 16];
         key.iter_mut().zip(mac.finalize().into_bytes()).for_each(|(byte, mac)| *byte = mac);
         Key(key)
@@ -52,14 +53,17 @@ mod tests {
 
     #[test]
     fn a_key_is_one_of_its_secret_realm_and_subject() {
-        let key = |secret: u8, realm, subject: &str| Keys::new([secret; 32]).of(realm, subject.as_bytes());
-        let ana = key(1, "log-in", "ana@example.com");
-        assert_eq!(ana, key(1, "log-in", "ana@example.com"));
+        let key = |secret: u8, class, kind, subject: &str| {
+            Keys::new([secret; 32]).of([class, kind], subject.as_bytes())
+        };
+        let ana = key(1, "log-in", "user", "ana@example.com");
+        assert_eq!(ana, key(1, "log-in", "user", "ana@example.com"));
         for other in [
-            key(2, "log-in", "ana@example.com"),
-            key(1, "read", "ana@example.com"),
-            key(1, "log-in", "bia@example.com"),
-            key(1, "log-", "in\0ana@example.com"),
+            key(2, "log-in", "user", "ana@example.com"),
+            key(1, "read", "user", "ana@example.com"),
+            key(1, "log-in", "address", "ana@example.com"),
+            key(1, "log-in", "user", "bia@example.com"),
+            key(1, "log-inuser", "", "ana@example.com"),
         ] {
             assert_ne!(ana, other);
         }

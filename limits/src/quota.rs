@@ -21,11 +21,7 @@ pub enum QuotaError {
     #[error("must be written like 20/s, 20/s:40 (with a burst of 40) or 10/15m:10, with s, m or h")]
     Form,
     /// A number is 0 or too large.
-    #[error(
-        "its numbers must be from 1 to {}, and a spent burst back within {} days",
-        Quota::MOST,
-        Quota::LONGEST_DAYS
-    )]
+    #[error("its numbers must be from 1 to {}, and a spent burst back within a week", Quota::MOST)]
     Range,
 }
 
@@ -33,22 +29,23 @@ impl Quota {
     /// The most requests, and the largest burst.
     pub const MOST: u32 = 10_000_000;
     /// How long a spent burst may take to be back.
-    const LONGEST_DAYS: u64 = 7;
+    const LONGEST_SECONDS: u64 = 7 * 24 * 3600;
 
     /// # Errors
     /// A number is 0 or too large, or a spent burst would take more than a week to be back.
-    pub fn new(requests: u32, per: Duration, burst: u32) -> Result<Self, QuotaError> {
-        let longest = Duration::from_secs(Self::LONGEST_DAYS * 24 * 3600).as_nanos();
-        let in_range = |number: u32| (1..=Self::MOST).contains(&number);
-        if !in_range(requests) || !in_range(burst) || per.is_zero() || per.as_nanos() > longest {
+    pub const fn new(requests: u32, per: Duration, burst: u32) -> Result<Self, QuotaError> {
+        let too_many = requests > Self::MOST || burst > Self::MOST || per.as_secs() > Self::LONGEST_SECONDS;
+        if too_many || requests == 0 || burst == 0 || per.is_zero() {
             return Err(QuotaError::Range);
         }
-        let interval = per.as_nanos().div_ceil(u128::from(requests));
-        if interval * u128::from(burst) > longest {
-            return Err(QuotaError::Range);
+        // Within a week, so none of these is cut off; a constant has no other way to convert them.
+        let interval = (per.as_nanos() as u64).div_ceil(requests as u64);
+        match interval.checked_mul(burst as u64) {
+            Some(tolerance) if tolerance <= Self::LONGEST_SECONDS * 1_000_000_000 => {
+                Ok(Self { requests, per, burst, interval })
+            }
+            Some(_) | None => Err(QuotaError::Range),
         }
-        let interval = u64::try_from(interval).map_err(|_| QuotaError::Range)?;
-        Ok(Self { requests, per, burst, interval })
     }
 
     /// The most that can be taken at once.

@@ -40,7 +40,7 @@ fn at(nanoseconds: u128) -> Timestamp {
 }
 
 fn key(number: u8) -> Key {
-    Keys::new([7; 32]).of("test", &[number])
+    Keys::new([7; 32]).of(["test", "user"], &[number])
 }
 
 fn quota() -> impl Strategy<Value = Quota> {
@@ -152,10 +152,10 @@ fn a_flood_of_new_keys_neither_frees_the_throttled_nor_refuses_newcomers() {
     // A second of 500 new keys, eight times what there is room for.
     for stranger in 0..500_u128 {
         let now = at(stranger * 2_000_000);
-        limiter.check(&keys.of("flood", &stranger.to_le_bytes()), &quota, 1, now);
+        limiter.check(&keys.of(["flood", "user"], &stranger.to_le_bytes()), &quota, 1, now);
         if stranger % 50 == 0 {
             assert!(!limiter.check(&throttled, &quota, 1, now).allowed, "freed after {stranger}");
-            let honest = keys.of("honest", &stranger.to_le_bytes());
+            let honest = keys.of(["honest", "user"], &stranger.to_le_bytes());
             assert!(limiter.check(&honest, &quota, 1, now).allowed, "refused after {stranger}");
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use ecs_domain::Clock;
+use ecs_limits::Limiter;
 use ecs_metrics::Metrics;
 use ecs_web::Auth;
 use ecs_web::handles::{CreditAnalysis, HttpCreditAnalysis, RemoteOptions, Upstream};
@@ -13,7 +14,7 @@ use ecs_work::{Finisher, Relay, RelayDeps, Supervisor, Wake};
 use tokio_util::sync::CancellationToken;
 
 use super::remotes::Remotes;
-use super::{Storage, counting};
+use super::{Storage, counting, limiting};
 use crate::role::Role;
 use crate::settings::Settings;
 
@@ -41,7 +42,8 @@ pub(super) fn roles(process: Process<'_>) -> anyhow::Result<Router> {
         ..RemoteOptions::new(process.metrics.clone(), process.stopping.clone())
     };
     let remotes = Remotes::new(&process.settings.services, options);
-    let composer = Composer { process, remotes, outbox: Wake::new() };
+    let limiter = limiting::limiter();
+    let composer = Composer { process, remotes, outbox: Wake::new(), limiter };
     let served = composer.http_roles()?;
     composer.workers()?;
     counting::watch(&composer)?;
@@ -60,6 +62,7 @@ struct Composer<'a> {
     process: Process<'a>,
     remotes: Remotes<'a>,
     outbox: Wake,
+    limiter: Arc<dyn Limiter>,
 }
 
 impl<'a> std::ops::Deref for Composer<'a> {
@@ -132,6 +135,7 @@ impl Composer<'_> {
             policy,
             consent: self.settings.consent,
             bcrypt_cost: self.settings.bcrypt_cost,
+            limiter: Arc::clone(&self.limiter),
             token_lifetime: TOKEN_LIFETIME,
             session_lifetime: self.settings.session_lifetime,
             outbox: self.outbox.clone(),
@@ -210,6 +214,12 @@ impl Composer<'_> {
             notification: upstream(Role::Notification)?,
             operations: upstream(Role::Operations)?,
             openapi: crate::openapi::json().into(),
+            limiting: limiting::of_gateway(
+                self.settings,
+                &self.auth,
+                self.metrics,
+                Arc::clone(&self.limiter),
+            ),
         });
         Ok(gateway.routes())
     }

@@ -3,6 +3,7 @@
 pub(crate) mod built;
 mod compose;
 mod counting;
+mod limiting;
 mod needs;
 mod remotes;
 mod storage;

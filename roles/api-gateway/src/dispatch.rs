@@ -6,14 +6,16 @@ use std::task::{Context, Poll};
 
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use ecs_web::{Identity, InternalKey, Problem};
+use ecs_limits::Decision;
+use ecs_web::{Identity, InternalKey, Peer, Problem};
 use futures::future::{BoxFuture, ready};
 use http::header::ALLOW;
 use http::{HeaderValue, Method};
 use tower::Service;
 
 use crate::Edge;
-use crate::table::{Access, ROUTES};
+use crate::limits::{Caller, Refusal, tell};
+use crate::table::{Access, ROUTES, Route};
 
 type Answer = BoxFuture<'static, Result<Response, Infallible>>;
 
@@ -32,28 +34,51 @@ impl Dispatch {
         let Some(row) = ROUTES.iter().find(|row| row.takes(method) && row.matches(path)) else {
             return own(unrouted(path));
         };
-        if let Err(problem) = self.admit(row.access, &mut request) {
-            return own(problem.into_response());
+        let decision = match self.admit(row, &mut request) {
+            Ok(decision) => decision,
+            Err(refused) => return own(*refused),
+        };
+        let upstream = row.target.upstream(&self.0.upstreams).clone();
+        Box::pin(async move { Ok(tell(upstream.forward(request).await, decision)) })
+    }
+
+    /// Knows the caller and counts the call. Who fails at that counts by address, so that guessing at credentials has a
+    /// limit, too.
+    fn admit(&self, row: &Route, request: &mut Request) -> Result<Option<Decision>, Box<Response>> {
+        let caller = self.caller(row.access, request);
+        let counted = match &caller {
+            Ok(caller) => *caller,
+            Err(_) => self.somebody(request),
+        };
+        let decision = self.0.gate.pass(row.class, counted, || self.0.auth.clock.now());
+        match (caller, decision) {
+            (_, Some(refused)) if !refused.allowed => Err(Box::new(Refusal(refused).into())),
+            (Ok(_), decision) => Ok(decision),
+            (Err(problem), decision) => Err(Box::new(tell(problem.into_response(), decision))),
         }
-        let upstream = row.target.upstream(&self.0).clone();
-        Box::pin(async move { Ok(upstream.forward(request).await) })
     }
 
     /// Checks the credentials that the row asks for. A verified identity goes along in the request's extensions, so a
     /// role in this process need not verify the same signature twice; no header is involved.
-    fn admit(&self, access: Access, request: &mut Request) -> Result<(), Problem> {
+    fn caller(&self, access: Access, request: &mut Request) -> Result<Caller, Problem> {
         match access {
-            Access::Public => {}
+            Access::Public => Ok(self.somebody(request)),
             Access::Token => {
-                let identity = Identity::verify(request.headers(), &self.0.deps.auth)?;
+                let identity = Identity::verify(request.headers(), &self.0.auth)?;
                 identity.record();
+                let caller = Caller::bearing(&identity);
                 request.extensions_mut().insert(identity);
+                Ok(caller)
             }
             Access::InternalKey => {
-                InternalKey::verify(request.headers(), &self.0.deps.auth)?;
+                InternalKey::verify(request.headers(), &self.0.auth)?;
+                Ok(Caller::Service)
             }
         }
-        Ok(())
+    }
+
+    fn somebody(&self, request: &Request) -> Caller {
+        self.0.gate.somebody(request.extensions().get::<Peer>().copied(), request.headers())
     }
 }
 

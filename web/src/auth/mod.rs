@@ -1,7 +1,9 @@
 //! Who is asking: tokens for people and operators, a key for services.
 
+mod device_tokens;
 mod identity;
 mod internal_key;
+mod opaque;
 mod provider;
 mod refresh_tokens;
 mod tokens;
@@ -10,6 +12,7 @@ use std::sync::Arc;
 
 use ecs_domain::Clock;
 
+pub use device_tokens::{DeviceToken, DeviceTokens};
 pub use identity::Identity;
 pub use internal_key::InternalKey;
 pub use refresh_tokens::{RefreshToken, RefreshTokens};

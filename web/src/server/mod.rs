@@ -9,6 +9,7 @@ mod linger;
 mod stop;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use self::linger::Lingering;
 use self::stop::{Announced, Asked, announcing};
-use crate::Limits;
+use crate::{Limits, Peer};
 
 pub use self::stop::Shutdown;
 
@@ -82,10 +83,10 @@ pub async fn serve(
 }
 
 /// The next connection. One that failed before it was accepted is its client's affair.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "connections can't be accepted");
@@ -111,12 +112,13 @@ struct Connections {
 }
 
 impl Connections {
-    fn spawn(&self, stream: TcpStream, slot: OwnedSemaphorePermit) {
+    fn spawn(&self, (stream, peer): (TcpStream, SocketAddr), slot: OwnedSemaphorePermit) {
         let (router, limits) = (self.router.clone(), self.limits);
+        let peer = Peer::new(peer.ip());
         let (announced, begun, cut) = (self.announced.clone(), self.begun.clone(), self.cut.clone());
         self.tasks.spawn(async move {
             tokio::select! {
-                () = connection(stream, router, limits, announced, begun) => {}
+                () = connection(stream, peer, router, limits, announced, begun) => {}
                 () = cut.cancelled() => {}
             }
             drop(slot);
@@ -128,9 +130,9 @@ impl Connections {
     fn take_in_the_waiting(&self, listener: TcpListener, slots: &Arc<Semaphore>) -> io::Result<()> {
         let listener = listener.into_std()?;
         while let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
-            let Ok((stream, _)) = listener.accept() else { break };
+            let Ok((stream, peer)) = listener.accept() else { break };
             stream.set_nonblocking(true)?;
-            self.spawn(TcpStream::from_std(stream)?, slot);
+            self.spawn((TcpStream::from_std(stream)?, peer), slot);
         }
         Ok(())
     }
@@ -164,6 +166,7 @@ fn give_up_on_the_vanished(_: &TcpStream, _: Duration) {}
 /// Serves one connection until its client closes it or the shutdown has been honoured.
 async fn connection(
     stream: TcpStream,
+    peer: Peer,
     router: Router,
     limits: Limits,
     announced: Announced,
@@ -182,7 +185,7 @@ async fn connection(
         .writev(false)
         .serve_connection(
             TokioIo::new(Lingering::new(stream, limits.write_timeout)),
-            TowerToHyperService::new(announcing(router, announced, Arc::clone(&asked))),
+            TowerToHyperService::new(announcing(router, announced, Arc::clone(&asked), peer)),
         );
     let mut connection = std::pin::pin!(connection);
     let ready_to_end = async {

@@ -68,6 +68,8 @@ impl TestApp {
             ("ECS_MODE", "testing"),
             ("ECS_LISTEN", "127.0.0.1:0"),
             ("ECS_BCRYPT_COST", "4"),
+            // The clock stands still, and with it what would be there again.
+            ("ECS_RATE_LIMITS", "off"),
             ("SECRET_KEY", SECRET),
             ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY),
             ("ECS_DATA_DIR", folder.path().to_str().unwrap()),
