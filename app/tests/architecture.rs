@@ -30,7 +30,7 @@ fn layer(folder: &str) -> (&'static str, &'static [&'static str]) {
         "checks" => ("checks", &["domain"]),
         "work/testkit" => ("kit", &["engine", "contract", "shared", "domain"]),
         "conformance" | "powerloss" | "servers" => ("kit", &[]),
-        "cache/redis" => ("engine", &["shared", "domain", "leaf"]),
+        "cache/redis" | "limits/redis" => ("engine", &["shared", "domain", "leaf"]),
         "bus/outgoing" => ("parts", &["contract", "domain"]),
         engine if engine.starts_with("bus/") || engine.starts_with("store/") => {
             ("engine", &["parts", "contract", "domain", "leaf"])

@@ -42,7 +42,7 @@ pub(super) fn roles(process: Process<'_>) -> anyhow::Result<Router> {
         ..RemoteOptions::new(process.metrics.clone(), process.stopping.clone())
     };
     let remotes = Remotes::new(&process.settings.services, options);
-    let limiter = limiting::limiter();
+    let limiter = limiting::limiter(process.settings, process.metrics)?;
     let composer = Composer { process, remotes, outbox: Wake::new(), limiter };
     let served = composer.http_roles()?;
     composer.workers()?;
