@@ -13,6 +13,7 @@ mod kill;
 mod known_faults;
 mod metrics;
 mod openapi;
+mod rate_limits;
 mod replay;
 mod routes;
 mod simulate;
