@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use ecs_servers::{Engine, Redis, RedisOptions, did_not_run, unavailable_privately};
 use serde_json::json;
 
 use crate::support::edge::Person;
 use crate::support::http::Answer;
-use crate::support::{PASSWORD, TestApp};
+use crate::support::{PASSWORD, TestApp, eventually};
 
 const LIMIT: &str = "ratelimit-limit";
 const REMAINING: &str = "ratelimit-remaining";
@@ -59,6 +60,33 @@ async fn a_proxy_that_is_trusted_speaks_for_its_clients() {
     check("2001:db8::1", 401).await;
     check("2001:db8::2", 429).await;
     app.stop().await;
+}
+
+/// Whoever guesses at one process is locked out of the other, too.
+#[tokio::test]
+async fn processes_that_share_a_redis_count_guesses_together() {
+    if let Some(reason) = unavailable_privately(Engine::Redis) {
+        return did_not_run("guesses over two processes", &reason);
+    }
+    let server = Redis::start(RedisOptions::default()).await.unwrap();
+    let one = TestApp::with(&[("REDIS_URL", server.url())]).await;
+    let other = TestApp::with(&[("REDIS_URL", server.url())]).await;
+    eventually("both have told Redis of themselves", async || {
+        let processes = server.command(&["ZCARD", "ecs:v1:limits:processes"]).await.unwrap();
+        (processes == ":2").then_some(())
+    })
+    .await;
+    let body = json!({"email": "nobody@example.com", "password": PASSWORD});
+    let guess = async |app: &TestApp| app.http.post("/v1/auth/login", &[], &body).await.status.as_u16();
+    let is_locked = async || (guess(&one).await == 429).then_some(());
+    eventually("it is locked where it was guessed", is_locked).await;
+    let mut tried = 0;
+    while guess(&other).await != 429 {
+        tried += 1;
+        assert!(tried <= 2, "the other process lets in more than its credit");
+    }
+    one.stop().await;
+    other.stop().await;
 }
 
 /// With calls unlimited, the lock stays.

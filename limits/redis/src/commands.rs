@@ -31,7 +31,8 @@ const SETTLE: &str = "
 
 /// Notes that a process is there, forgets those that were not heard of, and tells how many there are.
 const PRESENT: &str = "
-    local now = redis.call('TIME')[1] * 1000 + math.floor(redis.call('TIME')[2] / 1000)
+    local time = redis.call('TIME')
+    local now = time[1] * 1000 + math.floor(time[2] / 1000)
     redis.call('ZADD', KEYS[1], now, ARGV[1])
     redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
     redis.call('PEXPIRE', KEYS[1], ARGV[2])
