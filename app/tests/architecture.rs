@@ -25,7 +25,7 @@ fn layer(folder: &str) -> (&'static str, &'static [&'static str]) {
         }
         "app" => ("app", &["role", "engine", "shared", "contract", "client", "domain", "leaf"]),
         role if role.starts_with("roles/") => ("role", &["shared", "contract", "domain", "leaf"]),
-        "cache/conformance" => ("kit", &["shared", "domain", "kit"]),
+        "cache/conformance" | "limits/conformance" => ("kit", &["shared", "domain", "kit"]),
         kit if kit.ends_with("/conformance") => ("kit", &["contract", "domain", "kit"]),
         "checks" => ("checks", &["domain"]),
         "work/testkit" => ("kit", &["engine", "contract", "shared", "domain"]),

@@ -40,6 +40,10 @@ impl Process {
         self.limiter.give_back(key, quota, 1, Timestamp::now() + self.ahead);
     }
 
+    pub(crate) fn limiter(&self) -> &LeasedLimiter {
+        &self.limiter
+    }
+
     pub(crate) fn stands(&self) -> (bool, u32) {
         self.limiter.stands()
     }
