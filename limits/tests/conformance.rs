@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 use ecs_limits::{InProcess, Limiter, Quota};
 use ecs_limits_conformance::Harness;
+// The stamped tests run on it.
+use tokio as _;
 
 struct Memory(InProcess);
 
