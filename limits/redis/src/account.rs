@@ -4,7 +4,9 @@ use ecs_limits::{Bucket, Debt, Decision, Quota};
 
 /// How long cells on lease can be spent, in nanoseconds: a second.
 const LEASED_FOR: u64 = 1_000_000_000;
-/// How many intervals a bucket may owe beyond twice its burst; Redis caps it alike.
+/// How many bursts and cells a bucket may miss before it is taken for that of a clock that was put back. Redis caps it alike. The credits of
+/// sixty processes fit in.
+const CAP_BURSTS: u64 = 16;
 const CAP_CELLS: u64 = 64;
 
 /// How many cells a process leases at a time: at most an eighth of the burst, and what a second brings.
@@ -107,7 +109,8 @@ impl Account {
             self.leased = self.leased.saturating_add(cells).min(lease(quota));
             return false;
         }
-        self.bucket.give_back(quota, cells);
+        let price = if self.shares == 0 { *quota } else { quota.share(self.shares) };
+        self.bucket.give_back(&price, cells);
         self.untold -= i64::from(cells);
         self.shares == 0
     }
@@ -147,7 +150,7 @@ impl Account {
 
 fn cap(quota: &Quota) -> u64 {
     let cells = quota.interval().saturating_mul(CAP_CELLS);
-    quota.tolerance().saturating_mul(2).saturating_add(cells)
+    quota.tolerance().saturating_mul(CAP_BURSTS).saturating_add(cells)
 }
 
 impl Debt for Account {
@@ -158,5 +161,148 @@ impl Debt for Account {
 
     fn inherited(until: u64) -> Self {
         Self { bucket: Bucket::full_at(until), ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Redis as its script has it, in nanoseconds.
+    #[derive(Default)]
+    struct Server {
+        full_at: u64,
+    }
+
+    impl Server {
+        fn settle(&mut self, quota: &Quota, charge: i64, want: u32, now: u64) -> (u32, u64) {
+            let missing = i128::from(self.full_at.saturating_sub(now).min(cap(quota)));
+            let charged = missing + i128::from(charge) * i128::from(quota.interval());
+            let missing = u64::try_from(charged.max(0)).unwrap();
+            let room = quota.tolerance().saturating_sub(missing) / quota.interval();
+            let granted = want.min(u32::try_from(room).unwrap());
+            let missing = missing + u64::from(granted) * quota.interval();
+            self.full_at = now + missing;
+            (granted, missing)
+        }
+    }
+
+    /// A message on its way to the server, and its answer on the way back.
+    #[derive(Clone, Copy)]
+    enum Way {
+        There { charge: i64, want: u32, said: u64 },
+        Back { granted: u32, missing: u64, said: u64 },
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// A process is asked for a cell.
+        Ask(usize),
+        /// A message of a process goes on by one station.
+        Move(usize),
+        /// It is lost, wherever it is, and the process hears that.
+        Lose(usize),
+        /// So many twentieths of a cell's time pass.
+        Pass(u64),
+    }
+
+    const PROCESSES: usize = 3;
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            12 => (0..PROCESSES).prop_map(Step::Ask),
+            6 => (0..PROCESSES).prop_map(Step::Move),
+            1 => (0..PROCESSES).prop_map(Step::Lose),
+            3 => (0..60_u64).prop_map(Step::Pass),
+        ];
+        prop::collection::vec(step, 1..400)
+    }
+
+    /// Three processes and what is on its way.
+    #[derive(Default)]
+    struct Scene {
+        server: Server,
+        accounts: [Account; PROCESSES],
+        ways: [Option<Way>; PROCESSES],
+        now: u64,
+        given: Vec<u64>,
+    }
+
+    impl Scene {
+        fn step(&mut self, quota: &Quota, step: &Step) {
+            match *step {
+                Step::Ask(who) => {
+                    let (decision, tell) = self.accounts[who].check(quota, 1, self.now, Mode::Together);
+                    self.given.extend(decision.allowed.then_some(self.now));
+                    if tell {
+                        self.tell(quota, who);
+                    }
+                }
+                Step::Move(who) => match self.ways[who].take() {
+                    Some(Way::There { charge, want, said }) => {
+                        let (granted, missing) = self.server.settle(quota, charge, want, self.now);
+                        self.ways[who] = Some(Way::Back { granted, missing, said });
+                    }
+                    Some(Way::Back { granted, missing, said }) => {
+                        let more = self.accounts[who].settled(quota, granted, missing, said);
+                        if more {
+                            self.tell(quota, who);
+                        }
+                    }
+                    None => {}
+                },
+                Step::Lose(who) => {
+                    if self.ways[who].take().is_some() {
+                        self.accounts[who].unanswered();
+                    }
+                }
+                Step::Pass(twentieths) => self.now += quota.interval() * twentieths / 20,
+            }
+        }
+
+        fn tell(&mut self, quota: &Quota, who: usize) {
+            if let Some((charge, want)) = self.accounts[who].tell(quota, self.now) {
+                self.ways[who] = Some(Way::There { charge, want, said: self.now });
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+        /// Whatever is asked when, and whatever is lost or late.
+        #[test]
+        fn no_order_of_things_gives_more_than_the_bound(
+            requests in 1..200_u32, burst in 1..64_u32, steps in steps(),
+        ) {
+            let quota = Quota::new(requests, Duration::from_secs(1), burst).unwrap();
+            let mut scene = Scene { now: 1_000_000_000_000, ..Scene::default() };
+            for step in &steps {
+                scene.step(&quota, step);
+            }
+            let slack = u64::try_from(PROCESSES).unwrap() * u64::from(2 * lease(&quota) + credit(&quota));
+            for (at, from) in scene.given.iter().enumerate() {
+                for (further, to) in scene.given[at..].iter().enumerate() {
+                    let most = u64::from(burst) + slack + (to - from) / quota.interval() + 1;
+                    prop_assert!(u64::try_from(further).unwrap() < most, "{further} in {:?}", to - from);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn alone_a_cell_that_is_given_back_is_there_again() {
+        let quota = Quota::new(1, Duration::from_secs(60), 9).unwrap();
+        let mut account = Account::default();
+        for _ in 0..100 {
+            assert!(account.check(&quota, 1, 1_000, Mode::Alone(3)).0.allowed);
+            account.give_back(&quota, 1, 1_000);
+        }
+        let given = (0..9).filter(|_| account.check(&quota, 1, 1_000, Mode::Alone(3)).0.allowed).count();
+        assert_eq!(given, 3, "its share");
     }
 }
