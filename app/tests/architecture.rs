@@ -17,7 +17,7 @@ fn layer(folder: &str) -> (&'static str, &'static [&'static str]) {
         "domain" => ("domain", &[]),
         "breaker" | "metrics" | "tls" => ("leaf", &["leaf"]),
         "bus" | "store" => ("contract", &["domain"]),
-        "cache" | "web" => ("shared", &["domain", "leaf"]),
+        "cache" | "limits" | "web" => ("shared", &["domain", "leaf"]),
         "work" => ("shared", &["contract", "domain", "leaf"]),
         "client" => ("client", &["domain", "leaf"]),
         "bench" => {
@@ -25,12 +25,12 @@ fn layer(folder: &str) -> (&'static str, &'static [&'static str]) {
         }
         "app" => ("app", &["role", "engine", "shared", "contract", "client", "domain", "leaf"]),
         role if role.starts_with("roles/") => ("role", &["shared", "contract", "domain", "leaf"]),
-        "cache/conformance" => ("kit", &["shared", "domain", "kit"]),
+        "cache/conformance" | "limits/conformance" => ("kit", &["shared", "domain", "kit"]),
         kit if kit.ends_with("/conformance") => ("kit", &["contract", "domain", "kit"]),
         "checks" => ("checks", &["domain"]),
         "work/testkit" => ("kit", &["engine", "contract", "shared", "domain"]),
         "conformance" | "powerloss" | "servers" => ("kit", &[]),
-        "cache/redis" => ("engine", &["shared", "domain", "leaf"]),
+        "cache/redis" | "limits/redis" => ("engine", &["shared", "domain", "leaf"]),
         "bus/outgoing" => ("parts", &["contract", "domain"]),
         engine if engine.starts_with("bus/") || engine.starts_with("store/") => {
             ("engine", &["parts", "contract", "domain", "leaf"])

@@ -1,4 +1,4 @@
-//! What the conformance kits of bus, store and cache share: the stamp that makes one test per behaviour and backend, and the record
+//! What the conformance kits of bus, store, cache and limits share: the stamp that makes one test per behaviour and backend, and the record
 //! of what became of each, which `make test` ends with as one table.
 //!
 //! A test appends to the file that [`RECORD`] names; where it is not set nothing is recorded. Each run has a file of its own, so what an

@@ -1,4 +1,4 @@
-//! What stands in front of others: caches and circuit breakers.
+//! What stands in front of others: caches, circuit breakers and limits.
 
 use prometheus_client::metrics::counter::Counter;
 
@@ -9,6 +9,7 @@ pub(crate) struct Guards {
     lookups: Series<2, Counter>,
     states: Series<1, Count>,
     opened: Series<1, Counter>,
+    limited: Series<2, Counter>,
 }
 
 impl Guards {
@@ -25,6 +26,11 @@ impl Guards {
                 "0 closed: calls pass; 1 half open: a few find out; 2 open: calls are refused",
             ),
             opened: families.counter("ecs_breaker_opened_total", &["breaker"], "How often it has opened"),
+            limited: families.counter(
+                "ecs_rate_limited_total",
+                &["class", "subject"],
+                "Calls and attempts that were refused because their quota was used up",
+            ),
         }
     }
 }
@@ -33,6 +39,11 @@ impl Metrics {
     /// A level of the cache was asked for a value.
     pub fn cache_lookup(&self, level: &'static str, hit: bool) {
         self.0.guards.lookups.of([level, if hit { "hit" } else { "miss" }]).inc();
+    }
+
+    /// A call or an attempt was refused for its quota.
+    pub fn rate_limited(&self, class: &'static str, subject: &'static str) {
+        self.0.guards.limited.of([class, subject]).inc();
     }
 
     /// A breaker stands at 0 (closed), 1 (half open) or 2 (open) from now on.

@@ -27,6 +27,7 @@ fn everything() -> Metrics {
     metrics.cache_lookup("process", true);
     metrics.breaker_state("bus", 2);
     metrics.breaker_opened("bus");
+    metrics.rate_limited("read", "user");
     metrics.decided("denied");
     metrics.replayed();
     metrics.webhook_attempted("delivered", Duration::from_millis(20));
@@ -121,6 +122,7 @@ fn what_is_counted_is_read_back() {
     check("ecs_cache_lookups_total", &[("level", "process"), ("result", "hit")], 1.0);
     check("ecs_breaker_state", &[("breaker", "bus")], 2.0);
     check("ecs_breaker_opened_total", &[("breaker", "bus")], 1.0);
+    check("ecs_rate_limited_total", &[("class", "read"), ("subject", "user")], 1.0);
     check("ecs_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     assert!(read.sum("process_cpu_seconds_total", &[]).unwrap() > 0.0);
     assert!(read.sum("process_resident_memory_bytes", &[]).unwrap() > 1e6);

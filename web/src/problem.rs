@@ -38,6 +38,8 @@ pub enum Code {
     UnsupportedMediaType,
     /// The body is well-formed, its values are not valid.
     Invalid,
+    /// The caller asks too often.
+    RateLimited,
     /// A fault of ours.
     Internal,
     /// More than can be taken right now.
@@ -50,7 +52,7 @@ pub enum Code {
 
 impl Code {
     /// Every kind there is.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Malformed,
         Self::Unauthorized,
         Self::Forbidden,
@@ -61,6 +63,7 @@ impl Code {
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::Invalid,
+        Self::RateLimited,
         Self::Internal,
         Self::Overloaded,
         Self::Unavailable,
@@ -81,6 +84,7 @@ impl Code {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Overloaded | Self::Unavailable | Self::Timeout => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -104,6 +108,7 @@ impl Code {
                 ("urn:ecs:problem:unsupported-media-type", "The content type is not supported")
             }
             Self::Invalid => ("urn:ecs:problem:invalid", "Values are not valid"),
+            Self::RateLimited => ("urn:ecs:problem:rate-limited", "This was asked too often"),
             Self::Internal => ("urn:ecs:problem:internal", "Something went wrong on our side"),
             Self::Overloaded => ("urn:ecs:problem:overloaded", "Too much is going on"),
             Self::Unavailable => ("urn:ecs:problem:unavailable", "Something that is needed is unavailable"),
@@ -185,6 +190,12 @@ impl Problem {
     pub fn invalid(violations: impl Into<Violations>) -> Self {
         let errors = violations.into().into_vec();
         Self { errors, ..Self::new(Code::Invalid, "see errors for the fields") }
+    }
+
+    /// 429: this caller asks too often; `detail` says for what.
+    #[must_use]
+    pub fn rate_limited(detail: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
+        Self::new(Code::RateLimited, detail).retry_after(retry_after)
     }
 
     /// 503: too much at once; nothing was accepted.

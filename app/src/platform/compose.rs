@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use ecs_domain::Clock;
+use ecs_limits::Limiter;
 use ecs_metrics::Metrics;
 use ecs_web::Auth;
 use ecs_web::handles::{CreditAnalysis, HttpCreditAnalysis, RemoteOptions, Upstream};
@@ -13,7 +14,7 @@ use ecs_work::{Finisher, Relay, RelayDeps, Supervisor, Wake};
 use tokio_util::sync::CancellationToken;
 
 use super::remotes::{self, Remotes};
-use super::{Storage, counting};
+use super::{Storage, counting, limiting};
 use crate::role::Role;
 use crate::service_keys;
 use crate::settings::Settings;
@@ -47,7 +48,8 @@ pub(super) fn roles(process: Process<'_>) -> anyhow::Result<Router> {
         service_keys::follow(path, &process.auth, process.supervisor)?;
     }
     let remotes = Remotes::new(&process.settings.services, options);
-    let composer = Composer { process, remotes, outbox: Wake::new() };
+    let limiter = limiting::limiter(process.settings, process.metrics)?;
+    let composer = Composer { process, remotes, outbox: Wake::new(), limiter };
     let served = composer.http_roles()?;
     composer.workers()?;
     counting::watch(&composer)?;
@@ -66,6 +68,7 @@ struct Composer<'a> {
     process: Process<'a>,
     remotes: Remotes<'a>,
     outbox: Wake,
+    limiter: Arc<dyn Limiter>,
 }
 
 impl<'a> std::ops::Deref for Composer<'a> {
@@ -138,6 +141,7 @@ impl Composer<'_> {
             policy,
             consent: self.settings.consent,
             bcrypt_cost: self.settings.bcrypt_cost,
+            limiter: Arc::clone(&self.limiter),
             token_lifetime: TOKEN_LIFETIME,
             session_lifetime: self.settings.session_lifetime,
             outbox: self.outbox.clone(),
@@ -220,6 +224,12 @@ impl Composer<'_> {
             notification: upstream(Role::Notification)?,
             operations: upstream(Role::Operations)?,
             openapi: crate::openapi::json().into(),
+            limiting: limiting::of_gateway(
+                self.settings,
+                &self.auth,
+                self.metrics,
+                Arc::clone(&self.limiter),
+            ),
         });
         Ok(gateway.routes())
     }

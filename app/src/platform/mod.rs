@@ -4,6 +4,7 @@ pub(crate) mod built;
 mod changes;
 mod compose;
 mod counting;
+mod limiting;
 mod needs;
 mod remotes;
 mod storage;

@@ -165,6 +165,18 @@ pub const CATALOGUE: &[Setting] = &[
         "2048",
         "Requests that may wait for their answers at once. One more gets 503 with Retry-After before anything of it is read.",
     ),
+    setting(
+        "ECS_RATE_LIMITS",
+        "",
+        "What differs from the default quotas of calls, such as read.user=20/s:40,ingest.address=off: class.subject=requests/time \
+         and after a colon how many at once; or off. docs/rate-limits.md has the classes, the subjects and the defaults.",
+    ),
+    setting(
+        "ECS_TRUSTED_PROXIES",
+        "",
+        "Addresses and networks (10.0.0.0/8) of proxies in front, separated by commas. Of a request from one of them the client is \
+         the last address in X-Forwarded-For that is not such a proxy. Unset: who connects is the client.",
+    ),
     setting("ECS_REQUEST_TIMEOUT_S", "30", "Seconds until a request without an answer gets 503."),
     setting(
         "ECS_SHUTDOWN_GRACE_S",

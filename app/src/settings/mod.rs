@@ -3,6 +3,7 @@
 mod address;
 pub mod catalogue;
 mod engines;
+mod limits;
 mod reader;
 mod services;
 mod show;
@@ -14,10 +15,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ecs_api_gateway::RateLimits;
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::emotion::StressThreshold;
 use ecs_domain::transaction::Currency;
 use ecs_notification::Reach;
+use ecs_web::peer::TrustedProxies;
 use ecs_web::secret::Secret;
 
 use self::reader::Reader;
@@ -110,6 +113,10 @@ pub struct Settings {
     pub bcrypt_cost: u32,
     /// Limits of the HTTP server.
     pub http: Http,
+    /// How often callers may call.
+    pub rate_limits: RateLimits,
+    /// Whose word counts on where a request comes from.
+    pub trusted_proxies: TrustedProxies,
     /// How long a process that stops says so before it takes no more requests.
     pub shutdown_grace: Duration,
     /// How long a stop waits for work in flight.
@@ -246,6 +253,9 @@ mod tests {
         check("NOTIFICATION_SERVICE_URL", "https://user:hunter2@x", "http://host:9999");
         check("ECS_TLS_CERTIFICATE", "chain.pem", "ECS_TLS_KEY must name");
         check("ECS_TLS_KEY", "key.pem", "ECS_TLS_CERTIFICATE must name");
+        check("ECS_RATE_LIMITS", "reads.user=5/s", "the class \"reads\"; there are ingest, read");
+        check("ECS_RATE_LIMITS", "on", "such as read.user=20/s:40");
+        check("ECS_TRUSTED_PROXIES", "10.0.0.0/8, proxy", "\"proxy\" must be an address or a network");
         check("SECRET_KEY", "short", "at least 32 bytes");
         check("SECRET_KEYS_ACCEPTED", "0123456789abcdef0123456789abcdef, short", "at least 32 bytes");
     }

@@ -69,6 +69,8 @@ impl Reader<'_> {
                 max_in_flight: self.number("ECS_MAX_IN_FLIGHT", 1, 1_000_000),
                 request_timeout: self.seconds("ECS_REQUEST_TIMEOUT_S", 1),
             },
+            rate_limits: self.rate_limits(),
+            trusted_proxies: self.trusted_proxies(),
             shutdown_grace: self.grace(production),
             drain_timeout: self.seconds("ECS_DRAIN_TIMEOUT_S", 1),
             publish_window: self.number("ECS_PUBLISH_WINDOW", 1, 10_000_000),

@@ -6,8 +6,9 @@ use std::task::{Context, Poll};
 
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
+use ecs_limits::Decision;
 use ecs_web::auth::service_keys;
-use ecs_web::{Identity, Problem};
+use ecs_web::{Identity, Peer, Problem};
 use futures::future::{BoxFuture, ready};
 use http::header::ALLOW;
 use http::request::Parts;
@@ -15,7 +16,8 @@ use http::{HeaderValue, Method};
 use tower::Service;
 
 use crate::Edge;
-use crate::table::{Access, ROUTES};
+use crate::limits::{Caller, Refusal, tell};
+use crate::table::{Access, ROUTES, Route};
 
 type Answer = BoxFuture<'static, Result<Response, Infallible>>;
 
@@ -35,23 +37,47 @@ impl Dispatch {
             return own(unrouted(path));
         };
         let (mut parts, body) = request.into_parts();
-        if let Err(problem) = self.admit(row.access, &mut parts) {
-            return own(problem.into_response());
+        let decision = match self.admit(row, &mut parts) {
+            Ok(decision) => decision,
+            Err(refused) => return own(*refused),
+        };
+        let upstream = row.target.upstream(&self.0.upstreams).clone();
+        let request = Request::from_parts(parts, body);
+        Box::pin(async move { Ok(tell(upstream.forward(request).await, decision)) })
+    }
+
+    /// Knows the caller and counts the call. Who fails at that counts by address, so that guessing at credentials has a
+    /// limit, too.
+    fn admit(&self, row: &Route, parts: &mut Parts) -> Result<Option<Decision>, Box<Response>> {
+        let caller = self.caller(row.access, parts);
+        let counted = match &caller {
+            Ok(caller) => *caller,
+            Err(_) => self.somebody(parts),
+        };
+        let decision = self.0.gate.pass(row.class, counted, || self.0.auth.clock.now());
+        match (caller, decision) {
+            (_, Some(refused)) if !refused.allowed => Err(Box::new(Refusal(refused).into())),
+            (Ok(_), decision) => Ok(decision),
+            (Err(problem), decision) => Err(Box::new(tell(problem.into_response(), decision))),
         }
-        let upstream = row.target.upstream(&self.0).clone();
-        Box::pin(async move { Ok(upstream.forward(Request::from_parts(parts, body)).await) })
     }
 
     /// Checks the credentials that the row asks for. What was verified goes along in the request's extensions, so a
     /// role in this process need not verify the same signature twice; no header is involved.
-    fn admit(&self, access: Access, parts: &mut Parts) -> Result<(), Problem> {
-        let auth = &self.0.deps.auth;
+    fn caller(&self, access: Access, parts: &mut Parts) -> Result<Caller, Problem> {
+        let auth = &self.0.auth;
         match access {
-            Access::Public => Ok(()),
-            Access::Token => Identity::current(parts, auth).map(drop),
-            Access::TokenAsLastKnown => Identity::last_known(parts, auth).map(drop),
-            Access::Key(permission) => service_keys::verify(parts, auth, permission),
+            Access::Public => Ok(self.somebody(parts)),
+            Access::Token => Identity::current(parts, auth).map(|identity| Caller::bearing(&identity)),
+            Access::TokenAsLastKnown => {
+                Identity::last_known(parts, auth).map(|identity| Caller::bearing(&identity))
+            }
+            Access::Key(permission) => service_keys::verify(parts, auth, permission).map(Caller::Service),
         }
+    }
+
+    fn somebody(&self, parts: &Parts) -> Caller {
+        self.0.gate.somebody(parts.extensions.get::<Peer>().copied(), &parts.headers)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod dispatch;
 mod documentation;
+pub mod limits;
 mod table;
 
 use std::sync::Arc;
@@ -13,8 +14,10 @@ use axum::Router;
 use bytes::Bytes;
 use ecs_web::Auth;
 use ecs_web::handles::Upstream;
+use limits::Gate;
 use utoipa::openapi::OpenApi;
 
+pub use limits::{Limiting, RateLimits};
 pub use table::{Access, ROUTES, Route, Target};
 
 /// What the role needs.
@@ -35,15 +38,29 @@ pub struct Deps {
     pub operations: Upstream,
     /// The platform's OpenAPI document, as JSON.
     pub openapi: Bytes,
+    /// How often routes may be called, and by whom.
+    pub limiting: Limiting,
 }
 
 /// The role. Cheap to clone.
 #[derive(Clone)]
 pub struct ApiGateway(Arc<Edge>);
 
-/// The roles behind the gateway, and what it answers itself.
+/// What a request meets at the gateway, and the roles behind it.
 struct Edge {
-    deps: Deps,
+    auth: Arc<Auth>,
+    upstreams: Upstreams,
+    gate: Gate,
+}
+
+/// Who answers what was let in.
+struct Upstreams {
+    emotion_ingestion: Upstream,
+    transaction_ingestion: Upstream,
+    user_and_credit: Upstream,
+    credit_analysis: Upstream,
+    notification: Upstream,
+    operations: Upstream,
     documentation: Upstream,
 }
 
@@ -51,9 +68,17 @@ impl ApiGateway {
     /// The role over what it needs.
     #[must_use]
     pub fn create(deps: Deps) -> Self {
-        let documentation = documentation::routes(deps.openapi.clone());
-        let documentation = Upstream::in_process("api-gateway", documentation);
-        Self(Arc::new(Edge { deps, documentation }))
+        let documentation = documentation::routes(deps.openapi);
+        let upstreams = Upstreams {
+            emotion_ingestion: deps.emotion_ingestion,
+            transaction_ingestion: deps.transaction_ingestion,
+            user_and_credit: deps.user_and_credit,
+            credit_analysis: deps.credit_analysis,
+            notification: deps.notification,
+            operations: deps.operations,
+            documentation: Upstream::in_process("api-gateway", documentation),
+        };
+        Self(Arc::new(Edge { auth: deps.auth, upstreams, gate: Gate::new(deps.limiting) }))
     }
 
     /// What it says of its own routes: its part of the platform's document.

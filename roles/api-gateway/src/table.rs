@@ -5,7 +5,8 @@ use ecs_web::handles::Upstream;
 use ecs_web::meter::matches;
 use http::Method;
 
-use crate::Edge;
+use crate::Upstreams;
+use crate::limits::Class;
 
 /// A row: methods on a path.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +17,8 @@ pub struct Route {
     pub path: &'static str,
     /// Who may call it.
     pub access: Access,
+    /// With which others its calls are counted against limits.
+    pub class: Class,
     /// Who answers.
     pub target: Target,
 }
@@ -52,8 +55,14 @@ pub enum Target {
     Documentation,
 }
 
-const fn row(methods: &'static [Method], path: &'static str, access: Access, target: Target) -> Route {
-    Route { methods, path, access, target }
+const fn row(
+    methods: &'static [Method],
+    path: &'static str,
+    access: Access,
+    class: Class,
+    target: Target,
+) -> Route {
+    Route { methods, path, access, class, target }
 }
 
 const GET: &[Method] = &[Method::GET];
@@ -61,65 +70,105 @@ const POST: &[Method] = &[Method::POST];
 
 /// Every route, the hottest first: rows are tried in order, and no request matches two of them.
 pub const ROUTES: &[Route] = &[
-    row(POST, "/v1/emotions/stream", Access::Key(Permission::EmotionsWriteAny), Target::EmotionIngestion),
-    row(POST, "/v1/transactions", Access::TokenAsLastKnown, Target::TransactionIngestion),
-    row(POST, "/v1/auth/register", Access::Public, Target::UserAndCredit),
-    row(POST, "/v1/auth/login", Access::Public, Target::UserAndCredit),
-    row(POST, "/v1/auth/refresh", Access::Public, Target::UserAndCredit),
-    row(POST, "/v1/auth/logout", Access::Public, Target::UserAndCredit),
-    row(POST, "/v1/auth/logout-everywhere", Access::Token, Target::UserAndCredit),
-    row(&[Method::PUT], "/v1/auth/password", Access::Token, Target::UserAndCredit),
-    row(GET, "/v1/auth/changes", Access::Key(Permission::AccessFollow), Target::UserAndCredit),
-    row(GET, "/v1/roles", Access::Token, Target::UserAndCredit),
-    row(POST, "/v1/users", Access::Token, Target::UserAndCredit),
-    row(GET, "/v1/users/{user_id}", Access::Token, Target::UserAndCredit),
-    row(&[Method::GET, Method::PUT], "/v1/users/{user_id}/access", Access::Token, Target::UserAndCredit),
-    row(POST, "/v1/users/{user_id}/credit-analysis", Access::Token, Target::UserAndCredit),
-    row(GET, "/v1/users/{user_id}/offers", Access::Token, Target::UserAndCredit),
+    row(
+        POST,
+        "/v1/emotions/stream",
+        Access::Key(Permission::EmotionsWriteAny),
+        Class::Ingest,
+        Target::EmotionIngestion,
+    ),
+    row(POST, "/v1/transactions", Access::TokenAsLastKnown, Class::Ingest, Target::TransactionIngestion),
+    row(POST, "/v1/auth/register", Access::Public, Class::Credentials, Target::UserAndCredit),
+    row(POST, "/v1/auth/login", Access::Public, Class::Credentials, Target::UserAndCredit),
+    row(POST, "/v1/auth/refresh", Access::Public, Class::Credentials, Target::UserAndCredit),
+    row(POST, "/v1/auth/logout", Access::Public, Class::Credentials, Target::UserAndCredit),
+    row(POST, "/v1/auth/logout-everywhere", Access::Token, Class::Credentials, Target::UserAndCredit),
+    row(&[Method::PUT], "/v1/auth/password", Access::Token, Class::Credentials, Target::UserAndCredit),
+    row(GET, "/v1/auth/changes", Access::Key(Permission::AccessFollow), Class::Read, Target::UserAndCredit),
+    row(GET, "/v1/roles", Access::Token, Class::Read, Target::UserAndCredit),
+    row(POST, "/v1/users", Access::Token, Class::Write, Target::UserAndCredit),
+    row(GET, "/v1/users/{user_id}", Access::Token, Class::Read, Target::UserAndCredit),
+    row(
+        &[Method::GET, Method::PUT],
+        "/v1/users/{user_id}/access",
+        Access::Token,
+        Class::Write,
+        Target::UserAndCredit,
+    ),
+    row(POST, "/v1/users/{user_id}/credit-analysis", Access::Token, Class::Write, Target::UserAndCredit),
+    row(GET, "/v1/users/{user_id}/offers", Access::Token, Class::Read, Target::UserAndCredit),
     row(
         &[Method::GET, Method::PUT, Method::DELETE],
         "/v1/users/{user_id}/consents/{purpose}",
         Access::Token,
+        Class::Write,
         Target::UserAndCredit,
     ),
-    row(POST, "/v1/credit-offers/{offer_id}/accept", Access::Token, Target::UserAndCredit),
-    row(GET, "/v1/users/{user_id}/notifications", Access::Token, Target::Notification),
-    row(GET, "/v1/users/{user_id}/notifications/stream", Access::Token, Target::Notification),
-    row(POST, "/v1/users/{user_id}/notifications/read", Access::Token, Target::Notification),
+    row(POST, "/v1/credit-offers/{offer_id}/accept", Access::Token, Class::Write, Target::UserAndCredit),
+    row(GET, "/v1/users/{user_id}/notifications", Access::Token, Class::Read, Target::Notification),
+    row(GET, "/v1/users/{user_id}/notifications/stream", Access::Token, Class::Read, Target::Notification),
+    row(POST, "/v1/users/{user_id}/notifications/read", Access::Token, Class::Write, Target::Notification),
     row(
         &[Method::PUT],
         "/v1/users/{user_id}/notifications/{notification_id}/read",
         Access::Token,
+        Class::Write,
         Target::Notification,
     ),
-    row(&[Method::GET, Method::POST], "/v1/users/{user_id}/webhooks", Access::Token, Target::Notification),
+    row(
+        &[Method::GET, Method::POST],
+        "/v1/users/{user_id}/webhooks",
+        Access::Token,
+        Class::Write,
+        Target::Notification,
+    ),
     row(
         &[Method::GET, Method::PATCH, Method::DELETE],
         "/v1/users/{user_id}/webhooks/{webhook_id}",
         Access::Token,
+        Class::Write,
         Target::Notification,
     ),
-    row(POST, "/v1/users/{user_id}/webhooks/{webhook_id}/rotate-secret", Access::Token, Target::Notification),
-    row(GET, "/v1/users/{user_id}/webhooks/{webhook_id}/deliveries", Access::Token, Target::Notification),
+    row(
+        POST,
+        "/v1/users/{user_id}/webhooks/{webhook_id}/rotate-secret",
+        Access::Token,
+        Class::Write,
+        Target::Notification,
+    ),
+    row(
+        GET,
+        "/v1/users/{user_id}/webhooks/{webhook_id}/deliveries",
+        Access::Token,
+        Class::Read,
+        Target::Notification,
+    ),
     row(
         POST,
         "/v1/users/{user_id}/webhooks/{webhook_id}/deliveries/{delivery_id}/resend",
         Access::Token,
+        Class::Write,
         Target::Notification,
     ),
-    row(POST, "/v1/predict", Access::Key(Permission::ModelScore), Target::CreditAnalysis),
-    row(GET, "/v1/operations/books", Access::Token, Target::Operations),
-    row(POST, "/v1/operations/books/fates", Access::Token, Target::Operations),
-    row(GET, "/v1/operations/books/counted", Access::Token, Target::Operations),
-    row(GET, "/v1/operations/dead-letters", Access::Token, Target::Operations),
-    row(GET, "/v1/operations/dead-letter-counts", Access::Token, Target::Operations),
-    row(POST, "/v1/operations/dead-letters/replay", Access::Token, Target::Operations),
-    row(POST, "/v1/operations/dead-letters/drop", Access::Token, Target::Operations),
-    row(GET, "/v1/operations/dead-letters/{letter_id}", Access::Token, Target::Operations),
-    row(&[Method::GET, Method::POST], "/v1/operations/replay", Access::Token, Target::Operations),
-    row(GET, "/openapi.json", Access::Public, Target::Documentation),
-    row(GET, "/docs", Access::Public, Target::Documentation),
-    row(GET, "/docs/{file}", Access::Public, Target::Documentation),
+    row(POST, "/v1/predict", Access::Key(Permission::ModelScore), Class::Write, Target::CreditAnalysis),
+    row(GET, "/v1/operations/books", Access::Token, Class::Operations, Target::Operations),
+    row(POST, "/v1/operations/books/fates", Access::Token, Class::Operations, Target::Operations),
+    row(GET, "/v1/operations/books/counted", Access::Token, Class::Operations, Target::Operations),
+    row(GET, "/v1/operations/dead-letters", Access::Token, Class::Operations, Target::Operations),
+    row(GET, "/v1/operations/dead-letter-counts", Access::Token, Class::Operations, Target::Operations),
+    row(POST, "/v1/operations/dead-letters/replay", Access::Token, Class::Operations, Target::Operations),
+    row(POST, "/v1/operations/dead-letters/drop", Access::Token, Class::Operations, Target::Operations),
+    row(GET, "/v1/operations/dead-letters/{letter_id}", Access::Token, Class::Operations, Target::Operations),
+    row(
+        &[Method::GET, Method::POST],
+        "/v1/operations/replay",
+        Access::Token,
+        Class::Operations,
+        Target::Operations,
+    ),
+    row(GET, "/openapi.json", Access::Public, Class::Documentation, Target::Documentation),
+    row(GET, "/docs", Access::Public, Class::Documentation, Target::Documentation),
+    row(GET, "/docs/{file}", Access::Public, Class::Documentation, Target::Documentation),
 ];
 
 impl Route {
@@ -152,15 +201,15 @@ impl Target {
         }
     }
 
-    pub(crate) fn upstream(self, Edge { deps, documentation }: &Edge) -> &Upstream {
+    pub(crate) fn upstream(self, upstreams: &Upstreams) -> &Upstream {
         match self {
-            Self::EmotionIngestion => &deps.emotion_ingestion,
-            Self::TransactionIngestion => &deps.transaction_ingestion,
-            Self::UserAndCredit => &deps.user_and_credit,
-            Self::CreditAnalysis => &deps.credit_analysis,
-            Self::Notification => &deps.notification,
-            Self::Operations => &deps.operations,
-            Self::Documentation => documentation,
+            Self::EmotionIngestion => &upstreams.emotion_ingestion,
+            Self::TransactionIngestion => &upstreams.transaction_ingestion,
+            Self::UserAndCredit => &upstreams.user_and_credit,
+            Self::CreditAnalysis => &upstreams.credit_analysis,
+            Self::Notification => &upstreams.notification,
+            Self::Operations => &upstreams.operations,
+            Self::Documentation => &upstreams.documentation,
         }
     }
 }

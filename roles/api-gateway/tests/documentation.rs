@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use ecs_api_gateway::{ApiGateway, Deps};
+use ecs_api_gateway::{ApiGateway, Deps, Limiting};
 use ecs_domain::{Clock, Timestamp};
 use ecs_web::auth::{SecretKey, Tokens};
 use ecs_web::handles::Upstream;
@@ -39,6 +39,7 @@ fn gateway() -> Router {
         notification: absent(),
         operations: absent(),
         openapi: Bytes::from_static(DOCUMENT.as_bytes()),
+        limiting: Limiting::off(),
     });
     layers::standard(gateway.routes(), "api-gateway", Limits::default())
 }

@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::routing::{any, get};
 use axum::{Json, Router};
-use ecs_api_gateway::{Access, ApiGateway, Deps, ROUTES, Route, Target};
+use ecs_api_gateway::{Access, ApiGateway, Deps, Limiting, ROUTES, Route, Target};
 use ecs_domain::{Clock, Timestamp, UserId};
 use ecs_web::auth::{SecretKey, Tokens};
 use ecs_web::handles::Upstream;
@@ -62,6 +62,7 @@ fn gateway_with(user_and_credit: Upstream) -> Router {
         notification: echo("notification"),
         operations: echo("operations"),
         openapi: Bytes::from_static(b"{}"),
+        limiting: Limiting::off(),
     });
     layers::standard(gateway.routes(), "api-gateway", Limits::default())
 }

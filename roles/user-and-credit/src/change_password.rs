@@ -6,6 +6,7 @@ use ecs_domain::{UserId, Violations};
 use ecs_store::PasswordChange;
 use ecs_web::auth::policy::Bearer;
 use ecs_web::openapi::tag;
+use ecs_web::problem::Code;
 use ecs_web::{JsonBody, Problem, Secret};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -46,15 +47,21 @@ pub(crate) async fn change_password(
     JsonBody(body): JsonBody<Change>,
 ) -> Result<Json<Token>, Problem> {
     let (current, new) = body.validate()?;
-    let user = identity.user;
-    let hash = match change(&state, user, current, new.clone()).await? {
+    let guess = state.guesses().password_change(identity.user)?;
+    let begun = begin(&state, identity.user, current, new).await;
+    guess.judge(begun, Code::Forbidden).map(Json)
+}
+
+/// Changes the password, and begins a session with the new one.
+async fn begin(state: &State, user: UserId, current: Secret, new: Secret) -> Result<Token, Problem> {
+    let hash = match change(state, user, current, new.clone()).await? {
         Some(hash) => Some(hash),
         // It may be the new one already: the request comes again, from a client or a gateway that got no answer.
-        None => verified(&state, user, new).await?,
+        None => verified(state, user, new).await?,
     };
-    let token = sessions::begin(&state, user, hash.ok_or_else(refused)?).await?;
+    let token = sessions::begin(state, user, hash.ok_or_else(refused)?).await?;
     // Without one it was changed again meanwhile.
-    token.map(Json).ok_or_else(refused)
+    token.ok_or_else(refused)
 }
 
 /// Changes the password and returns its new hash. `None` when the current one is another.

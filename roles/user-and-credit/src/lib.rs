@@ -13,6 +13,7 @@ use ecs_cache::Cache;
 use ecs_domain::Clock;
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::policy::Policy;
+use ecs_limits::Limiter;
 use ecs_metrics::Metrics;
 use ecs_store::Store;
 use ecs_web::Auth;
@@ -32,6 +33,7 @@ mod changes;
 mod consents;
 mod exact;
 mod features;
+mod guesses;
 mod keyed;
 mod login;
 mod offers;
@@ -46,6 +48,7 @@ mod words;
 pub use changes::{PIECE, REACH};
 pub use policy_file::{PolicyError, built_in, parse};
 
+use guesses::Guesses;
 use passwords::Passwords;
 use state::State;
 
@@ -67,6 +70,8 @@ pub struct Deps {
     pub consent: ConsentRule,
     /// How much work a password's hash is: 12, and 4 in tests.
     pub bcrypt_cost: u32,
+    /// Counts guesses at passwords.
+    pub limiter: Arc<dyn Limiter>,
     /// How long an access token holds.
     pub token_lifetime: Duration,
     /// How long a session can be refreshed.
@@ -89,7 +94,8 @@ impl UserAndCredit {
     #[must_use]
     pub fn create(deps: Deps) -> Self {
         let passwords = Passwords::new(deps.bcrypt_cost);
-        Self { state: State::new(deps, passwords) }
+        let guesses = Guesses::new(&deps);
+        Self { state: State::new(deps, passwords, guesses) }
     }
 
     /// Its calls, as the gateway has them.

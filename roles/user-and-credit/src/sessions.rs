@@ -41,6 +41,17 @@ pub(crate) struct Token {
     refresh_token: String,
     /// When the session ends, in seconds from now, however often it is refreshed.
     refresh_expires_in: u64,
+    /// Only of a log-in: send it with the next one from this device. It opens nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
+    device_token: Option<String>,
+}
+
+impl Token {
+    /// The same, for a device that is to be known by this token.
+    pub(crate) fn for_device(self, device_token: String) -> Self {
+        Self { device_token: Some(device_token), ..self }
+    }
 }
 
 /// Who wants to go on, or to end it.
@@ -96,6 +107,7 @@ fn tokens(
         expires_in: lifetime.as_secs(),
         refresh_token: state.refresh_tokens().make(refresh_token),
         refresh_expires_in: left.as_secs(),
+        device_token: None,
     })
 }
 

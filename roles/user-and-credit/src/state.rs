@@ -7,11 +7,12 @@ use axum::extract::FromRef;
 use ecs_cache::{Key, Scope};
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::PasswordChange;
-use ecs_web::auth::RefreshTokens;
+use ecs_web::auth::{DeviceTokens, RefreshTokens};
 use ecs_web::idempotency::Fingerprints;
 use ecs_web::{Auth, Problem};
 
 use crate::Deps;
+use crate::guesses::Guesses;
 use crate::passwords::Passwords;
 use crate::problems;
 
@@ -24,13 +25,16 @@ struct Shared {
     passwords: Passwords,
     fingerprints: Fingerprints,
     refresh_tokens: RefreshTokens,
+    device_tokens: DeviceTokens,
+    guesses: Guesses,
 }
 
 impl State {
-    pub(crate) fn new(deps: Deps, passwords: Passwords) -> Self {
+    pub(crate) fn new(deps: Deps, passwords: Passwords, guesses: Guesses) -> Self {
         let fingerprints = Fingerprints::new(&deps.auth);
         let refresh_tokens = RefreshTokens::new(&deps.auth);
-        Self(Arc::new(Shared { deps, passwords, fingerprints, refresh_tokens }))
+        let device_tokens = DeviceTokens::new(&deps.auth);
+        Self(Arc::new(Shared { deps, passwords, fingerprints, refresh_tokens, device_tokens, guesses }))
     }
 
     /// Now, in whole microseconds: what the store keeps, so that an answer reads the same before and after it.
@@ -63,6 +67,14 @@ impl State {
 
     pub(crate) fn refresh_tokens(&self) -> &RefreshTokens {
         &self.0.refresh_tokens
+    }
+
+    pub(crate) fn device_tokens(&self) -> &DeviceTokens {
+        &self.0.device_tokens
+    }
+
+    pub(crate) fn guesses(&self) -> &Guesses {
+        &self.0.guesses
     }
 
     pub(crate) fn fingerprints(&self) -> &Fingerprints {

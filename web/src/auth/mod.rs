@@ -1,7 +1,9 @@
 //! Who is asking: tokens for people and operators, a key for services.
 
 pub mod changes;
+mod device_tokens;
 mod identity;
+mod opaque;
 mod policed;
 pub mod policy;
 mod provider;
@@ -17,6 +19,7 @@ use ecs_domain::Clock;
 use crate::Secret;
 
 pub use changes::Changes;
+pub use device_tokens::{DeviceToken, DeviceTokens};
 pub use identity::Identity;
 pub use policed::{ACCESS, Policed, PolicedRoutes, Required, required};
 pub use refresh_tokens::{RefreshToken, RefreshTokens};

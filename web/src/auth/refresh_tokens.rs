@@ -3,13 +3,10 @@
 //! So a token that was made up is refused before the store is asked, the store holds nothing that opens a session, and the same
 //! token is made again for whoever lost the answer.
 
-use std::fmt::Write as _;
-
-use hmac::{Hmac, Mac as _};
-use sha2::Sha256;
 use uuid::Uuid;
 
 use super::Auth;
+use super::opaque::Opaque;
 
 /// What refresh tokens begin with, so that scanners of leaked secrets know one when they see it.
 const PREFIX: &str = "ecsr_";
@@ -17,12 +14,10 @@ const PREFIX: &str = "ecsr_";
 const LABEL: &str = "ecs/token/refresh/1";
 /// A session's id and a number.
 const TOLD: usize = 16 + 4;
-/// The MAC behind it.
-const MAC: usize = 32;
 
 /// Makes and reads refresh tokens, under the secrets that access tokens are signed with.
 #[derive(Clone)]
-pub struct RefreshTokens(Vec<Hmac<Sha256>>);
+pub struct RefreshTokens(Opaque<TOLD>);
 
 /// What a refresh token tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,44 +41,23 @@ impl RefreshTokens {
     /// Tokens that are made under the signing secret, and hold under the accepted ones, too.
     #[must_use]
     pub fn new(auth: &Auth) -> Self {
-        Self(auth.tokens.macs(LABEL))
+        Self(Opaque::new(PREFIX, auth.tokens.macs(LABEL)))
     }
 
     /// The token. It is the same one however often it is made, until the secret is changed.
     #[must_use]
     pub fn make(&self, token: RefreshToken) -> String {
-        let told = token.bytes();
-        let mac = self.0.first().map(|mac| mac.clone().chain_update(told).finalize().into_bytes());
-        let mut text = PREFIX.to_owned();
-        for byte in told.iter().chain(mac.iter().flatten()) {
-            // Writing to a string can't fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
+        self.0.seal(&token.bytes())
     }
 
     /// What a token tells that was made under one of the secrets.
     #[must_use]
     pub fn read(&self, text: &str) -> Option<RefreshToken> {
-        let bytes = unhex(text.strip_prefix(PREFIX)?)?;
-        let (told, mac) = bytes.split_at(TOLD);
-        self.0.iter().find(|key| (*key).clone().chain_update(told).verify_slice(mac).is_ok())?;
+        let told = self.0.open(text)?;
         let (session, number) = told.split_at(16);
         let number = u32::from_be_bytes(number.try_into().ok()?);
         Some(RefreshToken { session: Uuid::from_slice(session).ok()?, number })
     }
-}
-
-fn unhex(text: &str) -> Option<[u8; TOLD + MAC]> {
-    let mut bytes = [0; TOLD + MAC];
-    if text.len() != 2 * bytes.len() {
-        return None;
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
@@ -97,7 +71,7 @@ mod tests {
     }
 
     fn tokens(tokens: &Tokens) -> RefreshTokens {
-        RefreshTokens(tokens.macs(LABEL))
+        RefreshTokens(Opaque::new(PREFIX, tokens.macs(LABEL)))
     }
 
     const TOKEN: RefreshToken = RefreshToken { session: Uuid::from_u128(7), number: 258 };
@@ -123,7 +97,7 @@ mod tests {
         for made_up in ["", "ecsr_", "ecsr_0", &text[1..], &text[..text.len() - 2], &format!("{text}00")] {
             assert_eq!(tokens.read(made_up), None, "{made_up}");
         }
-        assert_eq!(tokens.read(&format!("ecsr_{}", "é".repeat(TOLD + MAC))), None);
+        assert_eq!(tokens.read(&format!("ecsr_{}", "é".repeat(TOLD + 32))), None);
     }
 
     #[test]

@@ -66,14 +66,13 @@ impl ServiceKeys {
         &self.shown
     }
 
-    /// Whether a key may be used for this at `now`; `None` when it is none of these.
-    fn allow(&self, given: &[u8], permission: Permission, now: Timestamp) -> Option<bool> {
-        let given = digest(given);
-        if bool::from(self.of_shown.ct_eq(&given)) {
+    /// Whether a key with this digest may be used for this at `now`; `None` when it is none of these.
+    fn allow(&self, given: &[u8; 32], permission: Permission, now: Timestamp) -> Option<bool> {
+        if bool::from(self.of_shown.ct_eq(given)) {
             return Some(PERMISSIONS.contains(&permission));
         }
         let others = Arc::clone(&self.others.read().unwrap_or_else(PoisonError::into_inner));
-        let same = others.iter().filter(|key| bool::from(key.digest.ct_eq(&given)) && key.holds(now));
+        let same = others.iter().filter(|key| bool::from(key.digest.ct_eq(given)) && key.holds(now));
         same.map(|key| key.permissions.contains(&permission)).reduce(|any, one| any || one)
     }
 }
@@ -90,21 +89,30 @@ pub fn digest(key: &[u8]) -> [u8; 32] {
     Sha256::digest(key).into()
 }
 
+/// Which key it was: the beginning of its digest, which tells it from others and nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyId(pub [u8; 8]);
+
 /// A key was found good for this, by this process and for this request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Verified(Permission);
+struct Verified(Permission, KeyId);
 
-/// 401 without a key that holds, 403 with one that is for something else. What was found good once is not looked at again.
-pub fn verify(parts: &mut Parts, auth: &Auth, permission: Permission) -> Result<(), Problem> {
-    if parts.extensions.get() == Some(&Verified(permission)) {
-        return Ok(());
+/// Which key the request bears: 401 without one that holds, 403 with one that is for something else. What was found good once is not
+/// looked at again.
+pub fn verify(parts: &mut Parts, auth: &Auth, permission: Permission) -> Result<KeyId, Problem> {
+    if let Some(Verified(of, id)) = parts.extensions.get()
+        && *of == permission
+    {
+        return Ok(*id);
     }
     let missing = || Problem::unauthorized("the header X-Internal-Key is missing");
     let given = parts.headers.get(HEADER).ok_or_else(missing)?;
-    match auth.keys.allow(given.as_bytes(), permission, auth.clock.now()) {
+    let given = digest(given.as_bytes());
+    match auth.keys.allow(&given, permission, auth.clock.now()) {
         Some(true) => {
-            parts.extensions.insert(Verified(permission));
-            Ok(())
+            let id = KeyId(std::array::from_fn(|at| given[at]));
+            parts.extensions.insert(Verified(permission, id));
+            Ok(id)
         }
         Some(false) => Err(Problem::forbidden(format!("the permission {permission} is needed"))),
         None => Err(Problem::unauthorized("the header X-Internal-Key does not hold the key")),

@@ -141,6 +141,13 @@ impl Tokens {
         self.keys.iter().map(|key| provider::mac(derive(key).into())).collect()
     }
 
+    /// A secret for the purpose that `label` names, derived from the signing key: processes that sign alike have the same.
+    #[must_use]
+    pub fn derived_secret(&self, label: &str) -> [u8; 32] {
+        let mac = self.macs(label).into_iter().next();
+        mac.map_or([0; 32], |mac| mac.finalize().into_bytes().into())
+    }
+
     /// Whose token it is, when it holds at `now`. Permissions that this version doesn't know are ignored.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Identity, TokenError> {
         // Looked at only where there is a choice: it costs as much as the verification.

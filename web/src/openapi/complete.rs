@@ -23,8 +23,16 @@ pub fn complete(document: &mut OpenApi) {
     components.add_security_scheme("internalKey", internal_key());
     components.headers.insert("RequestId".to_owned(), request_id().into());
     components.headers.insert("RetryAfter".to_owned(), retry_after().into());
+    for (name, header) in rate_limits() {
+        components.headers.insert(name.replace('-', ""), header.into());
+    }
     for (name, mut response) in problems::shared() {
-        add_headers(&mut response, name == "Unavailable");
+        let status = match name.as_str() {
+            "Unavailable" => "503",
+            "RateLimited" => "429",
+            _ => "4xx",
+        };
+        add_headers(&mut response, status);
         components.responses.insert(name, response.into());
     }
     flow::join(&mut document.info.description);
@@ -48,7 +56,7 @@ fn finish(operation: &mut Operation, components: &Components) {
     }
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response {
-            add_headers(response, status == "503");
+            add_headers(response, status);
             response.content.values_mut().for_each(|content| add_example(content, components));
         }
     }
@@ -71,12 +79,34 @@ fn add_example(content: &mut RefOr<Content>, components: &Components) {
     };
 }
 
-fn add_headers(response: &mut Response, retry: bool) {
+fn add_headers(response: &mut Response, status: &str) {
     let header = |name: &str| RefOr::Ref(Ref::new(format!("#/components/headers/{name}")));
     response.headers.insert("X-Request-ID".to_owned(), header("RequestId"));
-    if retry {
+    if matches!(status, "429" | "503") {
         response.headers.insert("Retry-After".to_owned(), header("RetryAfter"));
     }
+    // Problems of roles bear them, too; saying so with each would hide what matters of them.
+    if status == "429" || status.starts_with('2') {
+        for (name, _) in rate_limits() {
+            response.headers.insert(name.to_owned(), header(&name.replace('-', "")));
+        }
+    }
+}
+
+/// What the gateway says of the limit that a call counts against.
+fn rate_limits() -> [(&'static str, Header); 3] {
+    let header = |least: u32, what: &str| {
+        let schema = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(least));
+        HeaderBuilder::new().schema(Some(schema)).description(Some(what)).build()
+    };
+    [
+        ("RateLimit-Limit", header(1, "Where the call is limited: how many may come at once.")),
+        ("RateLimit-Remaining", header(0, "Where the call is limited: how many more may come now.")),
+        (
+            "RateLimit-Reset",
+            header(0, "Where the call is limited: in how many seconds all of them may come again."),
+        ),
+    ]
 }
 
 fn request_id() -> Header {

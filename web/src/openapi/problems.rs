@@ -17,12 +17,13 @@ use crate::problem::{CONTENT_TYPE_PROBLEM, Code};
 const REQUEST_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 /// The problems that extractors and layers make, which mean the same at every call.
-const SHARED: [Code; 7] = [
+const SHARED: [Code; 8] = [
     Code::Malformed,
     Code::Unauthorized,
     Code::TooLarge,
     Code::UnsupportedMediaType,
     Code::Invalid,
+    Code::RateLimited,
     Code::Internal,
     Code::Unavailable,
 ];
@@ -61,8 +62,8 @@ pub(super) fn add(operation: &mut Operation) {
 
 /// What a call of this kind may answer, whatever it does.
 fn implied(operation: &Operation) -> Vec<Code> {
-    // Every call passes the layers, which answer for panics, for the load and for the time.
-    let mut codes = vec![Code::Internal, Code::Unavailable];
+    // Every call passes the layers, which answer for panics, for the load and for the time, and the gateway's limits.
+    let mut codes = vec![Code::Internal, Code::Unavailable, Code::RateLimited];
     if operation.security.as_ref().is_some_and(|required| !required.is_empty()) {
         codes.push(Code::Unauthorized);
     }
@@ -140,6 +141,7 @@ fn sample(code: Code) -> Problem {
             Problem::unsupported_media_type("the content type must be application/json")
         }
         Code::Invalid => Problem::invalid(Violations::from(Violation::new("userId", "must be a UUID"))),
+        Code::RateLimited => Problem::rate_limited("too many requests, try again later", second),
         Code::Internal => Problem::unexplained(),
         Code::Overloaded => Problem::overloaded(second),
         Code::Unavailable => Problem::unavailable("store", second),

@@ -10,6 +10,7 @@ mod stop;
 mod tls;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use self::linger::Lingering;
 use self::stop::{Announced, Asked, announcing};
-use crate::Limits;
+use crate::{Limits, Peer};
 
 pub use self::stop::Shutdown;
 pub use self::tls::{Acceptor, Listener};
@@ -81,10 +82,10 @@ pub async fn serve(
 }
 
 /// The next connection. One that failed before it was accepted is its client's affair.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "connections can't be accepted");
@@ -108,11 +109,12 @@ struct Connections {
 }
 
 impl Connections {
-    fn spawn(&self, stream: TcpStream, slot: OwnedSemaphorePermit) {
+    fn spawn(&self, (stream, peer): (TcpStream, SocketAddr), slot: OwnedSemaphorePermit) {
+        let peer = Peer::new(peer.ip());
         let (terms, tls, cut) = (self.terms.clone(), self.tls.clone(), self.cut.clone());
         self.tasks.spawn(async move {
             tokio::select! {
-                () = connection(stream, tls, terms) => {}
+                () = connection(stream, peer, tls, terms) => {}
                 () = cut.cancelled() => {}
             }
             drop(slot);
@@ -124,9 +126,9 @@ impl Connections {
     fn take_in_the_waiting(&self, listener: TcpListener, slots: &Arc<Semaphore>) -> io::Result<()> {
         let listener = listener.into_std()?;
         while let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
-            let Ok((stream, _)) = listener.accept() else { break };
+            let Ok((stream, peer)) = listener.accept() else { break };
             stream.set_nonblocking(true)?;
-            self.spawn(TcpStream::from_std(stream)?, slot);
+            self.spawn((TcpStream::from_std(stream)?, peer), slot);
         }
         Ok(())
     }
@@ -158,19 +160,19 @@ fn give_up_on_the_vanished(stream: &TcpStream, after: Duration) {
 fn give_up_on_the_vanished(_: &TcpStream, _: Duration) {}
 
 /// Serves one connection until its client closes it or the shutdown has been honoured.
-async fn connection(stream: TcpStream, tls: Option<Acceptor>, terms: Terms) {
+async fn connection(stream: TcpStream, peer: Peer, tls: Option<Acceptor>, terms: Terms) {
     // Answers are small and complete: there is nothing to wait for. A failure only means that they are slower.
     let _ = stream.set_nodelay(true);
     give_up_on_the_vanished(&stream, terms.limits.write_timeout);
     // Beneath TLS, so that what it waits for, throws away and gives up is what goes over the wire in either case.
     let stream = Lingering::new(stream, terms.limits.write_timeout);
     match tls {
-        None => terms.converse(stream).await,
+        None => terms.converse(stream, peer).await,
         // What TLS keeps is large, and connections without it shall not have the room for it.
         Some(acceptor) => {
             let encrypted = async {
                 if let Some(stream) = acceptor.shake_hands(stream, &terms).await {
-                    terms.converse(stream).await;
+                    terms.converse(stream, peer).await;
                 }
             };
             Box::pin(encrypted).await;
@@ -188,7 +190,7 @@ struct Terms {
 }
 
 impl Terms {
-    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin, peer: Peer) {
         let asked = Arc::new(Asked::default());
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -203,6 +205,7 @@ impl Terms {
                     self.router.clone(),
                     self.announced.clone(),
                     Arc::clone(&asked),
+                    peer,
                 )),
             );
         let mut connection = std::pin::pin!(connection);

@@ -14,6 +14,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
+use crate::Peer;
+
 /// When a listener stops.
 #[derive(Debug, Clone)]
 pub struct Shutdown {
@@ -68,12 +70,13 @@ impl Asked {
     }
 }
 
-/// The router of one connection, which tells of its first request, and whose answers ask the client to close the
+/// The router of one connection, which tells of its first request and says from where each comes, and whose answers ask the client to close the
 /// connection once the stop is announced.
 pub(super) fn announcing(
     router: Router,
     announced: Announced,
     asked: Arc<Asked>,
+    peer: Peer,
 ) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send {
     let answered = move |mut response: Response| {
         if announced.is() {
@@ -81,8 +84,9 @@ pub(super) fn announcing(
         }
         response
     };
-    let came = move |request: Request<Incoming>| {
+    let came = move |mut request: Request<Incoming>| {
         asked.now();
+        request.extensions_mut().insert(peer);
         request
     };
     ServiceExt::<Request<Incoming>>::map_response(router, answered).map_request(came)

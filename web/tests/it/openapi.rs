@@ -91,10 +91,10 @@ fn keys(object: &Value) -> Vec<&str> {
 fn an_operation_has_the_problems_of_its_extractors_and_layers() {
     let document = document();
     let wish = &document["paths"]["/v1/users/{user_id}/wishes"]["put"]["responses"];
-    assert_eq!(keys(wish), ["200", "400", "401", "409", "413", "415", "422", "500", "503"]);
+    assert_eq!(keys(wish), ["200", "400", "401", "409", "413", "415", "422", "429", "500", "503"]);
     assert_eq!(wish["401"], json!({"$ref": "#/components/responses/Unauthorized"}));
     let look = &document["paths"]["/v1/look"]["get"]["responses"];
-    assert_eq!(keys(look), ["204", "500", "503"], "nobody is asked who they are, and nothing is read");
+    assert_eq!(keys(look), ["204", "429", "500", "503"], "nobody is asked who they are, and nothing is read");
     assert_eq!(look["204"].get("content"), None);
 }
 
@@ -115,6 +115,11 @@ fn a_problem_has_the_body_that_is_really_sent() {
     let examples = &outage["content"]["application/problem+json"]["examples"];
     assert_eq!(keys(examples), ["overloaded", "timeout", "unavailable"]);
     assert_eq!(keys(&outage["headers"]), ["Retry-After", "X-Request-ID"]);
+    let limits = ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"];
+    let refused = &shared["RateLimited"];
+    assert_eq!(keys(&refused["headers"]), [&limits[..], &["Retry-After", "X-Request-ID"]].concat());
+    let granted = &document["paths"]["/v1/users/{user_id}/wishes"]["put"]["responses"]["200"];
+    assert_eq!(keys(&granted["headers"]), [&limits[..], &["X-Request-ID"]].concat());
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::routing::{get, post};
-use ecs_web::{JsonBody, Limits, layers, server};
+use axum::{Extension, Router};
+use ecs_web::{JsonBody, Limits, Peer, layers, server};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -39,6 +39,7 @@ async fn start(limits: Limits) -> Server {
         }
     };
     let router = Router::new()
+        .route("/peer", get(async |Extension(peer): Extension<Peer>| peer.address().to_string()))
         .route("/quick", get(async || "quick"))
         .route("/slow", get(slow))
         .route("/json", post(async |_: JsonBody<serde_json::Value>| "taken"));
@@ -83,6 +84,19 @@ async fn a_client_that_dawdles_over_its_headers_is_cut_off() {
     let mut stream = connect(&server).await;
     stream.write_all(REQUEST).await.unwrap();
     assert!(read_answer(&mut stream, "quick").await.contains(" 200 "));
+}
+
+#[tokio::test]
+async fn each_request_says_from_where_it_comes() {
+    let server = start(Limits::default()).await;
+    let mut client = connect(&server).await;
+    for _ in 0..2 {
+        client
+            .write_all(b"GET /peer HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 203.0.113.9\r\n\r\n")
+            .await
+            .unwrap();
+        read_answer(&mut client, "127.0.0.1").await;
+    }
 }
 
 #[tokio::test]

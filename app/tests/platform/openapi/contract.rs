@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 
 use crate::support::http::Answer;
 
+/// What says when to come back.
+const RETRIED: [StatusCode; 2] = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+
 /// The document, with a validator of each shape that was asked for.
 pub(crate) struct Contract {
     document: Value,
@@ -84,10 +87,7 @@ impl Contract {
         assert!(!response.is_null(), "{call}: {status} is not documented: {answer:?}");
         let response = self.resolve(response);
         assert!(answer.headers.contains_key("x-request-id"), "{call} {status}");
-        assert!(
-            status != StatusCode::SERVICE_UNAVAILABLE || answer.headers.contains_key(RETRY_AFTER),
-            "{call}"
-        );
+        assert!(!RETRIED.contains(&status) || answer.headers.contains_key(RETRY_AFTER), "{call}");
         let Some(content) = response.get("content") else {
             assert!(answer.body.is_empty(), "{call} {status} has a body that is not documented");
             return;

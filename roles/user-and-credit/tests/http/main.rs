@@ -9,6 +9,7 @@ mod accounts;
 mod analysis;
 mod cancelled;
 mod consents;
+mod guesses;
 mod idempotency;
 mod offers;
 mod outage;

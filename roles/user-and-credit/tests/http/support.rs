@@ -155,6 +155,7 @@ impl App {
             policy: built_in().unwrap(),
             consent: setup.consent,
             bcrypt_cost: setup.bcrypt_cost,
+            limiter: Arc::new(ecs_limits::InProcess::default()),
             token_lifetime: Duration::from_secs(3600),
             session_lifetime: SESSION,
             outbox: wake.clone(),
