@@ -84,7 +84,7 @@ pub const ROUTES: &[Route] = &[
     row(POST, "/v1/auth/logout", Access::Public, Class::Credentials, Target::UserAndCredit),
     row(POST, "/v1/auth/logout-everywhere", Access::Token, Class::Credentials, Target::UserAndCredit),
     row(&[Method::PUT], "/v1/auth/password", Access::Token, Class::Credentials, Target::UserAndCredit),
-    row(GET, "/v1/auth/changes", Access::Key(Permission::AccessFollow), Class::Read, Target::UserAndCredit),
+    row(GET, "/v1/access/changes", Access::Key(Permission::AccessFollow), Class::Read, Target::UserAndCredit),
     row(GET, "/v1/roles", Access::Token, Class::Read, Target::UserAndCredit),
     row(POST, "/v1/users", Access::Token, Class::Write, Target::UserAndCredit),
     row(GET, "/v1/users/{user_id}", Access::Token, Class::Read, Target::UserAndCredit),

@@ -68,7 +68,7 @@ impl Edge {
     fn over(quotas: &str, counts_loopback: bool, role: &MethodRouter) -> Self {
         let clock = Arc::new(TestClock(Mutex::new("2026-11-21T12:00:00Z".parse().unwrap())));
         let tokens = Tokens::new(&SecretKey::new(Secret::new("x".repeat(32))).unwrap());
-        let auth = Arc::new(Auth { tokens, internal_key: Secret::new(KEY), clock: Arc::clone(&clock) as _ });
+        let auth = Arc::new(Auth::alone(tokens, Secret::new(KEY), Arc::clone(&clock) as _));
         let metrics = Metrics::new();
         let upstream = || Upstream::in_process("role", Router::new().fallback(role.clone()));
         let gateway = ApiGateway::create(Deps {

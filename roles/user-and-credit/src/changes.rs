@@ -1,4 +1,4 @@
-//! `GET /v1/auth/changes`: what other processes of the platform follow, to know which tokens hold no more.
+//! `GET /v1/access/changes`: what other processes of the platform follow, to know which tokens hold no more.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub(crate) struct Question {
 ///
 /// For processes of the platform. A token whose version is below the number of a change of its user or session holds no more.
 #[utoipa::path(
-    get, path = "/v1/auth/changes", operation_id = "followChanges", tag = tag::ACCESS,
+    get, path = "/v1/access/changes", operation_id = "followChanges", tag = tag::ACCESS,
     params(("after" = Option<u64>, Query, description = "Only changes with higher numbers. Without it, those of the last two hours.")),
     responses((status = OK, description = "A piece of the list.", body = Answer)),
 )]

@@ -1,4 +1,4 @@
-//! The list of changed rights in a process that has the store: `GET /v1/auth/changes` with the service key.
+//! The list of changed rights in a process that has the store: `GET /v1/access/changes` with the service key.
 
 use std::time::Duration;
 
@@ -77,8 +77,8 @@ impl HttpChanges {
         let context = RequestContext::from_headers(&headers).within(TIME);
         Call::prepare(&mut headers, &context);
         let path = after.map_or_else(
-            || "/v1/auth/changes".to_owned(),
-            |number| format!("/v1/auth/changes?after={number}"),
+            || "/v1/access/changes".to_owned(),
+            |number| format!("/v1/access/changes?after={number}"),
         );
         let path = PathAndQuery::try_from(path).map_err(|error| error.to_string())?;
         let (method, payload) = (Method::GET, Payload::Bytes(bytes::Bytes::new()));

@@ -181,7 +181,7 @@ fn secrets(signing: &str, accepted: &[&str]) -> Arc<Secrets> {
     let key = |letter: &str| SecretKey::new(Secret::new(letter.repeat(32))).unwrap();
     let accepted: Vec<_> = accepted.iter().map(|letter| key(letter)).collect();
     let tokens = Tokens::with_keys(&key(signing), &accepted);
-    let auth = Auth { tokens, internal_key: Secret::new("internal"), clock: Arc::new(Noon) };
+    let auth = Auth::alone(tokens, Secret::new("internal"), Arc::new(Noon));
     Arc::new(Secrets::new(&auth).unwrap())
 }
 

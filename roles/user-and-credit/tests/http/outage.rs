@@ -50,7 +50,7 @@ fn calls(ana: UserId, offer: &str, session: &Value) -> Vec<(Actor, Method, Strin
             "/v1/auth/password".to_owned(),
             Some(json!({"current_password": PASSWORD, "new_password": "another password"})),
         ),
-        (Actor::Service, Method::GET, "/v1/auth/changes".to_owned(), None),
+        (Actor::Service, Method::GET, "/v1/access/changes".to_owned(), None),
         (Actor::User(ana), Method::GET, format!("/v1/users/{ana}/access"), None),
         (
             Actor::Operator,

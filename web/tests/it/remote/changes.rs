@@ -31,7 +31,7 @@ async fn list(
 
 #[tokio::test]
 async fn the_list_is_asked_for_with_the_service_key() {
-    let role = role(Router::new().route("/v1/auth/changes", routing::get(list)).with_state(auth())).await;
+    let role = role(Router::new().route("/v1/access/changes", routing::get(list)).with_state(auth())).await;
     let list = |key: &str| HttpChanges::new(remote(&[role.url()]), Secret::new(key));
     let told = |number| Ok(Told { changes: vec![(number, Uuid::from_u128(7))], newest: number });
     assert_eq!(list(INTERNAL_KEY).after(None).await, told(1));
