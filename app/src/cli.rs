@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod access;
+pub mod audit;
 pub mod bridge;
 pub mod dead_letters;
 
@@ -69,6 +70,9 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Copy subjects from one bus to another, to move the platform or to fill an archive; goes on where it was stopped
     Bridge(bridge::BridgeArgs),
+    /// See whether the audit log is what it was
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Make the first admin, who grants everybody else what they may do
     #[command(subcommand)]
     Admin(access::AdminCommand),
@@ -252,6 +256,7 @@ impl Cli {
             | Command::DeadLetters(_)
             | Command::Replay(_)
             | Command::Bridge(_)
+            | Command::Audit(_)
             | Command::Admin(_)
             | Command::Keys(_)
             | Command::Healthcheck

@@ -88,8 +88,8 @@ pub(crate) fn parse(text: &str) -> anyhow::Result<Vec<ServiceKey>> {
 impl Entry {
     fn read(self) -> anyhow::Result<ServiceKey> {
         let Self { name, sha256, permissions, from, until } = self;
-        let digest =
-            unhex(&sha256).with_context(|| format!("{name}: sha256 must be 64 hexadecimal digits"))?;
+        let digest = hex::decode(&sha256).ok().and_then(|bytes| bytes.try_into().ok());
+        let digest = digest.with_context(|| format!("{name}: sha256 must be 64 hexadecimal digits"))?;
         let permission = |text: &String| {
             let known = PERMISSIONS.into_iter().find(|permission| permission.as_str() == text);
             known.with_context(|| {
@@ -100,17 +100,6 @@ impl Entry {
         let permissions = permissions.iter().map(permission).collect::<anyhow::Result<_>>()?;
         Ok(ServiceKey { name, digest, permissions, from, until })
     }
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

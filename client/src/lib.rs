@@ -5,6 +5,7 @@
 //! phone. It prints nothing either. What happens meanwhile goes to a [`Progress`], what came of it into a summary.
 
 pub mod accounts;
+pub mod audit;
 pub mod check;
 pub mod credit;
 pub mod dead_letters;

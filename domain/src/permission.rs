@@ -68,6 +68,8 @@ permissions! {
     AccessWrite = "access:write",
     /// Follow the changes of what users may do, as other processes of the platform do.
     AccessFollow = "access:follow",
+    /// Read the audit log.
+    AuditRead = "audit:read",
     /// Send emotion events of any user.
     EmotionsWriteAny = "emotions:write-any",
     /// Ask the model for the score of given features.
@@ -137,13 +139,13 @@ impl Role {
     #[must_use]
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
-            AccessRead, CreditWriteAny, OperationsRead, OperationsWrite, UsersCreate, UsersReadAny,
+            AccessRead, AuditRead, CreditWriteAny, OperationsRead, OperationsWrite, UsersCreate, UsersReadAny,
         };
         match self {
             // What these two are for comes with the analytics and with the policy lab.
             Self::Customer | Self::Analyst | Self::Approver => &[],
             Self::CreditOfficer => &[UsersReadAny, CreditWriteAny],
-            Self::PrivacyOfficer => &[UsersReadAny, AccessRead],
+            Self::PrivacyOfficer => &[UsersReadAny, AccessRead, AuditRead],
             Self::Operator => &[OperationsRead, OperationsWrite, UsersCreate],
             Self::Admin => Permission::ALL,
         }

@@ -38,15 +38,21 @@ pub trait DeadLetters: Send + Sync + 'static {
 
     /// Publishes the events of those letters that wait, in the order of their ids: marks each as replayed and moves its
     /// payload into the outbox, in one transaction, so that no crash leaves one without the other. Returns those that
-    /// were replayed; the others are unknown or don't wait.
+    /// were replayed; the others are unknown or don't wait. The audit log tells that `operator` did it.
     async fn replay_dead_letters(
         &self,
         ids: &[LetterId],
+        operator: UserId,
         now: Timestamp,
     ) -> Result<Vec<LetterId>, StoreError>;
 
     /// Drops those letters that wait, and their payloads. Returns those that were dropped.
-    async fn drop_dead_letters(&self, ids: &[LetterId], now: Timestamp) -> Result<Vec<LetterId>, StoreError>;
+    async fn drop_dead_letters(
+        &self,
+        ids: &[LetterId],
+        operator: UserId,
+        now: Timestamp,
+    ) -> Result<Vec<LetterId>, StoreError>;
 
     /// Forgets letters that were replayed or dropped before `before`, at most `limit`; those that wait stay. A replayed
     /// one whose event is still in the outbox stays too. Returns how many went.

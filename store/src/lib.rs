@@ -8,6 +8,7 @@
 //!
 //! [`ecs-store-conformance`]: ../ecs_store_conformance/index.html
 
+pub mod audit;
 mod books;
 mod consents;
 mod credit;
@@ -52,6 +53,7 @@ pub trait Store:
     Users
     + Sessions
     + RightsOfUsers
+    + audit::Audit
     + Consents
     + Folds
     + Credit
@@ -70,6 +72,7 @@ impl<T> Store for T where
     T: Users
         + Sessions
         + RightsOfUsers
+        + audit::Audit
         + Consents
         + Folds
         + Credit

@@ -78,8 +78,10 @@ impl Desk<'_> {
         };
         let now = self.clock.now();
         let done = match action {
-            Action::Replay => self.store.replay_dead_letters(&self.publishable(&ids).await?, now).await?,
-            Action::Drop => self.store.drop_dead_letters(&ids, now).await?,
+            Action::Replay => {
+                self.store.replay_dead_letters(&self.publishable(&ids).await?, self.operator, now).await?
+            }
+            Action::Drop => self.store.drop_dead_letters(&ids, self.operator, now).await?,
         };
         if action == Action::Replay && !done.is_empty() {
             self.outbox.wake();

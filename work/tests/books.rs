@@ -267,7 +267,11 @@ async fn an_activation_that_was_given_up_is_accounted_for_and_can_be_replayed() 
     let letter = give_up(&platform, event).await;
     let report = balance(&platform).await;
     assert_eq!((report.complaints().len(), report.offers.pending, report.offers.dead_lettered), (0, 1, 1));
-    platform.store.replay_dead_letters(&[letter], platform.clock.now()).await.unwrap();
+    platform
+        .store
+        .replay_dead_letters(&[letter], ecs_domain::UserId::new(uuid::Uuid::nil()), platform.clock.now())
+        .await
+        .unwrap();
     let report = balance(&platform).await;
     assert_eq!((report.complaints().len(), report.offers.dead_lettered), (0, 0), "it is in the outbox");
     let (bus, store, clock) = (platform.bus.clone(), platform.store.clone(), platform.clock.clone());
@@ -287,7 +291,11 @@ async fn a_notification_that_was_given_up_is_accounted_for_until_it_is_replayed_
     let event = NotificationPayload::event(&notification, Headers::current());
     let letter = give_up(&platform, event.clone()).await;
     assert_eq!(balance(&platform).await.complaints(), [""; 0], "a letter waits");
-    platform.store.replay_dead_letters(&[letter], now).await.unwrap();
+    platform
+        .store
+        .replay_dead_letters(&[letter], ecs_domain::UserId::new(uuid::Uuid::nil()), now)
+        .await
+        .unwrap();
     assert_eq!(balance(&platform).await.complaints(), [""; 0], "it is in the outbox");
     platform.publish(vec![event]).await;
     tamper(&platform, "store.db", "DELETE FROM outbox");

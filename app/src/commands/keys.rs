@@ -22,7 +22,7 @@ pub(super) fn run(args: &NewKeyArgs) -> anyhow::Result<Outcome> {
 fn entry(args: &NewKeyArgs, key: &str) -> String {
     let text = |text: &str| toml::Value::String(text.to_owned());
     let permissions = args.permissions.iter().map(|permission| text(permission.as_str())).collect();
-    let sha256 = hex(&digest(key.as_bytes()));
+    let sha256 = hex::encode(digest(key.as_bytes()));
     let mut entry = format!("[[keys]]\nname = {}\nsha256 = {}\n", text(&args.name), text(&sha256));
     entry += &format!("permissions = {}\n", toml::Value::Array(permissions));
     if let Some(until) = args.until {
@@ -35,11 +35,7 @@ fn entry(args: &NewKeyArgs, key: &str) -> String {
 pub(super) fn random_hex(bytes: usize) -> anyhow::Result<String> {
     let mut random = vec![0; bytes];
     getrandom::fill(&mut random).context("the system gives no random bytes")?;
-    Ok(hex(&random))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(hex::encode(random))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod admin;
+mod audit;
 mod bridge;
 mod config;
 mod dead_letters;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use crate::cli::access::{AdminCommand, KeysCommand};
+use crate::cli::audit::AuditCommand;
 use crate::cli::{Cli, Command, ImportCommand};
 use crate::logging;
 use crate::settings::{Environment, Raw, Settings, merge};
@@ -77,6 +79,7 @@ fn dispatch(cli: &Cli, settings: &Settings, raw: &Raw) -> anyhow::Result<Outcome
         Command::DeadLetters(command) => block_on(dead_letters::run(command, settings)),
         Command::Replay(args) => block_on(replay::run(args, settings)),
         Command::Bridge(args) => block_on(bridge::run(args, settings, raw)),
+        Command::Audit(AuditCommand::Verify(args)) => block_on(audit::run(args, settings)),
         Command::Admin(AdminCommand::Create(args)) => block_on(admin::run(args, settings)),
         Command::Keys(KeysCommand::New(args)) => keys::run(args),
         Command::Healthcheck => block_on(healthcheck::run(settings)),

@@ -9,6 +9,7 @@ use ecs_domain::Clock;
 use ecs_limits::Limiter;
 use ecs_metrics::Metrics;
 use ecs_web::Auth;
+use ecs_web::auth::Checkpoints;
 use ecs_web::handles::{CreditAnalysis, HttpCreditAnalysis, RemoteOptions, Upstream};
 use ecs_work::{Finisher, Relay, RelayDeps, Supervisor, Wake};
 use tokio_util::sync::CancellationToken;
@@ -203,6 +204,8 @@ impl Composer<'_> {
             stress: self.settings.stress,
             bus_retention: DAY * u32::from(retention.bus_days.max(retention.emotion_bus_days)),
             outbox: self.outbox.clone(),
+            checkpoints: Arc::new(Checkpoints::new(&self.auth)?),
+            checkpoint_file: self.settings.checkpoints(),
         });
         role.start(self.supervisor);
         Ok(role.routes())

@@ -113,6 +113,12 @@ pub const CATALOGUE: &[Setting] = &[
     setting("NOTIFICATION_SERVICE_URL", "", "The same for notification."),
     setting("OPERATIONS_SERVICE_URL", "", "The same for operations."),
     setting(
+        "ECS_AUDIT_CHECKPOINTS_FILE",
+        "",
+        "Where signed checkpoints of the audit log are appended, one a line; best on a disk that whoever can write to the database \
+         can't. They are in the log of the process in any case. Embedded mode keeps them in the data folder.",
+    ),
+    setting(
         "ECS_SERVICE_KEYS_FILE",
         "",
         "A TOML file of more service keys, as `ecs keys new` prints them: digests, each with what the key may be used for and when. It \

@@ -107,6 +107,8 @@ pub struct Settings {
     pub policy_file: Option<PathBuf>,
     /// Where more service keys are listed.
     pub service_keys_file: Option<PathBuf>,
+    /// Where checkpoints of the audit log are appended.
+    pub checkpoints_file: Option<PathBuf>,
     /// How long a session can be refreshed.
     pub session_lifetime: Duration,
     /// bcrypt's cost.
@@ -166,6 +168,13 @@ impl Settings {
             Some(settings) if read.problems.is_empty() => Ok(settings),
             _ => Err(Problems(read.problems)),
         }
+    }
+
+    /// The file of checkpoints of the audit log, if they are kept in one.
+    #[must_use]
+    pub fn checkpoints(&self) -> Option<PathBuf> {
+        let in_folder = self.uses_data_folder().then(|| self.data_dir.join("audit-checkpoints.jsonl"));
+        self.checkpoints_file.clone().or(in_folder)
     }
 
     /// Whether store and bus are in the data folder, all or part of them, so that the folder is this process's own.

@@ -62,6 +62,7 @@ impl Reader<'_> {
             consent: self.consent(production),
             policy_file: self.text("ECS_POLICY_FILE").map(PathBuf::from),
             service_keys_file: self.text("ECS_SERVICE_KEYS_FILE").map(PathBuf::from),
+            checkpoints_file: self.text("ECS_AUDIT_CHECKPOINTS_FILE").map(PathBuf::from),
             session_lifetime: DAY * self.number::<u32>("ECS_SESSION_DAYS", 1, 365),
             bcrypt_cost: self.number("ECS_BCRYPT_COST", if mode == Mode::Testing { 4 } else { 12 }, 16),
             http: Http {

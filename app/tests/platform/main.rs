@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod apart;
+mod audit;
 mod bad_input;
 mod bridge;
 mod commands;

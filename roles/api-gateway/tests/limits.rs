@@ -113,7 +113,7 @@ impl Edge {
                 request.header("x-forwarded-for", forwarded)
             }
             From::User(user) => request.header("authorization", self.token(user, &[])),
-            From::Operator(user) => request.header("authorization", self.token(user, &Permission::ALL)),
+            From::Operator(user) => request.header("authorization", self.token(user, Permission::ALL)),
             From::Forger(address) => {
                 peer = address.parse().unwrap();
                 request.header("authorization", "Bearer forged")

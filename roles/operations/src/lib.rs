@@ -4,6 +4,7 @@
 //! what somebody felt, bought or was offered; the one exception is a dead letter's payload, for those who may also
 //! drop it.
 
+mod audit;
 mod balance;
 mod counted;
 mod fates;
@@ -13,6 +14,7 @@ mod problem;
 mod replays;
 mod shapes;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ use ecs_domain::Clock;
 use ecs_domain::emotion::StressThreshold;
 use ecs_store::{Books, DeadLetters, Store};
 use ecs_web::Auth;
+use ecs_web::auth::Checkpoints;
 use ecs_web::openapi::OpenApiRouter;
 use ecs_web::{PolicedRoutes as _, policed};
 use ecs_work::{Finisher, Supervisor, Wake};
@@ -49,6 +52,10 @@ pub struct Deps {
     pub bus_retention: Duration,
     /// Wakes the relay once a replayed event is in the outbox.
     pub outbox: Wake,
+    /// Signs how far the audit log is.
+    pub checkpoints: Arc<Checkpoints>,
+    /// Where that is kept besides the process's log; best on another machine's disk.
+    pub checkpoint_file: Option<PathBuf>,
 }
 
 /// The role.
@@ -102,13 +109,16 @@ impl Operations {
         Self::api().into_openapi()
     }
 
-    /// Starts forgetting dead letters that were replayed or dropped long ago.
+    /// Starts forgetting dead letters that were replayed or dropped long ago, and sealing the audit log.
     pub fn start(&self, supervisor: &Supervisor) {
         forget::start(&self.deps, supervisor);
+        audit::start(&self.deps, supervisor);
     }
 
     fn api() -> OpenApiRouter<Reading> {
         OpenApiRouter::default()
+            .policed(policed!(audit::entries))
+            .policed(policed!(audit::batches))
             .policed(policed!(balance::balance))
             .policed(policed!(fates::fates))
             .policed(policed!(counted::counted))

@@ -67,7 +67,7 @@ pub async fn letters_are_found_by_each_of_their_properties<H: Harness>() {
     ];
     store.add_dead_letters(&[wanted]).await.unwrap();
     store.add_dead_letters(&others).await.unwrap();
-    store.drop_dead_letters(&[LetterId(8)], now()).await.unwrap();
+    store.drop_dead_letters(&[LetterId(8)], user(99), now()).await.unwrap();
     let check = async |filter: LetterFilter, expect: &[u128]| {
         let letters = store.dead_letters(&filter, None, 100).await.unwrap();
         let events: Vec<_> = letters.iter().rev().map(|letter| letter.event).collect();
@@ -114,7 +114,7 @@ pub async fn letters_are_counted_by_sort<H: Harness>() {
     assert_eq!(store.count_dead_letters().await.unwrap(), []);
     let gave_up = DeadLetterRow { kind: DeadLetterKind::GaveUp, ..letter(4) };
     store.add_dead_letters(&[letter(1), letter(2), letter(3), gave_up]).await.unwrap();
-    store.drop_dead_letters(&[LetterId(1)], now()).await.unwrap();
+    store.drop_dead_letters(&[LetterId(1)], user(99), now()).await.unwrap();
     let count = |kind, state, count| LetterCount {
         subject: letter(1).subject,
         group: letter(1).group,
@@ -138,9 +138,12 @@ pub async fn a_replay_moves_the_event_into_the_outbox<H: Harness>() {
     let letters: Vec<_> = (1..=3).map(|id| DeadLetterRow { schema_version: 7, ..letter(id) }).collect();
     store.add_dead_letters(&letters).await.unwrap();
     let ids = [LetterId(2), LetterId(1), LetterId(99)];
-    assert_eq!(store.replay_dead_letters(&ids, after(5)).await.unwrap(), [LetterId(1), LetterId(2)]);
-    assert_eq!(store.replay_dead_letters(&ids, after(6)).await.unwrap(), []);
-    assert_eq!(store.drop_dead_letters(&ids, after(6)).await.unwrap(), []);
+    assert_eq!(
+        store.replay_dead_letters(&ids, user(99), after(5)).await.unwrap(),
+        [LetterId(1), LetterId(2)]
+    );
+    assert_eq!(store.replay_dead_letters(&ids, user(99), after(6)).await.unwrap(), []);
+    assert_eq!(store.drop_dead_letters(&ids, user(99), after(6)).await.unwrap(), []);
 
     let rows = store.claim_outbox(10, now(), LEASE).await.unwrap();
     assert_eq!(rows.len(), 2, "in the order of the letters: {rows:?}");
@@ -168,7 +171,7 @@ pub async fn a_replayed_event_that_fails_again_waits_again<H: Harness>() {
         ..letter(1)
     };
     store.add_dead_letters(&[letter(1), letter(2)]).await.unwrap();
-    store.replay_dead_letters(&[LetterId(1)], after(5)).await.unwrap();
+    store.replay_dead_letters(&[LetterId(1)], user(99), after(5)).await.unwrap();
     store.add_dead_letters(std::slice::from_ref(&again)).await.unwrap();
     store.add_dead_letters(std::slice::from_ref(&again)).await.unwrap();
 
@@ -181,7 +184,7 @@ pub async fn a_replayed_event_that_fails_again_waits_again<H: Harness>() {
     assert_eq!((back.history, attempts), (joined, 3));
     assert_eq!(full(&*store).await.len(), 2, "under its old number");
 
-    store.replay_dead_letters(&[LetterId(1)], after(30)).await.unwrap();
+    store.replay_dead_letters(&[LetterId(1)], user(99), after(30)).await.unwrap();
     let rows = store.claim_outbox(10, now(), LEASE).await.unwrap();
     store.finish_outbox(&rows).await.unwrap();
     store.add_dead_letters(&[again]).await.unwrap();
@@ -200,7 +203,7 @@ pub async fn a_history_has_an_end<H: Harness>() {
         let attempt = (after(round), format!("attempt {round}"));
         let history = vec![attempt.clone(), attempt];
         store.add_dead_letters(&[DeadLetterRow { history, ..letter(1) }]).await.unwrap();
-        store.replay_dead_letters(&[LetterId(1)], after(round)).await.unwrap();
+        store.replay_dead_letters(&[LetterId(1)], user(99), after(round)).await.unwrap();
     }
     let history = one(&*store, 1).await.history;
     assert!((10..=100).contains(&history.len()), "{}", history.len());
@@ -213,9 +216,9 @@ pub async fn a_dropped_letter_keeps_its_ids_and_no_payload<H: Harness>() {
     let store = harness.store();
     store.add_dead_letters(&[letter(1), letter(2)]).await.unwrap();
     let ids = [LetterId(1), LetterId(99)];
-    assert_eq!(store.drop_dead_letters(&ids, after(5)).await.unwrap(), [LetterId(1)]);
-    assert_eq!(store.drop_dead_letters(&ids, after(6)).await.unwrap(), []);
-    assert_eq!(store.replay_dead_letters(&ids, after(6)).await.unwrap(), []);
+    assert_eq!(store.drop_dead_letters(&ids, user(99), after(5)).await.unwrap(), [LetterId(1)]);
+    assert_eq!(store.drop_dead_letters(&ids, user(99), after(6)).await.unwrap(), []);
+    assert_eq!(store.replay_dead_letters(&ids, user(99), after(6)).await.unwrap(), []);
     assert_eq!(store.outbox_depth().await.unwrap(), 0);
     let dropped = one(&*store, 1).await;
     let Letter { state, state_at, .. } = dropped.letter;
@@ -242,8 +245,8 @@ pub async fn the_books_know_of_replays<H: Harness>() {
         assert_eq!(store.letter_fates(&letter(1).subject, &events).await.unwrap(), expect);
     };
     check([Fate::DeadLettered, Fate::DeadLettered, Fate::Unknown]).await;
-    store.replay_dead_letters(&[LetterId(1)], after(5)).await.unwrap();
-    store.drop_dead_letters(&[LetterId(2)], after(5)).await.unwrap();
+    store.replay_dead_letters(&[LetterId(1)], user(99), after(5)).await.unwrap();
+    store.drop_dead_letters(&[LetterId(2)], user(99), after(5)).await.unwrap();
     check([Fate::Replayed { in_outbox: true }, Fate::DeadLettered, Fate::Unknown]).await;
     let rows = store.claim_outbox(10, now(), LEASE).await.unwrap();
     store.finish_outbox(&rows).await.unwrap();
@@ -260,11 +263,11 @@ pub async fn decided_letters_are_forgotten<H: Harness>() {
     let harness = H::start().await;
     let store = harness.store();
     store.add_dead_letters(&(1..=4).map(letter).collect::<Vec<_>>()).await.unwrap();
-    store.drop_dead_letters(&[LetterId(1)], after(10)).await.unwrap();
-    store.replay_dead_letters(&[LetterId(2)], after(20)).await.unwrap();
+    store.drop_dead_letters(&[LetterId(1)], user(99), after(10)).await.unwrap();
+    store.replay_dead_letters(&[LetterId(2)], user(99), after(20)).await.unwrap();
     let rows = store.claim_outbox(10, now(), LEASE).await.unwrap();
     store.finish_outbox(&rows).await.unwrap();
-    store.replay_dead_letters(&[LetterId(3)], after(20)).await.unwrap();
+    store.replay_dead_letters(&[LetterId(3)], user(99), after(20)).await.unwrap();
     let left = async || full(&*store).await.iter().map(|letter| letter.letter.id.0).collect::<Vec<_>>();
     let forget = async |before: Timestamp, limit| store.forget_dead_letters(before, limit).await.unwrap();
     assert_eq!((forget(after(10), 10).await, left().await), (0, vec![4, 3, 2, 1]));
@@ -278,7 +281,8 @@ pub async fn replays_at_the_same_time_are_one<H: Harness>() {
     let store = harness.store();
     store.add_dead_letters(&(1..=20).map(letter).collect::<Vec<_>>()).await.unwrap();
     let ids: Vec<_> = (1..=20).map(LetterId).collect();
-    let replays = futures::future::join_all((0..8).map(|_| store.replay_dead_letters(&ids, after(5)))).await;
+    let replays =
+        futures::future::join_all((0..8).map(|_| store.replay_dead_letters(&ids, user(99), after(5)))).await;
     let mut replayed: Vec<_> = replays.into_iter().flat_map(Result::unwrap).collect();
     replayed.sort_unstable();
     assert_eq!(replayed, ids);
@@ -317,7 +321,7 @@ fn as_added(full: &FullLetter) -> DeadLetterRow {
     }
 }
 
-fn letter(id: u128) -> DeadLetterRow {
+pub(crate) fn letter(id: u128) -> DeadLetterRow {
     DeadLetterRow {
         subject: "user.emotions.topic".to_owned(),
         group: "emotion-processing".to_owned(),

@@ -10,6 +10,7 @@
 //! - A connection that is lost while a transaction commits leaves open whether it was. The caller is told `Unavailable`, and
 //!   asks again: by its id, or with its key.
 
+mod audit;
 mod books;
 mod column;
 mod consents;

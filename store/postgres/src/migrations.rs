@@ -20,7 +20,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 7] = [
+const ALL: [Migration; 8] = [
     Migration {
         version: 1,
         name: "accounts_and_credit",
@@ -36,6 +36,7 @@ const ALL: [Migration; 7] = [
     Migration { version: 5, name: "sessions", sql: include_str!("../migrations/0005_sessions.sql") },
     Migration { version: 6, name: "rights", sql: include_str!("../migrations/0006_rights.sql") },
     Migration { version: 7, name: "webhooks", sql: include_str!("../migrations/0007_webhooks.sql") },
+    Migration { version: 8, name: "audit", sql: include_str!("../migrations/0008_audit.sql") },
 ];
 
 /// Held by whoever migrates: "ecs schema" in a number. It ends with the transaction.

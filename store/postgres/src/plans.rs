@@ -10,7 +10,7 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::plan::FIXED_PLANS;
 use crate::{
-    Options, PostgresStore, books, consents, credit, dead_letters, folds, idempotency, maintenance,
+    Options, PostgresStore, audit, books, consents, credit, dead_letters, folds, idempotency, maintenance,
     notifications, outbox, replays, rights, sessions, users, webhooks,
 };
 
@@ -64,6 +64,10 @@ INSERT INTO webhook_deliveries (webhook_id, notification_id, host, state, next_a
     SELECT md5('webhook' || (n % 2000 + 1))::uuid, md5('notification' || n)::uuid, 'host',
         (ARRAY['pending', 'delivered'])[n % 2 + 1], now() + n * interval '1 minute', now() - n * interval '1 minute'
     FROM generate_series(1, 6000) n;
+INSERT INTO audit_entries (at, actor, act, subject, was, became, batch)
+    SELECT n, md5('user' || n % 500 + 1)::uuid, 'act', 'subject' || n % 900, '', '', CASE WHEN n < 5990 THEN n / 50 END
+    FROM generate_series(1, 6000) n;
+INSERT INTO audit_batches SELECT n, 50, '', now() FROM generate_series(1, 2000) n;
 INSERT INTO dead_letters (subject, \"group\", event_id, key, kind, reason, history, payload, schema_version, created_at,
         state, state_at)
     SELECT 'subject' || n % 4, 'group', md5('letter' || n)::uuid, md5('user' || n)::uuid, 'gave-up', '', '[]',
@@ -187,6 +191,14 @@ fn of_accounts() -> Vec<(&'static str, &'static [&'static str])> {
         (rights::SET_VERSION, &["users_pkey", "newest_change_pkey"]),
         (rights::AFTER, &["changes_pkey"]),
         (rights::DROP_OLD, &["changes_pkey"]),
+        (audit::UNSEALED, &["audit_unsealed"]),
+        (audit::OF_BATCH, &["audit_of_batch"]),
+        (audit::BY_SUBJECT, &["audit_of_subject"]),
+        (audit::BY_ACTOR, &["audit_of_actor"]),
+        (audit::NEWEST, &["audit_entries_pkey"]),
+        (audit::LAST, &["audit_batches_pkey"]),
+        (audit::SEAL, &["audit_entries_pkey"]),
+        (audit::BATCHES, &["audit_batches_pkey"]),
     ]
 }
 

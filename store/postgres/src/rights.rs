@@ -3,11 +3,13 @@
 use async_trait::async_trait;
 use ecs_domain::permission::Access;
 use ecs_domain::{Timestamp, UserId};
+use ecs_store::audit::NewEntry;
 use ecs_store::{Change, Changes, Rights, RightsChange, RightsChanged, RightsOfUsers, StoreError};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::PostgresStore;
+use crate::audit::{self, EntryRow};
 use crate::column::{count, get, limit, micros, signed, unsigned};
 use crate::engine::{Call, Fault, Flight, Session};
 use crate::users;
@@ -97,7 +99,7 @@ async fn replace(session: &Session, change: &RightsChange) -> Result<RightsChang
     if let Err(refusal) = before.may_become(&change.access, &change.held, answers.take(others).only()?) {
         return undo(session, RightsChanged::Refused(refusal)).await;
     }
-    let version = write(session, change).await?;
+    let version = write(session, change, &before).await?;
     Ok(RightsChanged::Done { rights: Rights { access: change.access.clone(), version }, before })
 }
 
@@ -109,13 +111,16 @@ async fn undo(session: &Session, changed: RightsChanged) -> Result<RightsChanged
 }
 
 /// Writes what was found good, and returns the number of the change.
-async fn write(session: &Session, change: &RightsChange) -> Result<u64, Fault> {
+async fn write(session: &Session, change: &RightsChange, before: &Access) -> Result<u64, Fault> {
     let names = |names: &mut dyn Iterator<Item = &'static str>| names.collect::<Vec<_>>();
     let roles = names(&mut change.access.roles.iter().map(|role| role.as_str()));
     let permissions = names(&mut change.access.permissions.iter().map(|permission| permission.as_str()));
     let (user, granter) = (change.user.uuid(), change.granter.uuid());
     let (now, number) = (micros(change.now), change.now.as_microsecond());
+    let entry = NewEntry::of_rights(change, before);
+    let entry = EntryRow::new(&entry);
     let mut flight = session.flight();
+    audit::note(&mut flight, &entry);
     flight.add(SET, &[&user, &roles, &permissions, &granter, &now]);
     note_user(&mut flight, &user, &number);
     let newest = flight.add(NEWEST, &[]);

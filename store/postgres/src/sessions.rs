@@ -2,14 +2,17 @@
 
 use async_trait::async_trait;
 use ecs_domain::{Timestamp, UserId};
+use ecs_store::audit::{Act, NewEntry};
 use ecs_store::{
     NewSession, PasswordChange, Refresh, Refreshed, Rights, SessionChange, Sessions, StandingSession,
     StoreError,
 };
+use serde_json::{Value, json};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::PostgresStore;
+use crate::audit::{self, EntryRow};
 use crate::column::{get, micros};
 use crate::engine::{Call, Fault, Session};
 use crate::{rights, users};
@@ -70,6 +73,7 @@ impl Sessions for PostgresStore {
     }
 
     async fn end_sessions(&self, user: UserId, now: Timestamp) -> Result<u64, StoreError> {
+        let (whose, at) = (user, now);
         let (user, now, number) = (&user.uuid(), &micros(now), &now.as_microsecond());
         self.primary
             .run(Call::quick("sessions.end_all"), |session| async move {
@@ -78,13 +82,23 @@ impl Sessions for PostgresStore {
                 let known = flight.add(users::LOCK, &[user]);
                 let ended = flight.add(END_ALL, &[user, now]);
                 let mut answers = flight.send().await?;
+                let ended = answers.take(ended).changed;
+                let entry = NewEntry::of_oneself(
+                    whose,
+                    Act::SessionsEnded,
+                    Value::Null,
+                    json!({"sessions": ended}),
+                    at,
+                );
+                let entry = EntryRow::new(&entry);
                 let mut flight = session.flight();
                 if answers.take(known).first().is_some() {
+                    audit::note(&mut flight, &entry);
                     rights::note_user(&mut flight, user, number);
                 }
                 flight.commit();
                 flight.send().await?;
-                Ok(answers.take(ended).changed)
+                Ok(ended)
             })
             .await
     }
@@ -103,6 +117,8 @@ impl Sessions for PostgresStore {
         let PasswordChange { user, from, to, now, ends_sessions } = &change;
         let (id, now, number) = (&user.uuid(), &micros(*now), &now.as_microsecond());
         let about = [*user];
+        let entry = &NewEntry::of_oneself(*user, Act::PasswordChanged, Value::Null, Value::Null, change.now);
+        let entry = &EntryRow::new(entry);
         self.primary
             .run(Call::quick("sessions.replace_password").about(&about), |session| async move {
                 let mut flight = session.flight();
@@ -111,6 +127,7 @@ impl Sessions for PostgresStore {
                 let changed = flight.send().await?.take(changed).changed > 0;
                 let mut flight = session.flight();
                 if changed && *ends_sessions {
+                    audit::note(&mut flight, entry);
                     flight.add(END_ALL, &[id, now]);
                     rights::note_user(&mut flight, id, number);
                 }
@@ -136,6 +153,11 @@ async fn exchange(session: &Session, refresh: &Refresh) -> Result<Refreshed, Fau
             flight.add(ADVANCE, &[id, now]);
         }
         SessionChange::End => {
+            let reused = json!({"session": refresh.session});
+            if let Refreshed::Reused { user } = met {
+                let entry = NewEntry::of_oneself(user, Act::TokenReused, Value::Null, reused, refresh.now);
+                audit::write(session, &entry).await?;
+            }
             end(session, refresh.session, refresh.now).await?;
             return Ok(met);
         }

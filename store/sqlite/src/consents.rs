@@ -3,10 +3,12 @@
 use async_trait::async_trait;
 use ecs_domain::consent::{Consent, Purpose};
 use ecs_domain::{Timestamp, UserId};
+use ecs_store::audit::NewEntry;
 use ecs_store::{Consents, StoreError};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::SqliteStore;
+use crate::audit;
 use crate::column::{At, IdText, micros};
 use crate::engine::Fault;
 
@@ -28,7 +30,8 @@ impl Consents for SqliteStore {
         now: Timestamp,
     ) -> Result<Consent, StoreError> {
         self.write("consents.set_consent", move |connection| {
-            if let Some(said) = get(connection, user, purpose)?
+            let before = get(connection, user, purpose)?;
+            if let Some(said) = before
                 && said.granted == granted
             {
                 return Ok(said);
@@ -36,6 +39,8 @@ impl Consents for SqliteStore {
             let said = Consent { granted, updated_at: micros(now) };
             let values = (IdText::new(user.uuid()), purpose.as_str(), granted, At(said.updated_at));
             connection.prepare_cached(SET)?.execute(values)?;
+            let before = before.map(|before| before.granted);
+            audit::note(connection, &NewEntry::of_consent(user, purpose, before, granted, now))?;
             Ok(said)
         })
         .await

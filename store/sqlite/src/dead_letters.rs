@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use ecs_domain::dead_letter::DeadLetterState;
 use ecs_domain::{EventId, Timestamp, UserId};
+use ecs_store::audit::{Act, NewEntry};
 use ecs_store::{
     DeadLetterRow, DeadLetters, FullLetter, Letter, LetterCount, LetterFilter, LetterId, StoreError,
 };
@@ -11,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, params_from_it
 use serde::{Deserialize, Serialize};
 
 use crate::SqliteStore;
+use crate::audit;
 use crate::column::{At, Id, IdText, Word, count, limit as held};
 use crate::engine::Fault;
 
@@ -107,6 +109,7 @@ impl DeadLetters for SqliteStore {
     async fn replay_dead_letters(
         &self,
         ids: &[LetterId],
+        operator: UserId,
         now: Timestamp,
     ) -> Result<Vec<LetterId>, StoreError> {
         let ids = in_order(ids);
@@ -116,6 +119,7 @@ impl DeadLetters for SqliteStore {
                 if connection.prepare_cached(TO_OUTBOX)?.execute([id.0])? == 1 {
                     let outbox_row = connection.last_insert_rowid();
                     connection.prepare_cached(REPLAY)?.execute(params![id.0, At(now), outbox_row])?;
+                    audit::note(connection, &NewEntry::of_letter(operator, Act::LetterReplayed, id, now))?;
                     done.push(id);
                 }
             }
@@ -124,12 +128,18 @@ impl DeadLetters for SqliteStore {
         .await
     }
 
-    async fn drop_dead_letters(&self, ids: &[LetterId], now: Timestamp) -> Result<Vec<LetterId>, StoreError> {
+    async fn drop_dead_letters(
+        &self,
+        ids: &[LetterId],
+        operator: UserId,
+        now: Timestamp,
+    ) -> Result<Vec<LetterId>, StoreError> {
         let ids = in_order(ids);
         self.write("dead_letters.drop", move |connection| {
             let mut done = Vec::with_capacity(ids.len());
             for id in ids {
                 if connection.prepare_cached(DROP)?.execute(params![id.0, At(now)])? == 1 {
+                    audit::note(connection, &NewEntry::of_letter(operator, Act::LetterDropped, id, now))?;
                     done.push(id);
                 }
             }

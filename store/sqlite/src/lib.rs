@@ -3,6 +3,7 @@
 //! One thread writes, and commits what waits for it together; a few threads read snapshots. There is one file per
 //! resource, each with its statements next to the code that binds them. The tables are in `migrations/`.
 
+mod audit;
 mod books;
 mod column;
 mod consents;

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use crate::{
-    books, consents, credit, dead_letters, folds, idempotency, maintenance, migrations, notifications,
+    audit, books, consents, credit, dead_letters, folds, idempotency, maintenance, migrations, notifications,
     outbox, replays, rights, sessions, users, webhooks,
 };
 
@@ -35,6 +35,14 @@ fn statements_of_accounts() -> Vec<&'static str> {
         rights::OF_USER,
         rights::SET_VERSION,
         rights::AFTER,
+        audit::UNSEALED,
+        audit::OF_BATCH,
+        audit::BY_SUBJECT,
+        audit::BY_ACTOR,
+        audit::NEWEST,
+        audit::LAST,
+        audit::SEAL,
+        audit::BATCHES,
     ]
 }
 

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use ecs_domain::permission::Access;
 use ecs_domain::{Timestamp, UserId};
+use ecs_store::audit::NewEntry;
 use ecs_store::{
     Change, Changes, Rights, RightsChange, RightsChanged, RightsOfUsers, StoreError, next_change,
 };
@@ -10,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use crate::SqliteStore;
+use crate::audit;
 use crate::column::{IdBytes, IdText, count, limit};
 use crate::engine::Fault;
 
@@ -80,6 +82,7 @@ fn replace(connection: &Connection, change: &RightsChange) -> Result<RightsChang
     let at = change.now.as_microsecond();
     connection.prepare_cached(SET)?.execute(params![id, roles, permissions, granter, at])?;
     let version = note_user(connection, change.user, change.now)?.unwrap_or(rights.version);
+    audit::note(connection, &NewEntry::of_rights(change, &before))?;
     Ok(RightsChanged::Done { rights: Rights { access: change.access.clone(), version }, before })
 }
 

@@ -2,17 +2,19 @@
 
 use async_trait::async_trait;
 use ecs_domain::{Timestamp, UserId};
+use ecs_store::audit::{Act, NewEntry};
 use ecs_store::{
     NewSession, PasswordChange, Refresh, Refreshed, Rights, SessionChange, Sessions, StandingSession,
     StoreError,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::SqliteStore;
 use crate::column::{At, Id, IdBytes, IdText};
 use crate::engine::Fault;
-use crate::rights;
+use crate::{audit, rights};
 
 /// Nothing is begun with a password that was changed meanwhile.
 pub(crate) const BEGIN: &str = "INSERT INTO sessions (id, user_id, started_at, expires_at)
@@ -54,7 +56,16 @@ impl Sessions for SqliteStore {
     }
 
     async fn end_sessions(&self, user: UserId, now: Timestamp) -> Result<u64, StoreError> {
-        self.write("sessions.end_all", move |connection| end_all(connection, user, now)).await
+        self.write("sessions.end_all", move |connection| {
+            let (ended, known) = end_all(connection, user, now)?;
+            if known {
+                let ended = json!({"sessions": ended});
+                let entry = NewEntry::of_oneself(user, Act::SessionsEnded, Value::Null, ended, now);
+                audit::note(connection, &entry)?;
+            }
+            Ok(ended)
+        })
+        .await
     }
 
     async fn password_hash(&self, user: UserId) -> Result<Option<String>, StoreError> {
@@ -74,6 +85,8 @@ impl Sessions for SqliteStore {
                 connection.prepare_cached(CHANGE_PASSWORD)?.execute(params![id, from, to, At(*now)])?;
             if changed > 0 && *ends_sessions {
                 end_all(connection, *user, *now)?;
+                let act = Act::PasswordChanged;
+                audit::note(connection, &NewEntry::of_oneself(*user, act, Value::Null, Value::Null, *now))?;
             }
             Ok(changed > 0)
         })
@@ -85,13 +98,19 @@ impl Sessions for SqliteStore {
 fn exchange(connection: &Connection, refresh: &Refresh) -> Result<Refreshed, Fault> {
     let found = connection.prepare_cached(FIND)?.query_row([IdBytes(refresh.session)], read).optional()?;
     let Some(found) = found else { return Ok(Refreshed::Unknown) };
+    let user = found.user;
     let (met, change) = found.met_by(refresh);
     match change {
         SessionChange::Advance => {
             let values = params![IdBytes(refresh.session), refresh.now.as_microsecond()];
             connection.prepare_cached(ADVANCE)?.execute(values)?;
         }
-        SessionChange::End => end(connection, refresh.session, refresh.now)?,
+        SessionChange::End => {
+            end(connection, refresh.session, refresh.now)?;
+            let reused = json!({"session": refresh.session});
+            let entry = NewEntry::of_oneself(user, Act::TokenReused, Value::Null, reused, refresh.now);
+            audit::note(connection, &entry)?;
+        }
         SessionChange::Nothing => {}
     }
     Ok(met)
@@ -117,12 +136,13 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StandingSession> {
     })
 }
 
-fn end_all(connection: &Connection, user: UserId, now: Timestamp) -> Result<u64, Fault> {
+/// How many sessions it ended, and whether there is such a user.
+fn end_all(connection: &Connection, user: UserId, now: Timestamp) -> Result<(u64, bool), Fault> {
     let ended = connection
         .prepare_cached(END_ALL)?
         .execute(params![IdText::new(user.uuid()), now.as_microsecond()])?;
-    rights::note_user(connection, user, now)?;
-    Ok(ended as u64)
+    let known = rights::note_user(connection, user, now)?.is_some();
+    Ok((ended as u64, known))
 }
 
 /// Drops up to `most` sessions that expired before `since`.

@@ -1,6 +1,7 @@
 //! Who is asking: tokens for people and operators, a key for services.
 
 pub mod changes;
+mod checkpoints;
 mod device_tokens;
 mod identity;
 mod opaque;
@@ -19,6 +20,7 @@ use ecs_domain::Clock;
 use crate::Secret;
 
 pub use changes::Changes;
+pub use checkpoints::{Checkpoint, Checkpoints, NoSigner};
 pub use device_tokens::{DeviceToken, DeviceTokens};
 pub use identity::Identity;
 pub use policed::{ACCESS, Policed, PolicedRoutes, Required, required};

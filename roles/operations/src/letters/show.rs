@@ -6,6 +6,7 @@ use bytes::Bytes;
 use ecs_domain::permission::Permission;
 use ecs_domain::permission::held::OperationsRead;
 use ecs_domain::{Timestamp, Violation, Violations};
+use ecs_store::audit::{Act, NewEntry};
 use ecs_store::{FullLetter, LetterId};
 use ecs_web::Problem;
 use ecs_web::auth::policy::Holding;
@@ -100,6 +101,8 @@ pub(crate) async fn show(
     let found = reading.letters().dead_letter(id).await.map_err(|error| problem::of_store(&error))?;
     let full = found.ok_or_else(|| Problem::not_found("there is no such dead letter"))?;
     if with_payload {
+        let shown = NewEntry::of_letter(identity.user, Act::LetterShown, id, reading.deps.clock.now());
+        reading.deps.store.note(shown).await.map_err(|error| problem::of_store(&error))?;
         tracing::info!(letter_id = %id, operator_id = %identity.user, "a dead letter's payload is shown");
     }
     Ok(Json(FullView::of(full, with_payload)))

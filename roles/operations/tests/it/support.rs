@@ -8,7 +8,7 @@ use ecs_domain::emotion::{StressThreshold, Unit};
 use ecs_domain::permission::Permission;
 use ecs_domain::{Clock as _, UserId};
 use ecs_operations::{Deps, Operations};
-use ecs_web::auth::{SecretKey, Tokens};
+use ecs_web::auth::{Checkpoints, SecretKey, Tokens};
 use ecs_web::{Auth, Identity, Secret};
 use ecs_work::{Wake, retention};
 use ecs_work_testkit::platform::Platform;
@@ -31,6 +31,8 @@ impl Scene {
         let key = SecretKey::new(Secret::new("a secret of at least thirty-two bytes")).unwrap();
         let auth = Arc::new(Auth::alone(Tokens::new(&key), Secret::new("internal"), platform.clock.clone()));
         let role = Operations::create(Deps {
+            checkpoints: Arc::new(Checkpoints::new(&auth).unwrap()),
+            checkpoint_file: None,
             auth: Arc::clone(&auth),
             bus: platform.bus.clone(),
             store: platform.store.clone(),

@@ -4,12 +4,14 @@ mod add;
 mod read;
 
 use async_trait::async_trait;
-use ecs_domain::Timestamp;
+use ecs_domain::{Timestamp, UserId};
+use ecs_store::audit::{Act, NewEntry};
 use ecs_store::{
     DeadLetterRow, DeadLetters, FullLetter, Letter, LetterCount, LetterFilter, LetterId, StoreError,
 };
 
 use crate::PostgresStore;
+use crate::audit::{self, EntryRow};
 use crate::column::{get, limit as at_most, micros};
 use crate::engine::{Answer, Call, Fault};
 
@@ -82,13 +84,21 @@ impl DeadLetters for PostgresStore {
     async fn replay_dead_letters(
         &self,
         ids: &[LetterId],
+        operator: UserId,
         now: Timestamp,
     ) -> Result<Vec<LetterId>, StoreError> {
-        self.decide("dead_letters.replay", REPLAY, ids, now).await
+        let by = |letter| NewEntry::of_letter(operator, Act::LetterReplayed, letter, now);
+        self.decide("dead_letters.replay", REPLAY, ids, now, by).await
     }
 
-    async fn drop_dead_letters(&self, ids: &[LetterId], now: Timestamp) -> Result<Vec<LetterId>, StoreError> {
-        self.decide("dead_letters.drop", DROP, ids, now).await
+    async fn drop_dead_letters(
+        &self,
+        ids: &[LetterId],
+        operator: UserId,
+        now: Timestamp,
+    ) -> Result<Vec<LetterId>, StoreError> {
+        let by = |letter| NewEntry::of_letter(operator, Act::LetterDropped, letter, now);
+        self.decide("dead_letters.drop", DROP, ids, now, by).await
     }
 
     async fn forget_dead_letters(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
@@ -109,14 +119,24 @@ impl PostgresStore {
         sql: &'static str,
         ids: &[LetterId],
         now: Timestamp,
+        entry: impl Fn(LetterId) -> NewEntry + Sync,
     ) -> Result<Vec<LetterId>, StoreError> {
         let rows: &Vec<i64> = &ids.iter().map(|id| id.0).collect();
-        let now = &micros(now);
+        let (now, entry) = (&micros(now), &entry);
         self.primary
-            .run(
-                Call::quick(name),
-                |session| async move { decided(&session.query(sql, &[rows, now]).await?) },
-            )
+            .run(Call::quick(name), |session| async move {
+                let mut flight = session.flight();
+                flight.begin();
+                let done = flight.add(sql, &[rows, now]);
+                let done = decided(&flight.send().await?.take(done))?;
+                let entries: Vec<NewEntry> = done.iter().copied().map(entry).collect();
+                let entries: Vec<EntryRow<'_>> = entries.iter().map(EntryRow::new).collect();
+                let mut flight = session.flight();
+                entries.iter().for_each(|entry| audit::note(&mut flight, entry));
+                flight.commit();
+                flight.send().await?;
+                Ok(done)
+            })
             .await
     }
 }

@@ -127,7 +127,7 @@ async fn calls_cost_few_round_trips() {
     costs(&store, &counter, 1).await;
     for (call, cost) in costs(&store, &counter, 2).await {
         let most = match call {
-            "register with a key" | "decide" | "accept" | "decide again" => 2,
+            "register with a key" | "set consent" | "decide" | "accept" | "decide again" => 2,
             _ => 1,
         };
         assert_eq!(cost, most, "{call}");

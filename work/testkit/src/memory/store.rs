@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ecs_domain::Timestamp;
+use ecs_domain::{Timestamp, UserId};
 use ecs_store::{
     DeadLetterRow, DeadLetters, FullLetter, Letter, LetterCount, LetterFilter, LetterId, Outbox,
     OutboxMessage, OutboxRow, StoreError,
@@ -52,11 +52,21 @@ impl DeadLetters for Letters {
         Err(only_kept())
     }
 
-    async fn replay_dead_letters(&self, _: &[LetterId], _: Timestamp) -> Result<Vec<LetterId>, StoreError> {
+    async fn replay_dead_letters(
+        &self,
+        _: &[LetterId],
+        _: UserId,
+        _: Timestamp,
+    ) -> Result<Vec<LetterId>, StoreError> {
         Err(only_kept())
     }
 
-    async fn drop_dead_letters(&self, _: &[LetterId], _: Timestamp) -> Result<Vec<LetterId>, StoreError> {
+    async fn drop_dead_letters(
+        &self,
+        _: &[LetterId],
+        _: UserId,
+        _: Timestamp,
+    ) -> Result<Vec<LetterId>, StoreError> {
         Err(only_kept())
     }
 

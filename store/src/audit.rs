@@ -1,0 +1,280 @@
+//! The audit log: who did what to whom, what was before and what after.
+//!
+//! An entry is written in the transaction of what it tells, so neither is there without the other. It says in words of the program
+//! what happened; it never holds what somebody felt, earned or is called. Entries are sealed into batches behind the writes: a batch
+//! holds the digest of its entries and of the batch before it, so whoever changes, removes or adds one afterwards must change all
+//! that follow. That the end is missing only a checkpoint tells that is kept elsewhere.
+
+use async_trait::async_trait;
+use ecs_domain::consent::Purpose;
+use ecs_domain::permission::Access;
+use ecs_domain::{Timestamp, UserId};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::{LetterId, RightsChange, StoreError};
+
+/// What chains batches: SHA-256.
+pub type Digest = [u8; 32];
+
+/// What the first batch follows.
+pub const FIRST: Digest = [0; 32];
+
+/// Sets what is digested here apart from whatever else is.
+const LABEL: &[u8] = b"ecs/audit/1";
+
+/// Entries and the batches that they are sealed in.
+#[async_trait]
+pub trait Audit: Send + Sync + 'static {
+    /// Writes an entry by itself, about what is no write of the store.
+    async fn note(&self, entry: NewEntry) -> Result<(), StoreError>;
+
+    /// Seals the oldest entries that are not sealed yet, at most `most`, as the next batch. `None` when there are none. Of several at the
+    /// same time one seals.
+    async fn seal(&self, now: Timestamp, most: usize) -> Result<Option<Batch>, StoreError>;
+
+    /// Batches in their order, from number `from` on, at most `most`.
+    async fn batches(&self, from: u64, most: usize) -> Result<Vec<Batch>, StoreError>;
+
+    /// The entries of a batch in the order of their numbers, or those that are not sealed yet.
+    async fn entries_of(&self, batch: Option<u64>) -> Result<Vec<Entry>, StoreError>;
+
+    /// Entries that match, the newest first, with numbers below `before`, at most `most`.
+    async fn entries(
+        &self,
+        filter: &EntryFilter,
+        before: Option<u64>,
+        most: usize,
+    ) -> Result<Vec<Entry>, StoreError>;
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Act {
+    /// Somebody's rights were replaced.
+    AccessChanged,
+    /// A user gave or withdrew consent.
+    ConsentChanged,
+    /// A user's password was replaced, and all their sessions ended.
+    PasswordChanged,
+    /// All sessions of a user ended.
+    SessionsEnded,
+    /// A refresh token came a second time, and its session ended.
+    TokenReused,
+    /// A dead letter was replayed.
+    LetterReplayed,
+    /// A dead letter was dropped.
+    LetterDropped,
+    /// What a dead letter holds was shown.
+    LetterShown,
+}
+
+impl Act {
+    /// Every act there is.
+    pub const ALL: [Self; 8] = [
+        Self::AccessChanged,
+        Self::ConsentChanged,
+        Self::PasswordChanged,
+        Self::SessionsEnded,
+        Self::TokenReused,
+        Self::LetterReplayed,
+        Self::LetterDropped,
+        Self::LetterShown,
+    ];
+
+    /// Its name in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessChanged => "access.changed",
+            Self::ConsentChanged => "consent.changed",
+            Self::PasswordChanged => "password.changed",
+            Self::SessionsEnded => "sessions.ended",
+            Self::TokenReused => "token.reused",
+            Self::LetterReplayed => "dead-letter.replayed",
+            Self::LetterDropped => "dead-letter.dropped",
+            Self::LetterShown => "dead-letter.shown",
+        }
+    }
+}
+
+impl std::str::FromStr for Act {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|act| act.as_str() == text).ok_or(())
+    }
+}
+
+/// An entry to be written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEntry {
+    /// When.
+    pub at: Timestamp,
+    /// Who did it.
+    pub actor: UserId,
+    /// What.
+    pub act: Act,
+    /// To whom or what: a user's id, or a dead letter's number.
+    pub subject: String,
+    /// What was before; null where there is nothing to say.
+    pub before: Value,
+    /// What is now.
+    pub after: Value,
+}
+
+impl NewEntry {
+    /// What a user did about themselves.
+    #[must_use]
+    pub fn of_oneself(user: UserId, act: Act, before: Value, after: Value, now: Timestamp) -> Self {
+        Self { at: now, actor: user, act, subject: user.to_string(), before, after }
+    }
+
+    /// Somebody's rights were replaced.
+    #[must_use]
+    pub fn of_rights(change: &RightsChange, before: &Access) -> Self {
+        let said = |access: &Access| {
+            let roles: Vec<_> = access.roles.iter().map(|role| role.as_str()).collect();
+            let permissions: Vec<_> =
+                access.permissions.iter().map(|permission| permission.as_str()).collect();
+            json!({"roles": roles, "permissions": permissions})
+        };
+        let (before, after) = (said(before), said(&change.access));
+        let (actor, subject) = (change.granter, change.user.to_string());
+        Self { at: change.now, actor, act: Act::AccessChanged, subject, before, after }
+    }
+
+    /// A user gave or withdrew consent.
+    #[must_use]
+    pub fn of_consent(
+        user: UserId,
+        purpose: Purpose,
+        before: Option<bool>,
+        granted: bool,
+        now: Timestamp,
+    ) -> Self {
+        let said = |granted: Option<bool>| json!({"purpose": purpose.as_str(), "granted": granted});
+        Self::of_oneself(user, Act::ConsentChanged, said(before), said(Some(granted)), now)
+    }
+
+    /// What an operator did about a dead letter.
+    #[must_use]
+    pub fn of_letter(operator: UserId, act: Act, letter: LetterId, now: Timestamp) -> Self {
+        let subject = format!("dead-letter {letter}");
+        Self { at: now, actor: operator, act, subject, before: Value::Null, after: Value::Null }
+    }
+}
+
+/// An entry as it is kept. Its texts are kept to the byte, for they are what is sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number. Numbers rise with the order of writing, and some are never used.
+    pub number: u64,
+    /// When, in microseconds since 1970.
+    pub at: i64,
+    /// Who did it.
+    pub actor: Uuid,
+    /// What: the name of an [`Act`].
+    pub act: String,
+    /// To whom or what.
+    pub subject: String,
+    /// What was before, as JSON.
+    pub before: String,
+    /// What was after it, as JSON.
+    pub after: String,
+    /// The batch that it is sealed in.
+    pub batch: Option<u64>,
+}
+
+/// Entries that are sealed together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batch {
+    /// Counts from 1, without gaps.
+    pub number: u64,
+    /// How many entries it has.
+    pub entries: u64,
+    /// Digests them and the batch before it.
+    pub digest: Digest,
+    /// When it was sealed.
+    pub sealed_at: Timestamp,
+}
+
+/// What entries have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EntryFilter {
+    /// Only those of this actor.
+    pub actor: Option<UserId>,
+    /// Only those about this subject.
+    pub subject: Option<String>,
+    /// Only those of this kind.
+    pub act: Option<Act>,
+}
+
+/// The digest of a batch: of its number, of the digest before it, and of every byte of every entry.
+#[must_use]
+pub fn digest(number: u64, previous: &Digest, entries: &[Entry]) -> Digest {
+    let mut digest = Sha256::new_with_prefix(LABEL);
+    digest.update(number.to_be_bytes());
+    digest.update(previous);
+    digest.update((entries.len() as u64).to_be_bytes());
+    for entry in entries {
+        let Entry { number, at, actor, act, subject, before, after, batch: _ } = entry;
+        digest.update(number.to_be_bytes());
+        digest.update(at.to_be_bytes());
+        digest.update(actor.as_bytes());
+        for text in [act, subject, before, after] {
+            // With its length, so that no two lists of texts are the same bytes.
+            digest.update((text.len() as u64).to_be_bytes());
+            digest.update(text.as_bytes());
+        }
+    }
+    digest.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry {
+        Entry {
+            number: 7,
+            at: 1,
+            actor: Uuid::from_u128(1),
+            act: "access.changed".to_owned(),
+            subject: "ana".to_owned(),
+            before: "[]".to_owned(),
+            after: "[1]".to_owned(),
+            batch: None,
+        }
+    }
+
+    #[test]
+    fn a_digest_is_of_everything() {
+        let sealed = digest(1, &FIRST, &[entry()]);
+        assert_eq!(digest(1, &FIRST, &[Entry { batch: Some(1), ..entry() }]), sealed);
+        let others: [(u64, Digest, Vec<Entry>); 11] = [
+            (2, FIRST, vec![entry()]),
+            (1, [1; 32], vec![entry()]),
+            (1, FIRST, vec![]),
+            (1, FIRST, vec![entry(), entry()]),
+            (1, FIRST, vec![Entry { number: 8, ..entry() }]),
+            (1, FIRST, vec![Entry { at: 2, ..entry() }]),
+            (1, FIRST, vec![Entry { actor: Uuid::from_u128(2), ..entry() }]),
+            (1, FIRST, vec![Entry { act: "x".to_owned(), ..entry() }]),
+            (1, FIRST, vec![Entry { subject: "an".to_owned(), before: "a[]".to_owned(), ..entry() }]),
+            (1, FIRST, vec![Entry { before: "[0]".to_owned(), ..entry() }]),
+            (1, FIRST, vec![Entry { after: "[]".to_owned(), ..entry() }]),
+        ];
+        for (number, previous, entries) in others {
+            assert_ne!(digest(number, &previous, &entries), sealed, "{number} {entries:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for act in Act::ALL {
+            assert_eq!(act.as_str().parse(), Ok(act));
+        }
+    }
+}
