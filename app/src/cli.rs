@@ -41,7 +41,7 @@ pub struct SettingsArgs {
     /// The folder of the embedded store, bus and secrets
     #[arg(long, global = true, value_name = "FOLDER", help_heading = "Settings")]
     pub data_dir: Option<PathBuf>,
-    /// Where commands find the platform, such as http://127.0.0.1:9999 or https://ecs.example.com
+    /// Where commands find the platform, such as http://127.0.0.1:9999
     #[arg(long, global = true, value_name = "URL", help_heading = "Settings")]
     pub url: Option<String>,
 }
