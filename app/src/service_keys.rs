@@ -14,7 +14,7 @@ use ecs_work::{OnFailure, OnStop, Supervisor};
 use serde::Deserialize;
 
 /// How often the file is looked at.
-const EVERY: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,11 +48,16 @@ pub(crate) fn follow(path: &Path, auth: &Arc<Auth>, supervisor: &Supervisor) -> 
 }
 
 async fn watch(path: PathBuf, auth: Arc<Auth>, mut known: String) {
-    let mut complained = false;
+    let (mut complained, mut seen) = (false, known.clone());
     loop {
         tokio::time::sleep(EVERY).await;
         let changed = match read(&path) {
             Ok(text) if text == known => continue,
+            // It may be written just now: only what two looks find the same is taken.
+            Ok(text) if text != seen => {
+                seen = text;
+                continue;
+            }
             Ok(text) => parse(&text).with_context(|| in_file(&path)).map(|keys| (text, keys)),
             Err(error) => Err(error),
         };

@@ -62,9 +62,18 @@ pub struct AuditEntry {
     pub after: Value,
 }
 
-#[derive(Deserialize)]
-struct Batches {
-    batches: Vec<AuditBatch>,
+/// A piece of the chain, and how much there was before it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditPiece {
+    /// None when there is nothing more.
+    pub batches: Vec<AuditBatch>,
+    /// How many entries said that they are sealed.
+    pub sealed: u64,
+    /// How many waited for their seal.
+    pub unsealed: u64,
+    /// When the oldest of those was written, in microseconds since 1970.
+    pub oldest_unsealed: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -74,10 +83,8 @@ struct Page {
 
 impl Client {
     /// Some batches of the audit log from this number on; none when there is nothing more.
-    pub async fn audit_batches(&self, from: u64) -> Result<Vec<AuditBatch>, CallError> {
-        let path = path(format!("/v1/audit/batches?from={from}"))?;
-        let Batches { batches } = self.get(path, Auth::Token).await?;
-        Ok(batches)
+    pub async fn audit_batches(&self, from: u64) -> Result<AuditPiece, CallError> {
+        self.get(path(format!("/v1/audit/batches?from={from}"))?, Auth::Token).await
     }
 
     /// The newest entries of the audit log.

@@ -39,13 +39,110 @@ impl FromStr for Purpose {
     }
 }
 
-/// What a person last said about one purpose.
+/// A language that texts are in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Locale {
+    /// English.
+    En,
+    /// Portuguese of Brazil.
+    PtBr,
+    /// Spanish.
+    Es,
+}
+
+impl Locale {
+    /// Every language there is.
+    pub const ALL: [Self; 3] = [Self::En, Self::PtBr, Self::Es];
+
+    /// Its tag.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::PtBr => "pt-BR",
+            Self::Es => "es",
+        }
+    }
+}
+
+impl FromStr for Locale {
+    type Err = ();
+
+    fn from_str(tag: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|locale| locale.as_str().eq_ignore_ascii_case(tag)).ok_or(())
+    }
+}
+
+/// Which text a person saw when they said something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// The text's version, from 1.
+    pub version: u32,
+    /// Its language.
+    pub locale: Locale,
+}
+
+/// The texts of emotion analysis, the first version first. A text that was shown is never changed, and one that permits something else
+/// is another purpose's: whoever said yes to the one has not said so to the other.
+const EMOTION_ANALYSIS: [[&str; 3]; 1] = [[
+    include_str!("../consents/emotion-analysis.1.en.txt"),
+    include_str!("../consents/emotion-analysis.1.pt-BR.txt"),
+    include_str!("../consents/emotion-analysis.1.es.txt"),
+]];
+
+impl Purpose {
+    /// The version of the text that is to be shown today.
+    #[must_use]
+    pub fn version(self) -> u32 {
+        u32::try_from(self.texts().len()).unwrap_or(u32::MAX)
+    }
+
+    /// What a version says in a language; `None` when there never was one of that number.
+    #[must_use]
+    pub fn text(self, shown: Shown) -> Option<&'static str> {
+        let version = usize::try_from(shown.version.checked_sub(1)?).ok()?;
+        self.texts().get(version)?.get(shown.locale as usize).map(|text| text.trim_end())
+    }
+
+    fn texts(self) -> &'static [[&'static str; 3]] {
+        match self {
+            Self::EmotionAnalysis => &EMOTION_ANALYSIS,
+        }
+    }
+}
+
+/// What a person says about a purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said {
+    /// Whether it is a yes.
+    pub granted: bool,
+    /// The text that they were shown, if whoever brings their word says so.
+    pub shown: Option<Shown>,
+}
+
+impl From<bool> for Said {
+    fn from(granted: bool) -> Self {
+        Self { granted, shown: None }
+    }
+}
+
+/// What a person said about one purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Consent {
     /// Whether they said yes.
     pub granted: bool,
+    /// The text that they were shown; `None` when nobody told.
+    pub shown: Option<Shown>,
     /// When they said so.
     pub updated_at: Timestamp,
+}
+
+impl Consent {
+    /// Whether saying this now says anything new: the other answer, or the same one to another text.
+    #[must_use]
+    pub fn is_renewed_by(&self, said: Said) -> bool {
+        self.granted != said.granted || said.shown.is_some_and(|shown| self.shown != Some(shown))
+    }
 }
 
 /// What holds for those who have said nothing: `EMOTION_CONSENT`.
@@ -68,6 +165,35 @@ impl ConsentRule {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_version_has_a_text_in_every_language() {
+        for purpose in Purpose::ALL {
+            for version in 1..=purpose.version() {
+                for locale in Locale::ALL {
+                    let text = purpose.text(Shown { version, locale }).unwrap();
+                    assert!(text.len() > 100, "{purpose} {version} {locale:?}");
+                    assert_eq!(locale.as_str().parse(), Ok(locale));
+                }
+            }
+            for version in [0, purpose.version() + 1] {
+                assert_eq!(purpose.text(Shown { version, locale: Locale::En }), None);
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_word_on_another_text_is_a_new_one() {
+        let shown = |version| Some(Shown { version, locale: Locale::Es });
+        let consent = Consent { granted: true, shown: shown(1), updated_at: Timestamp::UNIX_EPOCH };
+        let check = |granted, shown, expect| {
+            assert_eq!(consent.is_renewed_by(Said { granted, shown }), expect, "{granted} {shown:?}");
+        };
+        check(true, shown(1), false);
+        check(true, None, false);
+        check(true, shown(2), true);
+        check(false, None, true);
+    }
 
     #[test]
     fn silence_counts_only_where_consent_is_assumed() {

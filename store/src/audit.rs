@@ -34,6 +34,9 @@ pub trait Audit: Send + Sync + 'static {
     /// same time one seals.
     async fn seal(&self, now: Timestamp, most: usize) -> Result<Option<Batch>, StoreError>;
 
+    /// How much there is. Of what is written meanwhile, some may be told and some not.
+    async fn audit_totals(&self) -> Result<Totals, StoreError>;
+
     /// Batches in their order, from number `from` on, at most `most`.
     async fn batches(&self, from: u64, most: usize) -> Result<Vec<Batch>, StoreError>;
 
@@ -198,6 +201,19 @@ pub struct Batch {
     pub digest: Digest,
     /// When it was sealed.
     pub sealed_at: Timestamp,
+}
+
+/// How much is in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Entries that say that they are sealed.
+    pub sealed: u64,
+    /// Entries that wait for their seal.
+    pub unsealed: u64,
+    /// When the oldest of those was written, in microseconds since 1970.
+    pub oldest_unsealed: Option<i64>,
+    /// The newest batch.
+    pub newest: Option<Batch>,
 }
 
 /// What entries have in common.

@@ -152,7 +152,7 @@ async fn every_accepted_event_is_counted_discarded_dead_lettered_or_pending() {
     let platform = Arc::new(Platform::open());
     let (user, silent, now) = (platform.user().await, platform.user().await, platform.clock.now());
     let stranger = UserId::new(uuid::Uuid::new_v4());
-    platform.store.set_consent(silent, Purpose::EmotionAnalysis, false, now).await.unwrap();
+    platform.store.set_consent(silent, Purpose::EmotionAnalysis, false.into(), now).await.unwrap();
     let mut emotions: Vec<_> = (0..7).map(|n| emotion(user, &format!("e{n}"), now)).collect();
     emotions.extend([emotion(user, "e0", now), emotion(silent, "s", now), emotion(stranger, "x", now)]);
     emotions.push(emotion(user, "old", "2025-08-19T12:00:00Z".parse().unwrap()));

@@ -101,7 +101,7 @@ async fn a_row_becomes_what_the_counted_events_of_the_log_add_up_to() {
     send(&platform, vec![emotion(UserId::new(Uuid::new_v4()), "stranger", now)]).await;
     platform.publish(vec![malformed(emotion(bia, "bad", now)), transaction(bia, "t", now)]).await;
     platform.publish(events(bia, 0..3, now)).await;
-    platform.store.set_consent(bia, Purpose::EmotionAnalysis, false, now).await.unwrap();
+    platform.store.set_consent(bia, Purpose::EmotionAnalysis, false.into(), now).await.unwrap();
     assert_eq!(fold(&platform, &events(bia, 0..3, now)).await, [Folded::Discarded; 3]);
     assert_eq!(replayed(&platform, today).await, [1, 0, 0, 0]);
 

@@ -120,6 +120,19 @@ async fn a_change_a_gap_and_a_cut_tail_are_found() {
     check("", None).await;
     check("UPDATE audit_entries SET became = '{}' WHERE batch = 2", Some("batch 2 was changed")).await;
     check("UPDATE audit_entries SET subject = 'nobody' WHERE batch = 3", Some("batch 3 was changed")).await;
+    let stray = "INSERT INTO audit_entries (at, actor, act, subject, was, became, batch)
+        SELECT at, actor, act, subject, was, became, 77 FROM audit_entries LIMIT 1";
+    check(stray, Some("1 entries say that they are sealed and stand in no batch")).await;
+    let endless = "INSERT INTO audit_batches SELECT 1000000000000000, entries, digest, sealed_at FROM audit_batches LIMIT 1";
+    check(endless, Some("batch 4 is gone")).await;
+    check(
+        "UPDATE audit_batches SET sealed_at = sealed_at + 1 WHERE number = 2",
+        Some("batch 2 is another one"),
+    )
+    .await;
+    let old = "INSERT INTO audit_entries (at, actor, act, subject, was, became)
+        SELECT at - 90000000, actor, act, subject, was, became FROM audit_entries LIMIT 1";
+    check(old, Some("1 entries wait for their seal")).await;
     check("DELETE FROM audit_entries WHERE batch = 1", Some("batch 1 had 1 entries and has 0")).await;
     check(
         "DELETE FROM audit_entries WHERE batch = 2; DELETE FROM audit_batches WHERE number = 2",
@@ -143,6 +156,10 @@ async fn the_log_only_grows() {
         "UPDATE audit_entries SET batch = NULL",
         "UPDATE audit_batches SET entries = 0",
         "DELETE FROM audit_batches",
+        "INSERT OR REPLACE INTO audit_entries SELECT * FROM audit_entries",
+        "INSERT OR REPLACE INTO audit_batches SELECT * FROM audit_batches",
+        "INSERT INTO audit_batches SELECT number + 2, entries, digest, sealed_at FROM audit_batches",
+        "INSERT INTO audit_entries (at, actor, act, subject, was, became, batch) VALUES (1, x'', '', '', '', '', 2)",
     ] {
         eventually("the entry is sealed", async || {
             app.query::<u64>("SELECT number FROM audit_batches").pop()

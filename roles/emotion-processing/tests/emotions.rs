@@ -92,7 +92,7 @@ async fn events_that_nobody_can_count_become_dead_letters_and_their_batch_mates_
 async fn without_consent_nothing_but_the_id_is_kept() {
     let platform = Platform::open();
     let (user, now) = (platform.user().await, platform.clock.now());
-    platform.store.set_consent(user, Purpose::EmotionAnalysis, false, now).await.unwrap();
+    platform.store.set_consent(user, Purpose::EmotionAnalysis, false.into(), now).await.unwrap();
     let event = emotion(user, "1", now);
     let key = EventKey { day: utc_day(now), user, id: event.id };
     let outcomes = role(&platform, Cache::none()).handler().handle(&[delivery(event)]).await.unwrap();

@@ -128,6 +128,8 @@ impl UserAndCredit {
             .policed(policed!(analysis::analyse))
             .policed(policed!(offers::list))
             .policed(policed!(accept::accept))
+            .policed(policed!(consents::text))
+            .policed(policed!(consents::history))
             .policed(policed!(consents::show))
             .policed(policed!(consents::give))
             .policed(policed!(consents::withdraw))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ecs_domain::consent::Purpose;
 use ecs_domain::permission::{Access, Permission, Role};
-use ecs_store::audit::{Act, Batch, Entry, EntryFilter, FIRST, NewEntry, digest};
+use ecs_store::audit::{Act, Batch, Entry, EntryFilter, FIRST, NewEntry, Totals, digest};
 use ecs_store::{NewSession, PasswordChange, Refresh, RightsChange, Store};
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ pub async fn what_is_done_is_told<H: Harness>() {
     register(store, [1, 2]).await;
     let purpose = Purpose::EmotionAnalysis;
     for granted in [true, true, false] {
-        store.set_consent(user(1), purpose, granted, after(1)).await.unwrap();
+        store.set_consent(user(1), purpose, granted.into(), after(1)).await.unwrap();
     }
     for access in [Access::of([Role::Operator], []), Access::of([Role::Operator], []), Access::default()] {
         let held = Permission::ALL.iter().copied().collect();
@@ -110,6 +110,7 @@ pub async fn batches_chain_every_entry<H: Harness>() {
     let harness = H::start().await;
     let store = &*harness.store();
     assert_eq!(store.seal(now(), ALL).await.unwrap(), None);
+    assert_eq!(store.audit_totals().await.unwrap(), Totals::default());
     for number in 0..5 {
         note(store, entry(number)).await;
     }
@@ -119,6 +120,12 @@ pub async fn batches_chain_every_entry<H: Harness>() {
     }
     assert_eq!(sealed.iter().map(|batch| batch.entries).collect::<Vec<_>>(), [2, 2, 1]);
     assert_eq!(store.batches(1, ALL).await.unwrap(), sealed);
+    let oldest_unsealed = Some(entry_at(9));
+    note(store, entry(9)).await;
+    let newest = sealed.last().copied();
+    let totals = Totals { sealed: 5, unsealed: 1, oldest_unsealed, newest };
+    assert_eq!(store.audit_totals().await.unwrap(), totals);
+    store.seal(after(1), 2).await.unwrap();
     assert_eq!(store.batches(2, 1).await.unwrap(), sealed[1..2]);
     assert_eq!(store.entries_of(None).await.unwrap(), []);
     assert_eq!(chained(store, &sealed).await, 5);

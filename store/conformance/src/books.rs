@@ -46,7 +46,7 @@ pub async fn counted_events_come_in_pages<H: Harness>() {
     let store = harness.store();
     register(store.as_ref(), [1, 2, 3]).await;
     // Discarded ones stand between the others and take no place on a page.
-    store.set_consent(user(3), Purpose::EmotionAnalysis, false, now()).await.unwrap();
+    store.set_consent(user(3), Purpose::EmotionAnalysis, false.into(), now()).await.unwrap();
     let dates = ["2025-08-19T08:00:00Z", "2026-11-19T08:00:00Z", MORNING];
     let mut events = Vec::new();
     for id in 0..30_u128 {
@@ -106,7 +106,7 @@ pub async fn a_summary_that_is_off_is_found<H: Harness>() {
     let store = harness.store();
     settle_some(&*store).await;
     let events = [emotion(2, 10, "2026-11-18T08:00:00Z", [0.5; 3]), emotion(1, 11, MORNING, [0.5; 3])];
-    store.set_consent(user(2), Purpose::EmotionAnalysis, true, now()).await.unwrap();
+    store.set_consent(user(2), Purpose::EmotionAnalysis, true.into(), now()).await.unwrap();
     store.fold_emotions(&events, rules(), now()).await.unwrap();
     let floor = day("2026-10-22");
     assert_eq!(store.summary_mismatches(floor, 10).await.unwrap(), []);
@@ -162,7 +162,7 @@ pub async fn offers_are_accounted_for<H: Harness>() {
 /// and one counted after it had been given up.
 async fn settle_some(store: &dyn Store) {
     register(store, [1, 2]).await;
-    store.set_consent(user(2), Purpose::EmotionAnalysis, false, now()).await.unwrap();
+    store.set_consent(user(2), Purpose::EmotionAnalysis, false.into(), now()).await.unwrap();
     let events = [
         emotion(1, 1, MORNING, [0.5; 3]),
         emotion(1, 2, LONG_AGO, [0.5; 3]),

@@ -235,5 +235,5 @@ async fn fold_with(store: &dyn Store, events: &[EmotionEvent], rules: EmotionRul
 }
 
 async fn consent(store: &dyn Store, of: u128, granted: bool) {
-    store.set_consent(user(of), Purpose::EmotionAnalysis, granted, after(0)).await.unwrap();
+    store.set_consent(user(of), Purpose::EmotionAnalysis, granted.into(), after(0)).await.unwrap();
 }

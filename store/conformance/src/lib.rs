@@ -50,7 +50,7 @@ macro_rules! conformance {
                 a_follower_goes_on_behind_the_last_change, no_change_appears_behind_a_follower, old_changes_go;
             audit: what_is_done_is_told, what_is_done_about_letters_is_told, entries_are_found_and_come_in_pages,
                 batches_chain_every_entry, of_those_who_seal_at_once_one_does;
-            consents: what_was_said_last_holds, saying_the_same_again_keeps_its_time,
+            consents: what_was_said_last_holds, saying_the_same_again_keeps_its_time, what_was_said_is_kept_with_what_was_shown,
                 consent_of_an_unknown_user_is_refused;
             emotions: an_event_counts_once, repeats_in_one_batch_count_once, the_same_id_on_another_day_is_another_event,
                 the_same_id_of_another_user_is_another_event, unknown_users_do_not_cost_their_batch_mates,

@@ -20,7 +20,7 @@ pub async fn reopening_keeps_everything<H: Harness>() {
     let transactions = [transaction(1, 2, "2026-11-20T08:00:00Z", 100)];
     store.fold_emotions(&emotions, rules(), now()).await.unwrap();
     store.fold_transactions(&transactions, now()).await.unwrap();
-    store.set_consent(user(1), Purpose::EmotionAnalysis, true, now()).await.unwrap();
+    store.set_consent(user(1), Purpose::EmotionAnalysis, true.into(), now()).await.unwrap();
     make_offer(&*store, 1, 1, now()).await;
     store.accept_offer(user(1), offer_id(1), after(1), message(1, 3), None).await.unwrap();
     store.add_dead_letters(&[letter()]).await.unwrap();
@@ -53,7 +53,7 @@ pub async fn a_closed_store_is_unavailable<H: Harness>() {
     store.close().await.unwrap();
     store.close().await.unwrap();
     assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
-    let written = store.set_consent(user(1), Purpose::EmotionAnalysis, true, now()).await;
+    let written = store.set_consent(user(1), Purpose::EmotionAnalysis, true.into(), now()).await;
     assert!(matches!(written, Err(StoreError::Unavailable(_))));
 }
 

@@ -115,7 +115,7 @@ pub async fn the_log_comes_before_the_raw_rows<H: Harness>() {
 pub async fn only_counted_events_have_a_part<H: Harness>() {
     let harness = with_crowd::<H>().await;
     let store = harness.store();
-    store.set_consent(user(0), Purpose::EmotionAnalysis, false, now()).await.unwrap();
+    store.set_consent(user(0), Purpose::EmotionAnalysis, false.into(), now()).await.unwrap();
     let more = |by: u128, id: u128| emotion(by, id, "2026-11-20T09:00:00Z", [1.0; 3]);
     let (discarded, stranger, unheard) = (more(0, 1), more(77, 2), more(3, 3));
     let fates = fold(store.as_ref(), &[discarded.clone(), stranger.clone()]).await;

@@ -97,7 +97,7 @@ pub async fn a_repeat_renews_the_id<H: Harness>() {
     let store = harness.store();
     register(store.as_ref(), [1, 2, 3]).await;
     let (purpose, long_ago) = (Purpose::EmotionAnalysis, after(-8 * DAY));
-    store.set_consent(user(2), purpose, false, long_ago).await.unwrap();
+    store.set_consent(user(2), purpose, false.into(), long_ago).await.unwrap();
     let events = [
         emotion(1, 1, MORNING, [0.5; 3]),
         emotion(1, 2, "2025-08-19T08:00:00Z", [0.5; 3]),
@@ -107,7 +107,7 @@ pub async fn a_repeat_renews_the_id<H: Harness>() {
     use Fate::{Counted, Discarded, Unknown};
     let first = store.fold_emotions(&events, rules(), long_ago).await.unwrap();
     assert_eq!(first, [Folded::Counted, Folded::Counted, Folded::Discarded, Folded::Counted]);
-    store.set_consent(user(3), purpose, false, now()).await.unwrap();
+    store.set_consent(user(3), purpose, false.into(), now()).await.unwrap();
     assert_eq!(store.fold_emotions(&events, rules(), now()).await.unwrap(), [Folded::Repeated; 4]);
 
     let dates = ["2026-11-20", "2025-08-19", "2026-11-20", "2026-11-20"];

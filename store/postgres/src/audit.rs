@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use ecs_domain::Timestamp;
 use ecs_store::StoreError;
-use ecs_store::audit::{Audit, Batch, Digest, Entry, EntryFilter, FIRST, NewEntry, digest};
+use ecs_store::audit::{Audit, Batch, Digest, Entry, EntryFilter, FIRST, NewEntry, Totals, digest};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -29,6 +29,10 @@ const ALONE: &str = "LOCK TABLE audit_batches IN SHARE ROW EXCLUSIVE MODE";
 pub(crate) const LAST: &str = "SELECT number, digest FROM audit_batches ORDER BY number DESC LIMIT 1";
 pub(crate) const SEAL: &str = "UPDATE audit_entries SET batch = $2 WHERE number = ANY ($1)";
 const ADD: &str = "INSERT INTO audit_batches (number, entries, digest, sealed_at) VALUES ($1, $2, $3, $4)";
+const TOTALS: &str = "SELECT count(batch) AS sealed, count(*) - count(batch) AS unsealed,
+        min(at) FILTER (WHERE batch IS NULL) AS oldest FROM audit_entries";
+pub(crate) const NEWEST_BATCH: &str = "SELECT number, entries, digest, sealed_at FROM audit_batches
+     ORDER BY number DESC LIMIT 1";
 pub(crate) const BATCHES: &str = "SELECT number, entries, digest, sealed_at FROM audit_batches
      WHERE number >= $1 ORDER BY number LIMIT $2";
 
@@ -45,6 +49,10 @@ impl Audit for PostgresStore {
         self.primary
             .run(Call::quick("audit.seal"), |session| async move { seal(&session, now, most).await })
             .await
+    }
+
+    async fn audit_totals(&self) -> Result<Totals, StoreError> {
+        self.primary.run(Call::long("audit.totals"), |session| async move { totals(&session).await }).await
     }
 
     async fn batches(&self, from: u64, most: usize) -> Result<Vec<Batch>, StoreError> {
@@ -150,6 +158,14 @@ async fn seal(session: &Session, now: Timestamp, most: usize) -> Result<Option<B
     flight.commit();
     flight.send().await?;
     Ok(Some(Batch { number, entries, digest, sealed_at }))
+}
+
+async fn totals(session: &Session) -> Result<Totals, Fault> {
+    let counted = session.query(TOTALS, &[]).await?;
+    let counted = counted.first().ok_or(Fault::Conflict)?;
+    let newest = session.query(NEWEST_BATCH, &[]).await?.first().map(read_batch).transpose()?;
+    let (sealed, unsealed) = (count(counted, "sealed")?, count(counted, "unsealed")?);
+    Ok(Totals { sealed, unsealed, oldest_unsealed: get(counted, "oldest")?, newest })
 }
 
 async fn list(session: &Session, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Entry>, Fault> {

@@ -1,7 +1,7 @@
 //! Consent.
 
 use async_trait::async_trait;
-use ecs_domain::consent::{Consent, Purpose};
+use ecs_domain::consent::{Consent, Locale, Purpose, Said, Shown};
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::audit::NewEntry;
 use ecs_store::{Consents, StoreError};
@@ -9,18 +9,20 @@ use tokio_postgres::Row;
 
 use crate::PostgresStore;
 use crate::audit::{self, EntryRow};
-use crate::column::{get, micros};
-use crate::engine::{Call, Fault};
+use crate::column::{get, limit, micros};
+use crate::engine::{Call, Fault, Session};
 use crate::users;
 
-pub(crate) const GET: &str = "SELECT granted, updated_at FROM consents WHERE user_id = $1 AND purpose = $2";
-/// Saying the same again keeps its time. The row is locked before it is compared, so the last one to say something new is
-/// the one whose time stands.
-const SET: &str = "INSERT INTO consents AS said (user_id, purpose, granted, updated_at) VALUES ($1, $2, $3, $4)
-     ON CONFLICT (user_id, purpose) DO UPDATE SET
-        granted = excluded.granted,
-        updated_at = CASE WHEN said.granted = excluded.granted THEN said.updated_at ELSE excluded.updated_at END
-     RETURNING granted, updated_at";
+pub(crate) const GET: &str = "SELECT granted, text_version, locale, updated_at FROM consents
+     WHERE user_id = $1 AND purpose = $2";
+const SET: &str = "INSERT INTO consents (user_id, purpose, granted, text_version, locale, updated_at)
+     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_id, purpose) DO UPDATE SET granted = excluded.granted,
+        text_version = excluded.text_version, locale = excluded.locale, updated_at = excluded.updated_at";
+const NOTE: &str = "INSERT INTO consent_history (user_id, purpose, granted, text_version, locale, said_at)
+     VALUES ($1, $2, $3, $4, $5, $6)";
+pub(crate) const HISTORY: &str =
+    "SELECT granted, text_version, locale, said_at AS updated_at FROM consent_history
+     WHERE user_id = $1 AND purpose = $2 ORDER BY number DESC LIMIT $3";
 
 #[async_trait]
 impl Consents for PostgresStore {
@@ -37,34 +39,73 @@ impl Consents for PostgresStore {
         &self,
         user: UserId,
         purpose: Purpose,
-        granted: bool,
+        said: Said,
         now: Timestamp,
     ) -> Result<Consent, StoreError> {
-        let (of, at) = (purpose, now);
-        let (about, id, purpose, now) = ([user], &user.uuid(), &purpose.as_str(), &micros(now));
-        let granted = &granted;
+        let about = [user];
         self.primary
             .run(Call::quick("consents.set_consent").about(&about), |session| async move {
-                let mut flight = session.flight();
-                flight.begin();
-                flight.add(users::LOCK, &[id]);
-                let before = flight.add(GET, &[id, purpose]);
-                let before = flight.send().await?.take(before).first().map(read).transpose()?;
-                let before = before.map(|before| before.granted);
-                let entry = NewEntry::of_consent(user, of, before, *granted, at);
-                let entry = EntryRow::new(&entry);
-                let mut flight = session.flight();
-                let said = flight.add(SET, &[id, purpose, granted, now]);
-                if before != Some(*granted) {
-                    audit::note(&mut flight, &entry);
-                }
-                flight.commit();
-                read(flight.send().await?.take(said).first().ok_or(Fault::Conflict)?)
+                set(&session, user, purpose, said, now).await
+            })
+            .await
+    }
+
+    async fn consent_history(
+        &self,
+        user: UserId,
+        purpose: Purpose,
+        most: usize,
+    ) -> Result<Vec<Consent>, StoreError> {
+        let (user, purpose, most) = (&user.uuid(), &purpose.as_str(), &limit(most));
+        self.primary
+            .run(Call::quick("consents.history"), |session| async move {
+                session.query(HISTORY, &[user, purpose, most]).await?.rows.iter().map(read).collect()
             })
             .await
     }
 }
 
+/// The user's row is locked, so what was said before stays what it was until the end.
+async fn set(
+    session: &Session,
+    user: UserId,
+    purpose: Purpose,
+    said: Said,
+    now: Timestamp,
+) -> Result<Consent, Fault> {
+    let (id, name) = (user.uuid(), purpose.as_str());
+    let mut flight = session.flight();
+    flight.begin();
+    flight.add(users::LOCK, &[&id]);
+    let before = flight.add(GET, &[&id, &name]);
+    let before = flight.send().await?.take(before).first().map(read).transpose()?;
+    let mut flight = session.flight();
+    if let Some(before) = before.filter(|before| !before.is_renewed_by(said)) {
+        flight.roll_back();
+        flight.send().await?;
+        return Ok(before);
+    }
+    let Said { granted, shown } = said;
+    let consent = Consent { granted, shown, updated_at: micros(now) };
+    let version = shown.map(|shown| i64::from(shown.version));
+    let (locale, at) = (shown.map(|shown| shown.locale.as_str()), consent.updated_at);
+    let entry = NewEntry::of_consent(user, purpose, before.map(|before| before.granted), granted, now);
+    let entry = EntryRow::new(&entry);
+    for write in [SET, NOTE] {
+        flight.add(write, &[&id, &name, &granted, &version, &locale, &at]);
+    }
+    audit::note(&mut flight, &entry);
+    flight.commit();
+    flight.send().await?;
+    Ok(consent)
+}
+
 fn read(row: &Row) -> Result<Consent, Fault> {
-    Ok(Consent { granted: get(row, "granted")?, updated_at: get(row, "updated_at")? })
+    let unknown = |what| StoreError::Corrupt(format!("the column {what} holds what it should not"));
+    let version = get::<_, Option<i64>>(row, "text_version")?.map(u32::try_from).transpose();
+    let version = version.map_err(|_| unknown("text_version"))?;
+    let locale = get::<_, Option<&str>>(row, "locale")?.map(str::parse::<Locale>).transpose();
+    let shown = version.zip(locale.map_err(|()| unknown("locale"))?);
+    let shown = shown.map(|(version, locale)| Shown { version, locale });
+    Ok(Consent { granted: get(row, "granted")?, shown, updated_at: get(row, "updated_at")? })
 }

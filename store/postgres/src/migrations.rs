@@ -20,7 +20,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 8] = [
+const ALL: [Migration; 9] = [
     Migration {
         version: 1,
         name: "accounts_and_credit",
@@ -37,6 +37,11 @@ const ALL: [Migration; 8] = [
     Migration { version: 6, name: "rights", sql: include_str!("../migrations/0006_rights.sql") },
     Migration { version: 7, name: "webhooks", sql: include_str!("../migrations/0007_webhooks.sql") },
     Migration { version: 8, name: "audit", sql: include_str!("../migrations/0008_audit.sql") },
+    Migration {
+        version: 9,
+        name: "consent_history",
+        sql: include_str!("../migrations/0009_consent_history.sql"),
+    },
 ];
 
 /// Held by whoever migrates: "ecs schema" in a number. It ends with the transaction.

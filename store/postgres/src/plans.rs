@@ -64,10 +64,14 @@ INSERT INTO webhook_deliveries (webhook_id, notification_id, host, state, next_a
     SELECT md5('webhook' || (n % 2000 + 1))::uuid, md5('notification' || n)::uuid, 'host',
         (ARRAY['pending', 'delivered'])[n % 2 + 1], now() + n * interval '1 minute', now() - n * interval '1 minute'
     FROM generate_series(1, 6000) n;
+SET session_replication_role = replica; -- past the rule that the audit log only grows
 INSERT INTO audit_entries (at, actor, act, subject, was, became, batch)
-    SELECT n, md5('user' || n % 500 + 1)::uuid, 'act', 'subject' || n % 900, '', '', CASE WHEN n < 5990 THEN n / 50 END
+    SELECT n, md5('user' || n % 500 + 1)::uuid, 'act', 'subject' || n % 900, '', '', CASE WHEN n < 5990 THEN n / 50 + 1 END
     FROM generate_series(1, 6000) n;
 INSERT INTO audit_batches SELECT n, 50, '', now() FROM generate_series(1, 2000) n;
+RESET session_replication_role;
+INSERT INTO consent_history (user_id, purpose, granted, said_at)
+    SELECT md5('user' || (n % 500 + 1))::uuid, 'emotion-analysis', true, now() FROM generate_series(1, 6000) n;
 INSERT INTO dead_letters (subject, \"group\", event_id, key, kind, reason, history, payload, schema_version, created_at,
         state, state_at)
     SELECT 'subject' || n % 4, 'group', md5('letter' || n)::uuid, md5('user' || n)::uuid, 'gave-up', '', '[]',
@@ -199,6 +203,7 @@ fn of_accounts() -> Vec<(&'static str, &'static [&'static str])> {
         (audit::LAST, &["audit_batches_pkey"]),
         (audit::SEAL, &["audit_entries_pkey"]),
         (audit::BATCHES, &["audit_batches_pkey"]),
+        (audit::NEWEST_BATCH, &["audit_batches_pkey"]),
     ]
 }
 
@@ -240,6 +245,7 @@ fn free() -> Vec<(&'static str, &'static [&'static str])> {
         (users::LOCK, &["users_pkey"]),
         (users::LOCK_ALL, &["users_pkey"]),
         (consents::GET, &["consents_pkey"]),
+        (consents::HISTORY, &["consent_history_of_user"]),
         (folds::READ_FEATURES, &["users_pkey", "transactions_by_user", "emotional_events_summary_pkey"]),
         (decisions::LAST, &["decisions_by_user"]),
         (offers::FIND, &["credit_limits_pkey"]),

@@ -65,8 +65,9 @@ impl RightsOfUsers for PostgresStore {
         self.primary
             .run(Call::quick("rights.changes"), |session| async move {
                 let mut flight = session.flight();
-                let list = flight.add(AFTER, &[after, most]);
+                // The newest first: whoever goes on behind it must have been told of all that is not newer.
                 let newest = flight.add(NEWEST, &[]);
+                let list = flight.add(AFTER, &[after, most]);
                 let mut answers = flight.send().await?;
                 let changes = answers.take(list).rows.iter().map(read_change).collect::<Result<_, _>>()?;
                 Ok(Changes { changes, newest: unsigned(answers.take(newest).only()?) })

@@ -119,7 +119,7 @@ async fn a_storm_of_repeats_counts_every_event_once() {
         let stores = [open(database.url()).await, open(database.url()).await];
         register(&*stores[0], 0..USERS).await;
         for number in 0..REFUSING {
-            stores[0].set_consent(user(number), Purpose::EmotionAnalysis, false, now()).await.unwrap();
+            stores[0].set_consent(user(number), Purpose::EmotionAnalysis, false.into(), now()).await.unwrap();
         }
         let results = storm(&stores, &deliveries(&events, seed)).await;
         let tally = |wanted| results.iter().filter(|folded| **folded == wanted).count();

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use ecs_domain::Timestamp;
 use ecs_store::StoreError;
-use ecs_store::audit::{Audit, Batch, Digest, Entry, EntryFilter, FIRST, NewEntry, digest};
+use ecs_store::audit::{Audit, Batch, Digest, Entry, EntryFilter, FIRST, NewEntry, Totals, digest};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use crate::SqliteStore;
@@ -27,6 +27,10 @@ pub(crate) const LAST: &str =
     "SELECT number, digest FROM audit_batches WHERE number = (SELECT max(number) FROM audit_batches)";
 pub(crate) const SEAL: &str = "UPDATE audit_entries SET batch = ?2 WHERE number = ?1";
 const ADD: &str = "INSERT INTO audit_batches (number, entries, digest, sealed_at) VALUES (?1, ?2, ?3, ?4)";
+const TOTALS: &str =
+    "SELECT count(batch), count(*) - count(batch), min(at) FILTER (WHERE batch IS NULL) FROM audit_entries";
+pub(crate) const NEWEST_BATCH: &str = "SELECT number, entries, digest, sealed_at FROM audit_batches
+     WHERE number = (SELECT max(number) FROM audit_batches)";
 pub(crate) const BATCHES: &str = "SELECT number, entries, digest, sealed_at FROM audit_batches
      WHERE number >= ?1 ORDER BY number LIMIT ?2";
 
@@ -38,6 +42,10 @@ impl Audit for SqliteStore {
 
     async fn seal(&self, now: Timestamp, most: usize) -> Result<Option<Batch>, StoreError> {
         self.write("audit.seal", move |connection| seal(connection, now, most)).await
+    }
+
+    async fn audit_totals(&self) -> Result<Totals, StoreError> {
+        self.read("audit.totals", totals).await
     }
 
     async fn batches(&self, from: u64, most: usize) -> Result<Vec<Batch>, StoreError> {
@@ -110,6 +118,14 @@ fn seal(connection: &Connection, now: Timestamp, most: usize) -> Result<Option<B
     let values = params![column, i64::try_from(entries).unwrap_or(i64::MAX), digest, now.as_microsecond()];
     connection.prepare_cached(ADD)?.execute(values)?;
     Ok(Some(Batch { number, entries, digest, sealed_at: crate::column::micros(now) }))
+}
+
+fn totals(connection: &Connection) -> Result<Totals, Fault> {
+    let (sealed, unsealed, oldest_unsealed) = connection
+        .prepare_cached(TOTALS)?
+        .query_row([], |row| Ok((count(row.get(0)?), count(row.get(1)?), row.get(2)?)))?;
+    let newest = connection.prepare_cached(NEWEST_BATCH)?.query_row([], read_batch).optional()?;
+    Ok(Totals { sealed, unsealed, oldest_unsealed, newest })
 }
 
 fn list(connection: &Connection, sql: &str, params: impl Params) -> Result<Vec<Entry>, Fault> {

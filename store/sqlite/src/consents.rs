@@ -1,20 +1,26 @@
 //! Consent.
 
 use async_trait::async_trait;
-use ecs_domain::consent::{Consent, Purpose};
+use ecs_domain::consent::{Consent, Locale, Purpose, Said, Shown};
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::audit::NewEntry;
 use ecs_store::{Consents, StoreError};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::SqliteStore;
 use crate::audit;
-use crate::column::{At, IdText, micros};
+use crate::column::{At, IdText, Word, limit, micros};
 use crate::engine::Fault;
 
-pub(crate) const GET: &str = "SELECT granted, updated_at FROM consents WHERE user_id = ?1 AND purpose = ?2";
-const SET: &str = "INSERT INTO consents (user_id, purpose, granted, updated_at) VALUES (?1, ?2, ?3, ?4)
-     ON CONFLICT (user_id, purpose) DO UPDATE SET granted = excluded.granted, updated_at = excluded.updated_at";
+pub(crate) const GET: &str =
+    "SELECT granted, text_version, locale, updated_at FROM consents WHERE user_id = ?1 AND purpose = ?2";
+const SET: &str = "INSERT INTO consents (user_id, purpose, granted, text_version, locale, updated_at)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (user_id, purpose) DO UPDATE SET granted = excluded.granted,
+        text_version = excluded.text_version, locale = excluded.locale, updated_at = excluded.updated_at";
+const NOTE: &str = "INSERT INTO consent_history (user_id, purpose, granted, text_version, locale, said_at)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+pub(crate) const HISTORY: &str = "SELECT granted, text_version, locale, said_at FROM consent_history
+     WHERE user_id = ?1 AND purpose = ?2 ORDER BY number DESC LIMIT ?3";
 
 #[async_trait]
 impl Consents for SqliteStore {
@@ -26,31 +32,58 @@ impl Consents for SqliteStore {
         &self,
         user: UserId,
         purpose: Purpose,
-        granted: bool,
+        said: Said,
         now: Timestamp,
     ) -> Result<Consent, StoreError> {
-        self.write("consents.set_consent", move |connection| {
-            let before = get(connection, user, purpose)?;
-            if let Some(said) = before
-                && said.granted == granted
-            {
-                return Ok(said);
-            }
-            let said = Consent { granted, updated_at: micros(now) };
-            let values = (IdText::new(user.uuid()), purpose.as_str(), granted, At(said.updated_at));
-            connection.prepare_cached(SET)?.execute(values)?;
-            let before = before.map(|before| before.granted);
-            audit::note(connection, &NewEntry::of_consent(user, purpose, before, granted, now))?;
-            Ok(said)
+        self.write("consents.set_consent", move |connection| set(connection, user, purpose, said, now)).await
+    }
+
+    async fn consent_history(
+        &self,
+        user: UserId,
+        purpose: Purpose,
+        most: usize,
+    ) -> Result<Vec<Consent>, StoreError> {
+        self.read("consents.history", move |connection| {
+            let mut statement = connection.prepare_cached(HISTORY)?;
+            let values = (IdText::new(user.uuid()), purpose.as_str(), limit(most));
+            Ok(statement.query_map(values, read)?.collect::<Result<_, _>>()?)
         })
         .await
     }
 }
 
+fn set(
+    connection: &Connection,
+    user: UserId,
+    purpose: Purpose,
+    said: Said,
+    now: Timestamp,
+) -> Result<Consent, Fault> {
+    let before = get(connection, user, purpose)?;
+    if let Some(before) = before.filter(|before| !before.is_renewed_by(said)) {
+        return Ok(before);
+    }
+    let Said { granted, shown } = said;
+    let consent = Consent { granted, shown, updated_at: micros(now) };
+    let (version, locale) = (shown.map(|shown| shown.version), shown.map(|shown| shown.locale.as_str()));
+    let (id, at) = (IdText::new(user.uuid()), At(consent.updated_at));
+    for write in [SET, NOTE] {
+        let values = params![id, purpose.as_str(), granted, version, locale, at];
+        connection.prepare_cached(write)?.execute(values)?;
+    }
+    let before = before.map(|before| before.granted);
+    audit::note(connection, &NewEntry::of_consent(user, purpose, before, granted, now))?;
+    Ok(consent)
+}
+
 fn get(connection: &Connection, user: UserId, purpose: Purpose) -> Result<Option<Consent>, Fault> {
     let mut statement = connection.prepare_cached(GET)?;
-    let said = statement.query_row((IdText::new(user.uuid()), purpose.as_str()), |row| {
-        Ok(Consent { granted: row.get(0)?, updated_at: row.get::<_, At>(1)?.0 })
-    });
-    Ok(said.optional()?)
+    Ok(statement.query_row((IdText::new(user.uuid()), purpose.as_str()), read).optional()?)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Consent> {
+    let (version, locale) = (row.get::<_, Option<u32>>(1)?, row.get::<_, Option<Word<Locale>>>(2)?);
+    let shown = version.zip(locale).map(|(version, locale)| Shown { version, locale: locale.0 });
+    Ok(Consent { granted: row.get(0)?, shown, updated_at: row.get::<_, At>(3)?.0 })
 }

@@ -17,7 +17,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 11] = [
+const ALL: [Migration; 12] = [
     Migration { version: 1, name: "first_tables", sql: include_str!("../migrations/0001_first_tables.sql") },
     Migration { version: 2, name: "raw_floor", sql: include_str!("../migrations/0002_raw_floor.sql") },
     Migration {
@@ -41,6 +41,11 @@ const ALL: [Migration; 11] = [
     Migration { version: 9, name: "rights", sql: include_str!("../migrations/0009_rights.sql") },
     Migration { version: 10, name: "webhooks", sql: include_str!("../migrations/0010_webhooks.sql") },
     Migration { version: 11, name: "audit", sql: include_str!("../migrations/0011_audit.sql") },
+    Migration {
+        version: 12,
+        name: "consent_history",
+        sql: include_str!("../migrations/0012_consent_history.sql"),
+    },
 ];
 
 /// Runs what is pending, all of it or nothing, while it holds the database's write lock: of two processes that start

@@ -43,6 +43,7 @@ fn statements_of_accounts() -> Vec<&'static str> {
         audit::LAST,
         audit::SEAL,
         audit::BATCHES,
+        audit::NEWEST_BATCH,
     ]
 }
 
@@ -54,6 +55,7 @@ fn statements_of_work() -> Vec<&'static str> {
     };
     vec![
         consents::GET,
+        consents::HISTORY,
         emotions::STANDING,
         emotions::HAS_RAW,
         emotions::HAS_IDS,

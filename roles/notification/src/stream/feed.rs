@@ -21,6 +21,9 @@ use crate::item::Item;
 /// How long clients shall wait before they come back. Shortened by up to a fifth, so that they don't all come at once.
 const COME_BACK: BackOff = BackOff { first: Duration::from_secs(2), cap: Duration::from_secs(2) };
 
+/// How long a stream waits before it asks again whether it is known what holds.
+const WAIT_FOR_NEWS: Duration = Duration::from_millis(500);
+
 /// A stream. It does nothing by itself: whoever sends it asks for one piece after the other, and only such a request reads
 /// from the store.
 pub(crate) struct Feed {
@@ -135,6 +138,10 @@ impl Feed {
         loop {
             tokio::time::sleep_until(self.read_at).await;
             self.seat.beyond(self.seen).await;
+            while !self.auth.changes.are_current() {
+                // The token may have ended, and nobody here would know.
+                tokio::time::sleep(WAIT_FOR_NEWS).await;
+            }
             match self.store.notifications_after(self.seat.user(), self.seen, self.page).await {
                 Ok(items) if !items.is_empty() => {
                     self.troubles = 0;

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use ecs_domain::permission::held::AuditRead;
 use ecs_domain::{Timestamp, Violation, Violations};
-use ecs_store::audit::{Batch, Entry};
+use ecs_store::audit::{Batch, Entry, Totals};
 use ecs_web::Problem;
 use ecs_web::auth::policy::Holding;
 use ecs_web::openapi::{Id, Instant, tag};
@@ -25,16 +25,24 @@ pub(crate) struct Question {
 
 /// A piece of the chain.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = AuditBatches, examples(json!({"batches": [{
     "number": 1, "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "sealedAt": "2026-11-20T14:30:01Z", "count": 1, "entries": [{
         "number": 17, "at": 1_763_649_000_000_000_i64, "actor": "00000000-0000-0000-0000-000000000000",
         "act": "dead-letter.dropped", "subject": "dead-letter 17", "before": "null", "after": "null"
     }]
-}]})))]
+}], "sealed": 1, "unsealed": 0, "oldestUnsealed": null})))]
 pub(crate) struct Batches {
     /// In their order; none when there is nothing more.
     batches: Vec<BatchView>,
+    /// How many entries say that they are sealed, in whatever batch.
+    sealed: u64,
+    /// How many wait for their seal.
+    unsealed: u64,
+    /// When the oldest of those was written, in microseconds since 1970.
+    #[schema(required)]
+    oldest_unsealed: Option<i64>,
 }
 
 /// Entries that were sealed together.
@@ -104,6 +112,8 @@ pub(crate) async fn batches(
     let from = from.map_or(Ok(1), |text| text.parse::<u64>());
     let from = from.map_err(|_| Violations::from(Violation::new("from", "must be a batch's number")))?;
     let store = &reading.deps.store;
+    // Before the batches: what is sealed in between is in those.
+    let totals = store.audit_totals().await.map_err(|error| problem::of_store(&error))?;
     let found = store.batches(from, MOST).await.map_err(|error| problem::of_store(&error))?;
     let mut batches = Vec::with_capacity(found.len());
     for batch in found {
@@ -111,5 +121,6 @@ pub(crate) async fn batches(
             store.entries_of(Some(batch.number)).await.map_err(|error| problem::of_store(&error))?;
         batches.push(BatchView::new(batch, entries));
     }
-    Ok(Json(Batches { batches }))
+    let Totals { sealed, unsealed, oldest_unsealed, newest: _ } = totals;
+    Ok(Json(Batches { batches, sealed, unsealed, oldest_unsealed }))
 }

@@ -23,7 +23,9 @@ async fn a_user_gives_and_withdraws_consent() {
     let app = App::with(Setup { consent: ConsentRule::Required, ..Setup::default() });
     let user = app.register("ana@example.com").await;
     let shown = async || app.get(Actor::User(user), &path(user)).await.expect(StatusCode::OK);
-    let silence = json!({"purpose": "emotion-analysis", "granted": false, "updated_at": null});
+    let silence = json!({
+        "purpose": "emotion-analysis", "granted": false, "updated_at": null, "text_version": null, "locale": null,
+    });
     assert_eq!(shown().await, silence);
     let given = say(&app, user, Method::PUT).await;
     assert_eq!(given["granted"], true);
@@ -92,4 +94,47 @@ async fn where_consent_is_required_silence_keeps_emotions_out() {
     let app = App::with(Setup { consent: ConsentRule::Required, ..Setup::default() });
     let user = app.busy_and_calm("ana@example.com").await;
     assert_eq!(decision(&app, user).await.0["emotion_data_used"], false);
+}
+
+#[tokio::test]
+async fn a_yes_tells_which_text_was_shown_and_the_history_keeps_it() {
+    let app = App::start();
+    let ana = app.register("ana@example.com").await;
+    let path = format!("/v1/users/{ana}/consents/emotion-analysis");
+    let text = "/v1/consents/emotion-analysis/text";
+    let shown = app.get(Actor::User(ana), &format!("{text}?locale=pt-br")).await.expect(StatusCode::OK);
+    assert_eq!((&shown["version"], &shown["locale"]), (&json!(1), &json!("pt-BR")));
+    assert!(shown["text"].as_str().unwrap().starts_with("Podemos usar como você se sente?"));
+    let english = app.get(Actor::User(ana), text).await.expect(StatusCode::OK);
+    assert!(english["text"].as_str().unwrap().starts_with("May we use how you feel?"));
+    for (query, field) in [("version=2", "version"), ("version=x", "version"), ("locale=fr", "locale")] {
+        let refused = app.get(Actor::User(ana), &format!("{text}?{query}")).await;
+        assert_eq!(refused.invalid_fields(), [field], "{query}");
+    }
+    app.get(Actor::User(ana), "/v1/consents/fortune-telling/text").await.expect(StatusCode::NOT_FOUND);
+
+    let give = async |body: Value| app.call(Actor::User(ana), Method::PUT, &path, Some(body)).await;
+    for (body, field) in [
+        (json!({"text_version": 1}), "locale"),
+        (json!({"locale": "en"}), "text_version"),
+        (json!({"text_version": 7, "locale": "en"}), "text_version"),
+        (json!({"text_version": 1, "locale": "fr"}), "locale"),
+    ] {
+        assert_eq!(give(body.clone()).await.invalid_fields(), [field], "{body}");
+    }
+    let given = give(json!({"text_version": 1, "locale": "pt-BR"})).await.expect(StatusCode::OK);
+    assert_eq!((&given["text_version"], &given["locale"]), (&json!(1), &json!("pt-BR")));
+    app.call(Actor::User(ana), Method::DELETE, &path, None).await;
+    app.call(Actor::User(ana), Method::PUT, &path, None).await.expect(StatusCode::OK);
+    let history = app.get(Actor::User(ana), &format!("{path}/history")).await.expect(StatusCode::OK);
+    let said: Vec<_> = history["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|word| (word["granted"].as_bool().unwrap(), word["text_version"].as_u64()))
+        .collect();
+    assert_eq!(said, [(true, None), (false, None), (true, Some(1))]);
+    let bia = app.register("bia@example.com").await;
+    app.get(Actor::User(bia), &format!("{path}/history")).await.expect(StatusCode::FORBIDDEN);
+    app.get(Actor::Operator, &format!("{path}/history")).await.expect(StatusCode::OK);
 }

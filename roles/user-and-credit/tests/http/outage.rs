@@ -69,6 +69,7 @@ fn calls(ana: UserId, offer: &str, session: &Value) -> Vec<(Actor, Method, Strin
             Some(json!({"userId": ana})),
         ),
         (Actor::User(ana), Method::GET, consent.clone(), None),
+        (Actor::User(ana), Method::GET, format!("{consent}/history"), None),
         (Actor::User(ana), Method::PUT, consent.clone(), None),
         (Actor::User(ana), Method::DELETE, consent, None),
     ]

@@ -60,7 +60,7 @@ async fn connections_to_a_former_primary_that_lives_on_are_left() {
         (support::client(&former.url("postgres")).await, support::client(&former.url("postgres")).await);
     let held = holder.transaction().await.unwrap();
     held.batch_execute("LOCK TABLE consents IN EXCLUSIVE MODE").await.unwrap();
-    let old = store.set_consent(user(1), Purpose::EmotionAnalysis, false, now());
+    let old = store.set_consent(user(1), Purpose::EmotionAnalysis, false.into(), now());
     let meet = async {
         let waits = "SELECT FROM pg_locks WHERE relation = 'consents'::regclass AND NOT granted";
         until("the write waits", async || !watcher.query(waits, &[]).await.unwrap().is_empty()).await;

@@ -178,14 +178,15 @@ async fn statements_that_take_too_long_are_ended_by_the_server_and_say_so() {
     let held = other.transaction().await.unwrap();
     held.execute("LOCK TABLE consents IN EXCLUSIVE MODE", &[]).await.unwrap();
     for _ in 0..6 {
-        let late = store.set_consent(user(1), Purpose::EmotionAnalysis, true, now()).await.unwrap_err();
+        let late =
+            store.set_consent(user(1), Purpose::EmotionAnalysis, true.into(), now()).await.unwrap_err();
         let said = late.to_string();
         assert!(matches!(late, StoreError::Unavailable(_)) && said.contains("57014"), "{said}");
     }
     // A server that answers is no outage: the breaker is closed.
     assert!(store.user(user(1)).await.unwrap().is_some());
     held.rollback().await.unwrap();
-    store.set_consent(user(1), Purpose::EmotionAnalysis, true, now()).await.unwrap();
+    store.set_consent(user(1), Purpose::EmotionAnalysis, true.into(), now()).await.unwrap();
 }
 
 /// Books and upkeep may be slow over much data. That is no outage, and must not open the breaker before everybody else.

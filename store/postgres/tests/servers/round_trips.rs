@@ -92,7 +92,7 @@ async fn costs(store: &PostgresStore, counter: &Counter, number: u128) -> Vec<(&
     cost!("credentials", store.credentials(&email.parse().unwrap()));
     cost!("user", store.user(who));
     cost!("consent", store.consent(who, Purpose::EmotionAnalysis));
-    cost!("set consent", store.set_consent(who, Purpose::EmotionAnalysis, true, now()));
+    cost!("set consent", store.set_consent(who, Purpose::EmotionAnalysis, true.into(), now()));
     cost!("standing decision", store.standing_decision(who, after(-300)));
     cost!("begin", store.begin_request(&claim("b"), [1; 32], now(), lease));
     cost!("decide", store.record_decision(new_decision(approval(number, number, now())), kept("b")));
