@@ -14,6 +14,7 @@ mod kill;
 mod known_faults;
 mod metrics;
 mod openapi;
+mod owasp;
 mod replay;
 mod rights;
 mod routes;
