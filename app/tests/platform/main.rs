@@ -18,6 +18,7 @@ mod owasp;
 mod replay;
 mod rights;
 mod routes;
+mod schemathesis;
 mod simulate;
 mod streams;
 mod support;
