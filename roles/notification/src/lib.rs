@@ -26,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
 
 pub use self::stream::StreamOptions;
+#[doc(hidden)]
+pub use self::stream::begins_behind;
 
 use self::stream::{Seats, Tail};
 
