@@ -43,6 +43,9 @@ async fn model(said: &Said) -> String {
     url
 }
 
+/// A reason that weighs more than any number can say.
+const ENDLESS: &str = r#"[{"feature": "account_age_days", "log_odds": 1e999}]"#;
+
 fn scored(risk: &Value) -> Value {
     json!({"risk_score": risk, "model_version": "x", "base_log_odds": 0.0, "contributions": []})
 }
@@ -72,6 +75,7 @@ async fn api10_unsafe_consumption_of_apis() {
         (StatusCode::OK, scored(&json!(1.5)).to_string()),
         (StatusCode::OK, scored(&json!("0.01")).to_string()),
         (StatusCode::OK, scored(&Value::Null).to_string()),
+        (StatusCode::OK, scored(&json!(0.01)).to_string().replace("[]", ENDLESS)),
         (StatusCode::OK, long),
         (StatusCode::OK, huge),
         (StatusCode::FOUND, scored(&json!(0.01)).to_string()),
