@@ -1,5 +1,5 @@
 # `make run` shows the platform; `make test` runs everything that must hold.
-.PHONY: run test check soak bench
+.PHONY: run test check deny advisories soak bench fuzz
 
 run:
 	cargo run --release --locked -- demo
@@ -32,6 +32,17 @@ check:
 	@[ "$$CI" != true ] || pkg-config --exists openssl 2>/dev/null || scripts/provision.sh
 	$(call with_openssl,clippy of kafkas://,cargo clippy --workspace --locked $(tls) -- -D warnings)
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
+	@$(MAKE) --no-print-directory deny
+
+# Licences, sources and libraries that nobody should use, by deny.toml. Nothing here builds cargo-deny, which takes minutes: a machine
+# that has it (`cargo install cargo-deny --locked`, or a package of the system) runs it.
+deny:
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check bans licenses sources; \
+	else echo "DID NOT RUN: cargo deny because it is not installed: cargo install cargo-deny --locked" >&2; fi
+
+# Known faults of libraries. Their list is on GitHub and changes without us, so it breaks no build that passed yesterday.
+advisories:
+	cargo deny --locked check advisories
 
 # BENCH="--quick" and others: see docs/benchmarks.md.
 bench:
@@ -39,3 +50,7 @@ bench:
 
 soak:
 	scripts/soak.sh
+
+# FUZZ_SECONDS (default 60) for each target: see docs/fuzzing.md.
+fuzz:
+	scripts/fuzz.sh

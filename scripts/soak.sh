@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The long versions of the fault and property tests. Writes docs/soak.md; takes about an hour on 2 cores.
+# The long versions of the fault and property tests. Writes docs/soak.md; takes about an hour on 2 cores, and seven more with the fuzz targets.
 # SOAK_KILLS (default 200), SOAK_CUTS (default 1000), SOAK_FAULTS (rounds through all faults, default 2), SOAK_BUSES (over which
-# transports, default "nats rabbitmq kafka"), SOAK_CASES (default 20000) and SOAK_RUNS (default 10) make it longer or shorter.
+# transports, default "nats rabbitmq kafka"), SOAK_CASES (default 20000), SOAK_SCHEMA_CASES (default 100000)
+# SOAK_FUZZ_SECONDS (of each fuzz target, default 3600) and SOAK_RUNS (default 10) make it longer or shorter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/provision.sh --require
@@ -10,6 +11,7 @@ cuts=${SOAK_CUTS:-1000}
 faults=${SOAK_FAULTS:-2}
 buses=${SOAK_BUSES:-nats rabbitmq kafka}
 cases=${SOAK_CASES:-20000}
+schema_cases=${SOAK_SCHEMA_CASES:-100000}
 runs=${SOAK_RUNS:-10}
 seed=${SOAK_SEED:-$(date +%s)}
 report=docs/soak.md
@@ -60,6 +62,17 @@ for bus in $buses; do
 done
 run "arbitrary bytes to both ingestion endpoints" "$cases cases" \
     env PROPTEST_CASES="$cases" cargo test --release --locked -p ecs-emotion-ingestion -p ecs-transaction-ingestion
+run "requests of schemathesis to the whole platform, each answer as documented" "$schema_cases requests" \
+    env ECS_TEST_SCHEMA_CASES="$schema_cases" ECS_TEST_SEED="$seed" \
+    cargo test --release --locked -p ecs --test platform -- --nocapture no_request_gets_an_answer
+fuzz_seconds=${SOAK_FUZZ_SECONDS:-3600}
+if cargo +nightly fuzz --version >/dev/null 2>&1; then
+    run "arbitrary bytes to every parser" "$fuzz_seconds seconds of each fuzz target" \
+        env FUZZ_SECONDS="$fuzz_seconds" FUZZ_JOBS="$(nproc)" scripts/fuzz.sh
+    { echo; grep '^|' "$log" || true; } >>"$report.tail"
+else
+    echo "| arbitrary bytes to every parser | none: no nightly compiler or no cargo-fuzz | DID NOT RUN | 0 |" >>"$report"
+fi
 run "contracts, by property" "$cases cases" \
     env PROPTEST_CASES="$cases" cargo test --release --locked -p ecs-domain -p ecs-bus-embedded -p ecs-store-sqlite
 run "concurrency checks: interleavings, models, and the code beside them" "$((cases / 10)) cases, 4 preemptions" \

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ecs_domain::UserId;
 use http::header::ACCEPT;
 use http::{HeaderValue, Method};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
 use serde::Deserialize;
 
 use crate::accounts::NotificationItem;
@@ -53,6 +53,14 @@ impl Client {
 }
 
 impl Following {
+    /// A stream of these bytes, for whoever tries what reads it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn of_bytes(bytes: Bytes) -> Self {
+        let body = Full::new(bytes).map_err(|never| match never {});
+        Self { body: body.boxed_unsync(), waiting: Vec::new() }
+    }
+
     /// What is told next; `None` after the end. After an error the stream is lost, and another one goes on behind the last
     /// number. Cancel safe.
     pub async fn next(&mut self) -> Result<Option<Told>, CallError> {

@@ -159,7 +159,7 @@ async fn credentials_come_before_the_body() {
 }
 
 /// Tokens that look right and aren't: forged, unsigned, of another algorithm, expired, cut, empty.
-fn bad_tokens(app: &TestApp, ana: &Person) -> Vec<String> {
+pub(crate) fn bad_tokens(app: &TestApp, ana: &Person) -> Vec<String> {
     let mut parts = ana.token.split('.');
     let (header, claims, signature) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
     let encode = |text: &str| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, text);

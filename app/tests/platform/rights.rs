@@ -26,7 +26,7 @@ fn bearer(session: &Value) -> String {
 }
 
 /// Asks at a gateway until the token is refused there. What is asked after the promised time must not be let in.
-async fn is_refused(
+pub(crate) async fn is_refused(
     edge: &Edge,
     method: &str,
     path: &str,

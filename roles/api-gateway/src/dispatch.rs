@@ -100,7 +100,9 @@ fn unrouted(path: &str) -> Response {
 
 /// The methods that the path may be called with; none when there is no such path.
 fn allowed(path: &str) -> Vec<&'static str> {
-    let rows = ROUTES.iter().filter(|row| row.matches(path));
+    // A row that names the path word for word hides those with an id in its place, as it does in the roles.
+    let named = ROUTES.iter().any(|row| row.path == path);
+    let rows = ROUTES.iter().filter(|row| if named { row.path == path } else { row.matches(path) });
     let mut methods: Vec<&str> = rows.flat_map(|row| row.methods).map(Method::as_str).collect();
     if methods.contains(&"GET") {
         methods.push("HEAD");

@@ -27,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
 
 pub use self::stream::StreamOptions;
+#[doc(hidden)]
+pub use self::stream::begins_behind;
 pub use self::webhooks::{Reach, SetupError, WebhookOptions};
 
 use self::stream::{Seats, Tail};

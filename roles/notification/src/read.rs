@@ -76,6 +76,8 @@ pub(crate) async fn up_to(
     let up_to = match up_to {
         None => Err("is required"),
         Some(0) => Err("must be at least 1"),
+        // The document's numbers have 64 bits with a sign.
+        Some(number) if i64::try_from(number).is_err() => Err("must be at most 9223372036854775807"),
         Some(number) => Ok(number),
     };
     let up_to = up_to.map_err(|message| Problem::invalid(Violation::new("upTo", message)))?;

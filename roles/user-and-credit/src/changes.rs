@@ -40,11 +40,18 @@ pub(crate) async fn follow(
     QueryParams(Question { after }): QueryParams<Question>,
     Extract(state): Extract<State>,
 ) -> Result<Json<Answer>, Problem> {
-    let after = after.map(|text| text.parse::<u64>()).transpose();
-    let wrong = |_| Problem::invalid(Violations::from(Violation::new("after", "must be a whole number")));
+    let after = after.map(|text| number(&text)).transpose()?;
     let now = state.now();
     let since = now.checked_sub(REACH).unwrap_or(now);
-    let told = state.store.changes(after.map_err(wrong)?, since, PIECE).await.map_err(problems::of_store)?;
+    let told = state.store.changes(after, since, PIECE).await.map_err(problems::of_store)?;
     let changes = told.changes.into_iter().map(|change| (change.number, change.subject));
     Ok(Json(Answer::new(changes, told.newest)))
+}
+
+/// Numbers of changes are whole and end where the document's do: at the largest of 64 bits with a sign.
+fn number(text: &str) -> Result<u64, Problem> {
+    let number = text.parse::<i64>().ok().and_then(|number| u64::try_from(number).ok());
+    number.ok_or_else(|| {
+        Problem::invalid(Violations::from(Violation::new("after", "must be a whole number of at least 0")))
+    })
 }

@@ -26,7 +26,7 @@ CREATE FUNCTION audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'the audit log only grows'; END $$;
 CREATE FUNCTION audit_follows() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN
-    IF CASE TG_TABLE_NAME WHEN 'audit_batches' THEN (to_jsonb(new)->>'number')::bigint ELSE (to_jsonb(new)->>'batch')::bigint END
+    IF (CASE TG_TABLE_NAME WHEN 'audit_batches' THEN (to_jsonb(new)->>'number')::bigint ELSE (to_jsonb(new)->>'batch')::bigint END)
         IS DISTINCT FROM (SELECT coalesce(max(number), 0) + 1 FROM audit_batches) THEN
         RAISE EXCEPTION 'the audit log only grows';
     END IF;

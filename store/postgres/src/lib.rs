@@ -50,6 +50,15 @@ pub use migrations::Migration;
 pub use options::Options;
 pub use replicas::{Lsn, RecentWrites, RecentWritesError};
 
+/// How many hosts an address names that can be read, for whoever tries what reads it.
+///
+/// # Errors
+/// It can't be read; the error says nothing of what is in it.
+#[doc(hidden)]
+pub fn hosts_in(address: &str) -> Result<usize, StoreError> {
+    Address::parse(address, &Options::new(address)).map(|address| address.hosts.len())
+}
+
 /// A store in a PostgreSQL database.
 pub struct PostgresStore {
     primary: Arc<Primary>,

@@ -9,7 +9,7 @@ use super::HEALTH;
 use super::contract::Contract;
 
 /// Every operation with its method and its path.
-pub(super) fn operations(document: &Value) -> impl Iterator<Item = (String, &str, &Value)> {
+pub(crate) fn operations(document: &Value) -> impl Iterator<Item = (String, &str, &Value)> {
     document["paths"].as_object().unwrap().iter().flat_map(|(path, item)| {
         let methods = item.as_object().unwrap().iter();
         methods.map(move |(method, operation)| (method.to_ascii_uppercase(), path.as_str(), operation))
@@ -35,7 +35,7 @@ fn bodies<'a>(contract: &'a Contract) -> Vec<(String, &'a str, &'a Value)> {
 }
 
 /// The examples of a body.
-pub(super) fn examples(content: &Value) -> Vec<&Value> {
+pub(crate) fn examples(content: &Value) -> Vec<&Value> {
     let several = content.get("examples").and_then(Value::as_object).into_iter().flatten();
     content.get("example").into_iter().chain(several.map(|(_, example)| &example["value"])).collect()
 }

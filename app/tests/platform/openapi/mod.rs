@@ -3,7 +3,7 @@
 //! Every answer that any test of the platform gets is held against it, see [`contract`].
 
 pub(crate) mod contract;
-mod document;
+pub(crate) mod document;
 mod examples;
 
 /// What the gateway's table doesn't have, since each process answers it for itself.

@@ -30,6 +30,8 @@ use http::HeaderName;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
 pub(crate) use self::seats::Seats;
+#[doc(hidden)]
+pub use self::start::begins_behind;
 pub(crate) use self::tail::Tail;
 
 use self::feed::Feed;

@@ -63,6 +63,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Start {
     }
 }
 
+/// Behind which number a stream with these headers and this query begins, for whoever tries what reads them.
+#[doc(hidden)]
+pub async fn begins_behind(parts: &mut Parts, last: u64) -> Option<u64> {
+    Start::from_request_parts(parts, &()).await.ok().map(|start| start.behind(last))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -90,7 +90,7 @@ pub(crate) async fn show(
     path: PathParams,
     QueryParams(Question { payload }): QueryParams<Question>,
 ) -> Result<Json<FullView>, Problem> {
-    let with_payload = payload.is_some_and(|payload| payload == "true");
+    let with_payload = yes_or_no(payload.as_deref())?;
     if with_payload {
         identity.require(Permission::OperationsWrite)?;
     }
@@ -106,6 +106,17 @@ pub(crate) async fn show(
         tracing::info!(letter_id = %id, operator_id = %identity.user, "a dead letter's payload is shown");
     }
     Ok(Json(FullView::of(full, with_payload)))
+}
+
+/// Whoever writes `payload=1` should hear that it means nothing, and not get a letter without it.
+fn yes_or_no(payload: Option<&str>) -> Result<bool, Problem> {
+    match payload {
+        Some("true") => Ok(true),
+        Some("false") | None => Ok(false),
+        Some(_) => {
+            Err(Problem::invalid(Violations::from(Violation::new("payload", "must be true or false"))))
+        }
+    }
 }
 
 impl FullView {
