@@ -227,7 +227,7 @@ pub(crate) async fn show(
 #[utoipa::path(
     put, path = "/v1/users/{user_id}/consents/{purpose}", operation_id = "giveConsent", tag = tag::CONSENT,
     params(UserPath, ("purpose" = String, Path, description = "What for: `emotion-analysis`.")),
-    request_body = Option<ShownText>,
+    request_body(content = Option<ShownText>, example = json!({"text_version": 1, "locale": "pt-BR"})),
     responses(
         (status = OK, description = "What holds from now on.", body = ConsentView),
         (status = NOT_FOUND, description = "there is no such purpose"),

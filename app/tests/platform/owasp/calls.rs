@@ -37,7 +37,11 @@ pub(super) struct Call {
 /// Every operation of the document.
 pub(super) fn calls() -> Vec<Call> {
     let every = operations(Contract::get().document());
-    every.map(|(method, template, operation)| Call::read(method, template, operation)).collect()
+    let mut calls: Vec<Call> =
+        every.map(|(method, template, operation)| Call::read(method, template, operation)).collect();
+    // What is removed is not there for the others.
+    calls.sort_by_key(|call| call.method == "DELETE");
+    calls
 }
 
 impl Call {

@@ -3,7 +3,7 @@
 use ecs_domain::UserId;
 use ecs_domain::permission::Permission;
 use ecs_web::auth::service_keys::{self, PERMISSIONS};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::calls::{Call, Ids, NO_STREAM, Who, calls};
@@ -37,6 +37,10 @@ impl Scene {
         let app = TestApp::with(&[("ECS_SERVICE_KEYS_FILE", file.to_str().unwrap())]).await;
         let (victim, other) = (app.person("victim").await, app.person("other").await);
         app.live_well(&victim).await;
+        let webhooks = format!("/v1/users/{}/webhooks", victim.id);
+        // Nobody is there, so nothing is delivered.
+        let webhook = json!({"url": "https://hooks.invalid/victim"});
+        let webhook = app.as_person(&victim, "POST", &webhooks, Some(&webhook)).await.expect_status(201);
         app.settled().await;
         let offer = app.offer(&victim).await;
         app.accept(&victim, &offer).await.expect_status(202);
@@ -46,6 +50,8 @@ impl Scene {
             ("user_id", victim.id.to_string()),
             ("offer_id", offer),
             ("notification_id", told["id"].as_str().unwrap().to_owned()),
+            ("webhook_id", webhook["webhook"]["id"].as_str().unwrap().to_owned()),
+            ("delivery_id", told["id"].as_str().unwrap().to_owned()),
             ("letter_id", lose_an_event(&app).await),
             ("purpose", "emotion-analysis".to_owned()),
             ("file", "start.js".to_owned()),
@@ -55,7 +61,7 @@ impl Scene {
 
     /// What must be in no answer to anybody else.
     fn secrets(&self) -> Vec<String> {
-        let ids = ["user_id", "offer_id", "notification_id"].map(|name| self.ids[name].clone());
+        let ids = ["user_id", "offer_id", "notification_id", "webhook_id"].map(|name| self.ids[name].clone());
         [ids.to_vec(), vec!["victim@example.com".to_owned()]].concat()
     }
 

@@ -132,8 +132,12 @@ pub(crate) struct Process {
 impl Deployment {
     /// Starts every process and waits until all of them are ready. `None` where an engine can't be had.
     pub(crate) async fn start(topology: Topology) -> Option<Self> {
-        let mut settings =
-            owned(&[("ECS_MODE", "testing"), ("ECS_BCRYPT_COST", "4"), ("ECS_DATABASE_CONNECTIONS", "4")]);
+        let mut settings = owned(&[
+            ("ECS_MODE", "testing"),
+            ("ECS_BCRYPT_COST", "4"),
+            ("ECS_DATABASE_CONNECTIONS", "4"),
+            ("ECS_RATE_LIMITS", "off"),
+        ]);
         let mut encryption = None;
         let servers = match topology {
             Topology::Embedded => {
