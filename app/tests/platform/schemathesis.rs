@@ -131,7 +131,7 @@ async fn what_schemathesis_found_stays_found() {
     let operator = format!("Bearer {}", app.token(ana.id, Permission::ALL));
     let operator = [("authorization", operator.as_str())];
     let beyond = "9223372036854775808";
-    let changes = format!("/v1/auth/changes?after={beyond}");
+    let changes = format!("/v1/access/changes?after={beyond}");
     let answer = app.http.get(&changes, &[("x-internal-key", INTERNAL_KEY)]).await;
     answer.expect_problem(422, &["after"]);
     let letter = "/v1/operations/dead-letters/1?payload=1";

@@ -90,10 +90,9 @@ pub(crate) struct ConsentText {
 #[schema(examples(json!({"text_version": 1, "locale": "pt-BR"})))]
 pub(crate) struct ShownText {
     /// The text's version.
-    #[schema(value_type = u32, minimum = 1)]
+    #[schema(minimum = 1)]
     text_version: Option<u32>,
-    /// Its language: `en`, `pt-BR` or `es`.
-    #[schema(value_type = String)]
+    /// Its language: `en`, `pt-BR` or `es`. It comes with the version or not at all.
     locale: Option<String>,
 }
 

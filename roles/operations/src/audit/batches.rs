@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::number;
 use crate::{Reading, problem};
 
 /// How many batches an answer has: each may hold a thousand entries.
@@ -109,8 +110,8 @@ pub(crate) async fn batches(
     State(reading): State<Reading>,
     QueryParams(Question { from }): QueryParams<Question>,
 ) -> Result<Json<Batches>, Problem> {
-    let from = from.map_or(Ok(1), |text| text.parse::<u64>());
-    let from = from.map_err(|_| Violations::from(Violation::new("from", "must be a batch's number")))?;
+    let from = from.map_or(Ok(1), |text| number(&text).ok_or("must be a batch's number"));
+    let from = from.map_err(|message| Violations::from(Violation::new("from", message)))?;
     let store = &reading.deps.store;
     // Before the batches: what is sealed in between is in those.
     let totals = store.audit_totals().await.map_err(|error| problem::of_store(&error))?;

@@ -12,7 +12,7 @@ use ecs_web::params::QueryParams;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::EntryView;
+use super::{EntryView, number};
 use crate::{Reading, problem};
 
 const DEFAULT_LIMIT: usize = 50;
@@ -65,7 +65,7 @@ impl Question {
             act: act.and_then(|text| text.parse().ok()),
         };
         let limit = limit.and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_LIMIT);
-        Ok((filter, before.and_then(|text| text.parse().ok()), limit))
+        Ok((filter, before.and_then(|text| number(&text)), limit))
     }
 }
 
@@ -73,7 +73,7 @@ fn is_good(field: &str, text: &str) -> bool {
     match field {
         "actor" => text.parse::<UserId>().is_ok(),
         "act" => text.parse::<Act>().is_ok(),
-        "before" => text.parse::<u64>().is_ok(),
+        "before" => number(text).is_some(),
         _ => text.parse::<usize>().is_ok_and(|limit| (1..=MOST).contains(&limit)),
     }
 }
