@@ -38,6 +38,13 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
+/// What a place in the code logs is cached for the whole process as wanted or not, and another test may come there first, when nobody
+/// listens. With a listener that is always there, each test's own is asked.
+fn everything_is_wanted_by_somebody() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap());
+}
+
 fn router() -> Router {
     Router::new()
         .route("/v1/emotions/stream", post(async |_: Bearer, _: JsonBody<Value>| StatusCode::ACCEPTED))
@@ -62,6 +69,7 @@ async fn lines_of(method: &str, path: &str, token: &str) -> Vec<Value> {
         .header("authorization", format!("Bearer {token}"));
     {
         // The runtime of a test has one thread, so everything that the request does is seen.
+        everything_is_wanted_by_somebody();
         let _guard = tracing::subscriber::set_default(subscriber);
         call(router(), request.body(Body::from("{}")).unwrap()).await;
     }
