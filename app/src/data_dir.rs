@@ -202,10 +202,10 @@ fn write_private(path: &Path, kept: &KeptSecrets) -> io::Result<()> {
 }
 
 /// `bytes` random bytes as hexadecimal digits.
-fn random_text(bytes: usize) -> io::Result<String> {
+pub(crate) fn random_text(bytes: usize) -> io::Result<String> {
     let mut random = vec![0; bytes];
     getrandom::fill(&mut random).map_err(io::Error::other)?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(random))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use ecs_domain::permission::Role;
 
 use super::{Outcome, say};
 use crate::cli::access::AdminArgs;
+use crate::data_dir::random_text;
 use crate::operator;
 use crate::platform::SystemClock;
 use crate::settings::Settings;
@@ -41,7 +42,7 @@ async fn register(
     let (password, made) = match file {
         Some(file) => (read(file)?, None),
         None => {
-            let password = super::keys::random_hex(PASSWORD_BYTES)?;
+            let password = random_text(PASSWORD_BYTES).context("the system gives no random bytes")?;
             (password.clone(), Some(password))
         }
     };

@@ -5,13 +5,14 @@ use ecs_web::auth::service_keys::digest;
 
 use super::{Outcome, say};
 use crate::cli::access::NewKeyArgs;
+use crate::data_dir::random_text;
 
 /// What keys begin with, so that scanners of leaked secrets know one when they see it.
 const PREFIX: &str = "ecsk_";
 const KEY_BYTES: usize = 32;
 
 pub(super) fn run(args: &NewKeyArgs) -> anyhow::Result<Outcome> {
-    let key = format!("{PREFIX}{}", random_hex(KEY_BYTES)?);
+    let key = format!("{PREFIX}{}", random_text(KEY_BYTES).context("the system gives no random bytes")?);
     say(&format!(
         "key, shown only now: {key}\n\nits entry in ECS_SERVICE_KEYS_FILE:\n\n{}",
         entry(args, &key)
@@ -29,13 +30,6 @@ fn entry(args: &NewKeyArgs, key: &str) -> String {
         entry += &format!("until = {}\n", text(&until.to_string()));
     }
     entry
-}
-
-/// So many random bytes.
-pub(super) fn random_hex(bytes: usize) -> anyhow::Result<String> {
-    let mut random = vec![0; bytes];
-    getrandom::fill(&mut random).context("the system gives no random bytes")?;
-    Ok(hex::encode(random))
 }
 
 #[cfg(test)]

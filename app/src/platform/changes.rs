@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use ecs_domain::Clock;
 use ecs_store::RightsOfUsers;
-use ecs_user_and_credit::{PIECE, REACH};
+use ecs_user_and_credit::told;
 use ecs_web::auth::changes::{ListOfChanges, Told};
 use ecs_web::handles::changes::HttpChanges;
 use ecs_web::handles::{Remote, RemoteOptions};
@@ -55,10 +55,6 @@ struct Kept {
 #[async_trait]
 impl ListOfChanges for Kept {
     async fn after(&self, number: Option<u64>) -> Result<Told, String> {
-        let now = self.clock.now();
-        let since = now.checked_sub(REACH).unwrap_or(now);
-        let told = self.store.changes(number, since, PIECE).await.map_err(|error| error.to_string())?;
-        let changes = told.changes.into_iter().map(|change| (change.number, change.subject)).collect();
-        Ok(Told { changes, newest: told.newest })
+        told(self.store.as_ref(), number, self.clock.now()).await.map_err(|error| error.to_string())
     }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State as Extract;
 use ecs_domain::permission::held::AccessFollow;
-use ecs_domain::{Violation, Violations};
+use ecs_domain::{Timestamp, Violation, Violations};
+use ecs_store::{Changes, RightsOfUsers, StoreError};
 use ecs_web::Problem;
+use ecs_web::auth::changes::Told;
 use ecs_web::auth::policy::Service;
 use ecs_web::handles::changes::Answer;
 use ecs_web::openapi::tag;
@@ -17,9 +19,9 @@ use crate::problems;
 use crate::state::State;
 
 /// How far back the list reaches for who begins to follow it: longer than any access token lasts.
-pub const REACH: Duration = Duration::from_secs(2 * 60 * 60);
+const REACH: Duration = Duration::from_secs(2 * 60 * 60);
 /// How many changes a piece holds.
-pub const PIECE: usize = 1_000;
+const PIECE: usize = 1_000;
 
 /// Where to go on.
 #[derive(Deserialize)]
@@ -41,11 +43,20 @@ pub(crate) async fn follow(
     Extract(state): Extract<State>,
 ) -> Result<Json<Answer>, Problem> {
     let after = after.map(|text| number(&text)).transpose()?;
-    let now = state.now();
+    let told = told(state.store.as_ref(), after, state.now()).await.map_err(problems::of_store)?;
+    Ok(Json(Answer::new(told.changes, told.newest)))
+}
+
+/// The next piece of the list, for a follower here or elsewhere.
+pub async fn told<S: RightsOfUsers + ?Sized>(
+    store: &S,
+    after: Option<u64>,
+    now: Timestamp,
+) -> Result<Told, StoreError> {
     let since = now.checked_sub(REACH).unwrap_or(now);
-    let told = state.store.changes(after, since, PIECE).await.map_err(problems::of_store)?;
-    let changes = told.changes.into_iter().map(|change| (change.number, change.subject));
-    Ok(Json(Answer::new(changes, told.newest)))
+    let Changes { changes, newest } = store.changes(after, since, PIECE).await?;
+    let changes = changes.into_iter().map(|change| (change.number, change.subject)).collect();
+    Ok(Told { changes, newest })
 }
 
 /// Numbers of changes are whole and end where the document's do: at the largest of 64 bits with a sign.

@@ -45,7 +45,7 @@ mod state;
 mod users;
 mod words;
 
-pub use changes::{PIECE, REACH};
+pub use changes::told;
 pub use policy_file::{PolicyError, built_in, parse};
 
 use guesses::Guesses;

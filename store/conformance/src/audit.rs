@@ -8,11 +8,10 @@ use ecs_store::audit::{Act, Batch, Entry, EntryFilter, FIRST, NewEntry, Totals, 
 use ecs_store::{NewSession, PasswordChange, Refresh, RightsChange, Store};
 use futures::future::join_all;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::Harness;
 use crate::dead_letters::letter;
-use crate::fixtures::{after, new_user, now, register, user};
+use crate::fixtures::{after, new_user, now, register, session_id, user};
 
 /// More than any behaviour here writes.
 const ALL: usize = 1_000;
@@ -49,7 +48,7 @@ pub async fn what_is_done_is_told<H: Harness>() {
     let (one, two) = (user(1).uuid(), user(2).uuid());
     let consent = |granted: Option<bool>| json!({"purpose": purpose.as_str(), "granted": granted});
     let access = |roles: &[&str]| json!({"roles": roles, "permissions": []});
-    let session = json!({"session": session(1)});
+    let session = json!({"session": session_id(1)});
     let expect = [
         ("consent.changed", one, (consent(None), consent(Some(true)))),
         ("consent.changed", one, (consent(Some(true)), consent(Some(false)))),
@@ -175,16 +174,12 @@ async fn chained(store: &dyn Store, batches: &[Batch]) -> usize {
 async fn reuse_a_token(store: &dyn Store) {
     let password_hash = new_user(1, "ana@example.com").password_hash;
     let new =
-        NewSession { id: session(1), user: user(1), password_hash, now: now(), expires_at: after(3_600) };
+        NewSession { id: session_id(1), user: user(1), password_hash, now: now(), expires_at: after(3_600) };
     assert!(store.begin_session(new).await.unwrap().is_some());
     for _ in 0..3 {
-        let refresh = Refresh { session: session(1), number: 0, now: after(4), leeway: Duration::ZERO };
+        let refresh = Refresh { session: session_id(1), number: 0, now: after(4), leeway: Duration::ZERO };
         store.refresh_session(refresh).await.unwrap();
     }
-}
-
-fn session(number: u128) -> Uuid {
-    Uuid::from_u128(0x5e55_0000_0000_4000_8000_0000_0000_0000 + number)
 }
 
 fn said(entry: &Entry) -> (Value, Value) {

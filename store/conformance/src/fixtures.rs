@@ -51,6 +51,12 @@ pub fn event_id(number: u128) -> EventId {
     EventId::new(Uuid::from_u128(0xe0e0_0000_0000_4000_8000_0000_0000_0000 + number))
 }
 
+/// The `number`th session's id.
+#[must_use]
+pub fn session_id(number: u128) -> Uuid {
+    Uuid::from_u128(0x5e55_0000_0000_4000_8000_0000_0000_0000 + number)
+}
+
 /// Registers users by number, an hour before `now`.
 pub async fn register(store: &dyn Store, numbers: impl IntoIterator<Item = u128> + Send) {
     let numbers: Vec<u128> = numbers.into_iter().collect();

@@ -12,7 +12,7 @@ use futures::future::join_all;
 use uuid::Uuid;
 
 use crate::Harness;
-use crate::fixtures::{after, at, day, new_user, now, register, user};
+use crate::fixtures::{after, at, day, new_user, now, register, session_id, user};
 
 /// How many changes are asked for where all are wanted.
 const ALL: usize = 1_000;
@@ -80,7 +80,7 @@ pub async fn sessions_tell_what_their_user_may_do<H: Harness>() {
     let (rights, _) = done(change(store, 1, &access, now()).await);
     assert_eq!(begin(store, 1, 1).await, rights);
     let (rights, _) = done(change(store, 1, &Access::default(), after(1)).await);
-    let refresh = Refresh { session: session(1), number: 0, now: after(2), leeway: Duration::ZERO };
+    let refresh = Refresh { session: session_id(1), number: 0, now: after(2), leeway: Duration::ZERO };
     let Refreshed::Renewed { rights: renewed, .. } = store.refresh_session(refresh).await.unwrap() else {
         panic!("it was the next token");
     };
@@ -96,10 +96,10 @@ pub async fn what_ends_a_token_is_told<H: Harness>() {
         begin(store, 1, number).await;
     }
     assert_eq!(list(store, None).await, []);
-    store.end_session(session(1), after(1)).await.unwrap();
-    store.end_session(session(1), after(2)).await.unwrap();
-    store.end_session(session(9), after(2)).await.unwrap();
-    let stolen = |at| Refresh { session: session(2), number: 0, now: at, leeway: Duration::ZERO };
+    store.end_session(session_id(1), after(1)).await.unwrap();
+    store.end_session(session_id(1), after(2)).await.unwrap();
+    store.end_session(session_id(9), after(2)).await.unwrap();
+    let stolen = |at| Refresh { session: session_id(2), number: 0, now: at, leeway: Duration::ZERO };
     store.refresh_session(stolen(after(3))).await.unwrap();
     store.refresh_session(stolen(after(4))).await.unwrap();
     store.end_sessions(user(1), after(5)).await.unwrap();
@@ -116,7 +116,7 @@ pub async fn what_ends_a_token_is_told<H: Harness>() {
     done(change(store, 2, &Access::of([Role::Analyst], []), after(7)).await);
     let told: Vec<Uuid> = list(store, None).await.iter().map(|change| change.subject).collect();
     let [one, two] = [1, 2].map(|number| user(number).uuid());
-    assert_eq!(told, [session(1), session(2), one, two, two]);
+    assert_eq!(told, [session_id(1), session_id(2), one, two, two]);
     let versions = [1, 2].map(|number| store.rights(user(number)));
     let versions = join_all(versions).await.into_iter().map(|rights| rights.unwrap().unwrap().version);
     let told = list(store, None).await;
@@ -191,10 +191,6 @@ pub async fn old_changes_go<H: Harness>() {
     assert!(store.rights(user(1)).await.unwrap().unwrap().version > all[2].number);
 }
 
-fn session(number: u128) -> Uuid {
-    Uuid::from_u128(0x5e55_0000_0000_4000_8000_0000_0000_0000 + number)
-}
-
 fn number_at(at: Timestamp) -> u64 {
     u64::try_from(at.as_microsecond()).unwrap()
 }
@@ -223,6 +219,6 @@ async fn list(store: &dyn Store, after: Option<u64>) -> Vec<Change> {
 async fn begin(store: &dyn Store, owner: u128, number: u128) -> Rights {
     let password_hash = new_user(owner, "ana@example.com").password_hash;
     let expires_at = after(3_600);
-    let new = NewSession { id: session(number), user: user(owner), password_hash, now: now(), expires_at };
+    let new = NewSession { id: session_id(number), user: user(owner), password_hash, now: now(), expires_at };
     store.begin_session(new).await.unwrap().expect("the password is theirs")
 }

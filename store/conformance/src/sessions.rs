@@ -5,10 +5,9 @@ use std::time::Duration;
 use ecs_domain::Timestamp;
 use ecs_store::{NewSession, PasswordChange, Refresh, Refreshed, Retained, Retention, Rights, Store};
 use futures::future::join_all;
-use uuid::Uuid;
 
 use crate::Harness;
-use crate::fixtures::{after, at, day, new_user, now, register, user};
+use crate::fixtures::{after, at, day, new_user, now, register, session_id, user};
 
 /// How long a token may come again in these behaviours, in seconds.
 const LEEWAY: i64 = 10;
@@ -75,7 +74,7 @@ pub async fn of_many_exchanges_at_once_one_is_first<H: Harness>() {
     let store = harness.store();
     register(&*store, [1]).await;
     begin(&*store, 1, 1).await;
-    let refresh = Refresh { session: id(1), number: 0, now: after(1), leeway: Duration::ZERO };
+    let refresh = Refresh { session: session_id(1), number: 0, now: after(1), leeway: Duration::ZERO };
     let met = join_all((0..16).map(|_| store.refresh_session(refresh))).await;
     let met: Vec<Refreshed> = met.into_iter().map(Result::unwrap).collect();
     let count = |wanted: fn(&Refreshed) -> bool| met.iter().filter(|met| wanted(met)).count();
@@ -94,7 +93,7 @@ pub async fn a_log_out_ends_one_session_or_all<H: Harness>() {
     }
     exchange(store, 1, 0, after(1)).await;
     for session in [1, 1, 999] {
-        store.end_session(id(session), after(50)).await.unwrap();
+        store.end_session(session_id(session), after(50)).await.unwrap();
     }
     assert_eq!(exchange(store, 1, 1, after(51)).await, Refreshed::Ended);
     assert_eq!(store.end_sessions(user(1), after(52)).await.unwrap(), 2);
@@ -178,13 +177,15 @@ pub async fn sessions_past_their_end_go<H: Harness>() {
     assert_eq!(exchange(store, 1, 0, after(END + 1)).await, Refreshed::Unknown);
 }
 
-fn id(number: u128) -> Uuid {
-    Uuid::from_u128(0x5e55_0000_0000_4000_8000_0000_0000_0000 + number)
-}
-
 fn session(owner: u128, number: u128) -> NewSession {
     let password_hash = new_user(owner, "ana@example.com").password_hash;
-    NewSession { id: id(number), user: user(owner), password_hash, now: now(), expires_at: after(END) }
+    NewSession {
+        id: session_id(number),
+        user: user(owner),
+        password_hash,
+        now: now(),
+        expires_at: after(END),
+    }
 }
 
 async fn begin(store: &dyn Store, owner: u128, number: u128) {
@@ -193,7 +194,7 @@ async fn begin(store: &dyn Store, owner: u128, number: u128) {
 
 async fn exchange(store: &dyn Store, session: u128, number: u32, now: Timestamp) -> Refreshed {
     let leeway = Duration::from_secs(LEEWAY.unsigned_abs());
-    store.refresh_session(Refresh { session: id(session), number, now, leeway }).await.unwrap()
+    store.refresh_session(Refresh { session: session_id(session), number, now, leeway }).await.unwrap()
 }
 
 fn is_renewed(met: &Refreshed) -> bool {

@@ -5,12 +5,13 @@ use std::marker::PhantomData;
 use axum::handler::Handler;
 use serde_json::json;
 use utoipa::openapi::extensions::ExtensionsBuilder;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::policy::{Policy, Requires};
+use crate::openapi::operations;
 
 /// The part of an operation that says what it asks for.
 pub const ACCESS: &str = "x-access";
@@ -57,10 +58,6 @@ impl<S: Clone + Send + Sync + 'static> PolicedRoutes<S> for OpenApiRouter<S> {
         }
         self.routes((schemas, paths, router))
     }
-}
-
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
 }
 
 impl Requires {

@@ -8,11 +8,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ecs_domain::Timestamp;
 use ecs_domain::permission::Permission;
+use http::HeaderValue;
 use http::request::Parts;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::Auth;
+use super::policy::Requires;
 use crate::{Problem, Secret};
 
 /// The header.
@@ -83,6 +85,13 @@ impl ServiceKey {
     }
 }
 
+/// The header's value, as a process shows its own key; an error that names none of it where no header can hold that.
+pub(crate) fn shown(key: &Secret) -> Result<HeaderValue, &'static str> {
+    let mut value = HeaderValue::from_str(key.expose()).map_err(|_| "a key that no header can hold")?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 /// What is kept of a key.
 #[must_use]
 pub fn digest(key: &[u8]) -> [u8; 32] {
@@ -114,7 +123,7 @@ pub fn verify(parts: &mut Parts, auth: &Auth, permission: Permission) -> Result<
             parts.extensions.insert(Verified(permission, id));
             Ok(id)
         }
-        Some(false) => Err(Problem::forbidden(format!("the permission {permission} is needed"))),
+        Some(false) => Err(Problem::forbidden(Requires::ServiceKey(permission).refusal())),
         None => Err(Problem::unauthorized("the header X-Internal-Key does not hold the key")),
     }
 }

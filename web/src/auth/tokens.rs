@@ -63,7 +63,7 @@ impl Key {
         let bytes = key.0.expose().as_bytes();
         let secret = provider::mac(Sha256::digest(bytes).into());
         let id = secret.clone().chain_update(KEY_ID).finalize().into_bytes();
-        let id = id.iter().take(KEY_ID_BYTES).map(|byte| format!("{byte:02x}")).collect();
+        let id = hex::encode(&id[..KEY_ID_BYTES]);
         Self { id, secret, verifying: DecodingKey::from_secret(bytes) }
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use axum::body::Body;
 use http::header::HeaderMap;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -69,11 +69,8 @@ impl HttpChanges {
     }
 
     fn call(&self, after: Option<u64>) -> Result<Call, String> {
-        let key = HeaderValue::from_str(self.key.expose());
-        let mut key = key.map_err(|_| "a key that no header can hold".to_owned())?;
-        key.set_sensitive(true);
         let mut headers = HeaderMap::new();
-        headers.insert(service_keys::HEADER, key);
+        headers.insert(service_keys::HEADER, service_keys::shown(&self.key)?);
         let context = RequestContext::from_headers(&headers).within(TIME);
         Call::prepare(&mut headers, &context);
         let path = after.map_or_else(

@@ -13,6 +13,7 @@ mod problems;
 mod types;
 
 pub use complete::complete;
+pub(crate) use complete::operations;
 pub use params::{OfferPath, PageQuery, UserPath};
 pub use types::{Day, Id, Instant, Money, Rate, one_of};
 pub use utoipa_axum::router::OpenApiRouter;

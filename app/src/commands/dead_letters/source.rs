@@ -141,7 +141,6 @@ fn client_full(full: FullLetter, with_payload: bool) -> FullDeadLetter {
     let payload_bytes = payload.as_deref().map(<[u8]>::len);
     let shown = payload.filter(|_| with_payload);
     let text = shown.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()).map(str::to_owned);
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     FullDeadLetter {
         letter: client_letter(letter),
         history: history.into_iter().map(|(at, reason)| FailedAttempt { at, reason }).collect(),
@@ -149,7 +148,7 @@ fn client_full(full: FullLetter, with_payload: bool) -> FullDeadLetter {
         request_id,
         traceparent,
         payload_bytes,
-        payload_hex: shown.as_deref().filter(|_| text.is_none()).map(hex),
+        payload_hex: shown.as_deref().filter(|_| text.is_none()).map(hex::encode),
         payload: text,
     }
 }

@@ -144,5 +144,5 @@ impl FullView {
 /// The bytes as text, or in hexadecimal digits where they are none.
 fn text(bytes: &[u8]) -> Result<String, String> {
     let text = std::str::from_utf8(bytes).map(str::to_owned);
-    text.map_err(|_| bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    text.map_err(|_| hex::encode(bytes))
 }

@@ -46,11 +46,8 @@ impl HttpCreditAnalysis {
         let question = serde_json::to_vec(&Question::from(features));
         let payload =
             Payload::Bytes(Bytes::from(question.map_err(|_| failed("features that JSON can't hold"))?));
-        let mut key =
-            HeaderValue::from_str(self.key.expose()).map_err(|_| failed("a key that no header can hold"))?;
-        key.set_sensitive(true);
         let mut headers = HeaderMap::new();
-        headers.insert(service_keys::HEADER, key);
+        headers.insert(service_keys::HEADER, service_keys::shown(&self.key).map_err(failed)?);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(body::JSON));
         Call::prepare(&mut headers, context);
         Ok(Call {
