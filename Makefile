@@ -10,8 +10,8 @@ define with_openssl
 if pkg-config --exists openssl 2>/dev/null; then $(2); else \
 	echo "DID NOT RUN: $(1) because there is no OpenSSL to build with: run scripts/provision.sh" >&2; [ "$$CI" != true ]; fi
 endef
-# Of the whole workspace, so that what all crates share keeps its features and isn't built again; in fact only that crate is.
-tls = --features ecs-bus-kafka/tls --test it
+# Of the whole workspace, so that what all crates share keeps its features and isn't built again; in fact only that crate and the binary are.
+tls = --features ecs/kafka-tls --test it --test platform
 
 # What a test of an engine starts is installed first where that can be done; where not, the test says that it did not run.
 test:

@@ -47,6 +47,24 @@ struct KeptSecrets {
     secret_key: String,
     internal_key: String,
     demo_password: String,
+    /// A folder from before there was a vault has none yet.
+    #[serde(default)]
+    master_key: String,
+}
+
+impl KeptSecrets {
+    /// Those that are there, and new ones where there are none.
+    fn complete(kept: Option<Self>) -> io::Result<Self> {
+        Ok(match kept {
+            Some(kept) => Self { master_key: random_text(48)?, ..kept },
+            None => Self {
+                secret_key: random_text(48)?,
+                internal_key: random_text(24)?,
+                demo_password: random_text(12)?,
+                master_key: random_text(48)?,
+            },
+        })
+    }
 }
 
 /// The secrets of this folder.
@@ -58,6 +76,8 @@ pub struct Secrets {
     pub internal_key: Secret,
     /// The password of the demo's users.
     pub demo_password: Secret,
+    /// Wraps the keys of people.
+    pub master_key: Secret,
 }
 
 impl DataDir {
@@ -116,35 +136,39 @@ impl DataDir {
         self.0.join("bus.sqlite")
     }
 
+    /// The vault's file.
+    #[must_use]
+    pub fn vault(&self) -> PathBuf {
+        self.0.join("vault.sqlite")
+    }
+
     /// The secrets kept here, made on the first call.
     pub fn secrets(&self) -> Result<Secrets, DataDirError> {
         let path = self.0.join("secrets.json");
-        if let Some(secrets) = self.read_secrets(&path)? {
-            return Ok(secrets);
+        let mut kept = self.read_secrets(&path)?;
+        if kept.as_ref().is_none_or(|kept| kept.master_key.is_empty()) {
+            self.make()?;
+            let made = KeptSecrets::complete(kept).map_err(|error| self.io(&path, error))?;
+            write_private(&path, &made).map_err(|error| self.io(&path, error))?;
+            kept = self.read_secrets(&path)?;
         }
-        self.make()?;
-        let kept = KeptSecrets {
-            secret_key: random_text(48).map_err(|error| self.io(&path, error))?,
-            internal_key: random_text(24).map_err(|error| self.io(&path, error))?,
-            demo_password: random_text(12).map_err(|error| self.io(&path, error))?,
-        };
-        write_private(&path, &kept).map_err(|error| self.io(&path, error))?;
-        self.read_secrets(&path)?.ok_or(DataDirError::Damaged(path))
+        let kept = kept.ok_or(DataDirError::Damaged(path))?;
+        Ok(Secrets {
+            secret_key: Secret::new(kept.secret_key),
+            internal_key: Secret::new(kept.internal_key),
+            demo_password: Secret::new(kept.demo_password),
+            master_key: Secret::new(kept.master_key),
+        })
     }
 
-    fn read_secrets(&self, path: &Path) -> Result<Option<Secrets>, DataDirError> {
+    fn read_secrets(&self, path: &Path) -> Result<Option<KeptSecrets>, DataDirError> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.io(path, error)),
         };
-        let kept: KeptSecrets =
-            serde_json::from_str(&text).map_err(|_| DataDirError::Damaged(path.to_owned()))?;
-        Ok(Some(Secrets {
-            secret_key: Secret::new(kept.secret_key),
-            internal_key: Secret::new(kept.internal_key),
-            demo_password: Secret::new(kept.demo_password),
-        }))
+        let kept = serde_json::from_str(&text).map_err(|_| DataDirError::Damaged(path.to_owned()))?;
+        Ok(Some(kept))
     }
 
     /// Notes where the process that holds the lock listens, for the commands of the same folder. Renamed into its place,

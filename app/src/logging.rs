@@ -3,8 +3,12 @@
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
 
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::settings::Raw;
 
@@ -21,12 +25,20 @@ pub fn start(raw: &Raw) -> Result<(), String> {
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_span_events(FmtSpan::NONE);
     std::panic::set_hook(Box::new(log_panic));
+    let careful = filter_fn(|metadata| may_be_logged(metadata.target(), *metadata.level()));
     if pretty {
-        builder.compact().with_target(false).init();
+        builder.compact().with_target(false).finish().with(careful).init();
     } else {
-        builder.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
+        let builder = builder.json().flatten_event(true).with_current_span(true).with_span_list(false);
+        builder.finish().with(careful).init();
     }
     Ok(())
+}
+
+/// Whatever somebody asks for, libraries say no more than what they say at level info. They don't know what must not be logged: the
+/// client of NATS tells every payload at level trace, the driver of PostgreSQL every parameter at level debug.
+fn may_be_logged(target: &str, level: Level) -> bool {
+    level <= Level::INFO || target == "ecs" || target.starts_with("ecs::") || target.starts_with("ecs_")
 }
 
 /// A panic's place is logged and its words are not: they may quote a value that no log should hold.
@@ -34,4 +46,24 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current().name().unwrap_or_default().to_owned();
     tracing::error!(place, thread, "panicked");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_no_more_talkative_than_at_level_info() {
+        let check = |target: &str, level: Level, expect: bool| {
+            assert_eq!(may_be_logged(target, level), expect, "{target} {level}");
+        };
+        for target in ["ecs", "ecs::platform", "ecs_work::relay", "ecs_web::server"] {
+            check(target, Level::TRACE, true);
+        }
+        for target in ["async_nats::connection", "tokio_postgres::query", "hyper", "log", "ecstasy"] {
+            check(target, Level::INFO, true);
+            check(target, Level::DEBUG, false);
+            check(target, Level::TRACE, false);
+        }
+    }
 }

@@ -66,6 +66,8 @@ mod tests {
                 ("ECS_MODE", "testing"),
                 ("SECRET_KEY", "0123456789abcdef0123456789abcdef"),
                 ("INTERNAL_SERVICE_API_KEY", "0123456789abcdef"),
+                ("ECS_MASTER_KEY", "0123456789abcdef0123456789abcdef"),
+                ("ECS_VAULT_URL", "postgres://keys/vault"),
             ]
             .iter()
             .chain(set)

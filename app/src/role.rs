@@ -116,6 +116,22 @@ impl Role {
         )
     }
 
+    /// Whether the role uses the store, and with it the keys of people.
+    #[must_use]
+    pub fn uses_store(self) -> bool {
+        match self {
+            Self::ApiGateway | Self::CreditAnalysis | Self::EmotionIngestion | Self::TransactionIngestion => {
+                false
+            }
+            Self::UserAndCredit
+            | Self::EmotionProcessing
+            | Self::TransactionProcessing
+            | Self::CreditApplication
+            | Self::Notification
+            | Self::Operations => true,
+        }
+    }
+
     /// Whether the role writes rows to the outbox, so that its process must run the relay.
     #[must_use]
     pub fn writes_outbox(self) -> bool {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use ecs_domain::Timestamp;
 use ecs_domain::permission::Permission;
+use ecs_tls::looks::{Found, Looks};
 use ecs_web::Auth;
 use ecs_web::auth::service_keys::{PERMISSIONS, ServiceKey};
 use ecs_work::{OnFailure, OnStop, Supervisor};
@@ -47,31 +48,24 @@ pub(crate) fn follow(path: &Path, auth: &Arc<Auth>, supervisor: &Supervisor) -> 
     Ok(())
 }
 
-async fn watch(path: PathBuf, auth: Arc<Auth>, mut known: String) {
-    let (mut complained, mut seen) = (false, known.clone());
+async fn watch(path: PathBuf, auth: Arc<Auth>, known: String) {
+    // A file that can't be read is told from one that can by why it can't.
+    let mut looks = Looks::new(Ok(known));
     loop {
         tokio::time::sleep(EVERY).await;
-        let changed = match read(&path) {
-            Ok(text) if text == known => continue,
-            // It may be written just now: only what two looks find the same is taken.
-            Ok(text) if text != seen => {
-                seen = text;
-                continue;
-            }
-            Ok(text) => parse(&text).with_context(|| in_file(&path)).map(|keys| (text, keys)),
-            Err(error) => Err(error),
-        };
-        match changed {
-            Ok((text, keys)) => {
+        let text = read(&path).map_err(|error| format!("{error:#}"));
+        if looks.found(text.clone()) != Found::New {
+            continue;
+        }
+        let keys = text.and_then(|text| {
+            parse(&text).with_context(|| in_file(&path)).map_err(|error| format!("{error:#}"))
+        });
+        match keys {
+            Ok(keys) => {
                 tracing::info!(keys = keys.len(), "the service keys were changed");
                 auth.keys.replace(keys);
-                (known, complained) = (text, false);
             }
-            Err(error) if !complained => {
-                tracing::error!(error = format!("{error:#}"), "the service keys stay what they were");
-                complained = true;
-            }
-            Err(_) => {}
+            Err(error) => tracing::error!(error, "the service keys stay what they were"),
         }
     }
 }

@@ -9,6 +9,7 @@ use ecs_bus::Event;
 use ecs_domain::Timestamp;
 use ecs_store::{Books as _, Ledger, Maintenance as _};
 use ecs_store_sqlite::SqliteStore;
+use ecs_vault::Keyring;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -180,7 +181,8 @@ impl Running<'_> {
         let Self { bench, server, data } = self;
         server.stop()?;
         let totals = bench.runtime.block_on(async {
-            let store = SqliteStore::open(data.store(), ecs_store_sqlite::Options::default())?;
+            let store =
+                SqliteStore::open(data.store(), Keyring::in_memory(), ecs_store_sqlite::Options::default())?;
             let totals = store.ledger_totals(ledger).await?;
             store.close().await?;
             anyhow::Ok(totals)

@@ -9,6 +9,7 @@ use ecs_domain::transaction::Transaction;
 use ecs_domain::{Day, Timestamp};
 use ecs_store::{EmotionRules, Folded, Folds as _, Maintenance as _, Provision, Users as _};
 use ecs_store_sqlite::{Options, SqliteStore};
+use ecs_vault::Keyring;
 use futures::StreamExt as _;
 
 use crate::population::Population;
@@ -56,11 +57,11 @@ impl Drop for DataFolder {
 
 /// Makes a store in which the population has accounts.
 pub(crate) async fn lay_users(path: &Path, population: &Population) -> anyhow::Result<()> {
-    let store = SqliteStore::open(path, Options::default())?;
+    let store = SqliteStore::open(path, Keyring::in_memory(), Options::default())?;
     let now = Timestamp::now();
     let provisions = population.users().iter().map(|user| {
-        let external_id = Some(user.to_string());
-        store.provision(Provision { id: *user, external_id, email: None, now }, None)
+        // They have nothing that would stand sealed: the store is opened here with keys that nobody else has.
+        store.provision(Provision { id: *user, external_id: None, email: None, now }, None)
     });
     let mut provisions = futures::stream::iter(provisions).buffer_unordered(256);
     while let Some(result) = provisions.next().await {
@@ -73,7 +74,7 @@ pub(crate) async fn lay_users(path: &Path, population: &Population) -> anyhow::R
 
 /// Gives the users of a store something to decide by: emotions and transactions, some more and some less of them.
 pub(crate) async fn lay_history(path: &Path, population: &Population) -> anyhow::Result<()> {
-    let store = SqliteStore::open(path, Options::default())?;
+    let store = SqliteStore::open(path, Keyring::in_memory(), Options::default())?;
     let now = Timestamp::now();
     let numbers: Vec<u64> = (0..HISTORY * population.users().len() as u64).collect();
     for chunk in numbers.chunks(CHUNK) {

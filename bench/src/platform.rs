@@ -20,6 +20,7 @@ use crate::args::Answer;
 use crate::data::DataFolder;
 use crate::say;
 
+const MASTER_KEY: &str = "a master key of the benchmark only, with 32 bytes";
 pub(crate) const INTERNAL_KEY: &str = "a key of the benchmark only";
 const SECRET_KEY: &str = "a secret that only signs the benchmark's tokens";
 const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
@@ -92,6 +93,7 @@ impl Launcher {
             .envs(settings.iter().map(|(name, value)| (name, value)))
             .env("SECRET_KEY", SECRET_KEY)
             .env("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY)
+            .env("ECS_MASTER_KEY", MASTER_KEY)
             // A few users of a benchmark send what a whole city would.
             .env("ECS_RATE_LIMITS", "off")
             .stdin(Stdio::null())

@@ -14,6 +14,7 @@ use ecs_store_conformance::fixtures::{
     after, approval, event_id, first_page, message, offer_id, register, user,
 };
 use ecs_store_sqlite::{Options, SqliteStore, Synchronous};
+use ecs_vault::Keyring;
 use futures::future::join_all;
 use proptest::prelude::*;
 use stateright::Checker;
@@ -171,7 +172,8 @@ async fn recorded(history: &History, caller: usize, store: Arc<SqliteStore>, mad
 async fn is_linearizable(rounds: Vec<Vec<Call>>) -> Result<(), TestCaseError> {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { synchronous: Synchronous::Off, ..Options::default() };
-    let store = Arc::new(SqliteStore::open(folder.path().join("store.db"), options).unwrap());
+    let store =
+        Arc::new(SqliteStore::open(folder.path().join("store.db"), Keyring::in_memory(), options).unwrap());
     register(&*store, [OWNER, ANOTHER]).await;
     let mut model = Offers::default();
     for round in numbered(rounds) {

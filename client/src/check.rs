@@ -90,6 +90,8 @@ pub struct Accepted {
     pub discarded: u64,
     /// Given up, and kept as dead letters.
     pub dead_lettered: u64,
+    /// Gone with whoever they were about.
+    pub erased: u64,
     /// Known to be on their way.
     pub pending: u64,
 }
@@ -236,6 +238,7 @@ fn enter(report: &mut JournalReport, ledger: Ledger, state: State, key: EventKey
                 Fate::Counted => report.accepted.counted += 1,
                 Fate::Discarded => report.accepted.discarded += 1,
                 Fate::DeadLettered => report.accepted.dead_lettered += 1,
+                Fate::Erased => report.accepted.erased += 1,
                 Fate::Pending => report.accepted.pending += 1,
                 Fate::Unknown => report.missing.add(ledger, key),
             }

@@ -75,6 +75,8 @@ pub enum Fate {
     Discarded,
     /// It was given up.
     DeadLettered,
+    /// Whoever it is about was erased.
+    Erased,
     /// It is known to be on its way.
     Pending,
     /// The books have not heard of it: it is on its way, or it never came.

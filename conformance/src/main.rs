@@ -11,11 +11,12 @@ use std::process::ExitCode;
 use table::Table;
 
 /// The columns. The rows come from the kits; a backend is listed so that it is missed when none of its tests ran.
-const CONTRACTS: [(&str, &[&str]); 4] = [
+const CONTRACTS: [(&str, &[&str]); 5] = [
     ("bus", &["embedded", "nats", "rabbitmq", "kafka"]),
     ("store", &["sqlite", "postgres"]),
     ("cache", &["none", "memory", "redis"]),
     ("limits", &["memory", "redis"]),
+    ("vault", &["memory", "sqlite", "postgres"]),
 ];
 
 fn main() -> ExitCode {

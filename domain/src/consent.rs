@@ -1,4 +1,4 @@
-//! Consent: whether a person's emotions may be kept and used.
+//! Consent: whether what a person felt, and what they told of themselves, may be kept and used.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,17 +10,23 @@ use crate::Timestamp;
 pub enum Purpose {
     /// Keeping emotion events and using them in credit decisions.
     EmotionAnalysis,
+    /// Keeping an age band and a region, for seeing whether decisions are fair.
+    Demographics,
+    /// Being counted in the anonymised export.
+    Research,
 }
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 1] = [Self::EmotionAnalysis];
+    pub const ALL: [Self; 3] = [Self::EmotionAnalysis, Self::Demographics, Self::Research];
 
     /// Its name in paths and tables.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::EmotionAnalysis => "emotion-analysis",
+            Self::Demographics => "demographics",
+            Self::Research => "research",
         }
     }
 }
@@ -84,10 +90,30 @@ pub struct Shown {
 
 /// The texts of emotion analysis, the first version first. A text that was shown is never changed, and one that permits something else
 /// is another purpose's: whoever said yes to the one has not said so to the other.
-const EMOTION_ANALYSIS: [[&str; 3]; 1] = [[
-    include_str!("../consents/emotion-analysis.1.en.txt"),
-    include_str!("../consents/emotion-analysis.1.pt-BR.txt"),
-    include_str!("../consents/emotion-analysis.1.es.txt"),
+const EMOTION_ANALYSIS: [[&str; 3]; 2] = [
+    [
+        include_str!("../consents/emotion-analysis.1.en.txt"),
+        include_str!("../consents/emotion-analysis.1.pt-BR.txt"),
+        include_str!("../consents/emotion-analysis.1.es.txt"),
+    ],
+    // It says that averages go by themselves, too, and who may see events for a person.
+    [
+        include_str!("../consents/emotion-analysis.2.en.txt"),
+        include_str!("../consents/emotion-analysis.2.pt-BR.txt"),
+        include_str!("../consents/emotion-analysis.2.es.txt"),
+    ],
+];
+/// The same of age bands and regions.
+const DEMOGRAPHICS: [[&str; 3]; 1] = [[
+    include_str!("../consents/demographics.1.en.txt"),
+    include_str!("../consents/demographics.1.pt-BR.txt"),
+    include_str!("../consents/demographics.1.es.txt"),
+]];
+/// The same of research.
+const RESEARCH: [[&str; 3]; 1] = [[
+    include_str!("../consents/research.1.en.txt"),
+    include_str!("../consents/research.1.pt-BR.txt"),
+    include_str!("../consents/research.1.es.txt"),
 ]];
 
 impl Purpose {
@@ -107,6 +133,8 @@ impl Purpose {
     fn texts(self) -> &'static [[&'static str; 3]] {
         match self {
             Self::EmotionAnalysis => &EMOTION_ANALYSIS,
+            Self::Demographics => &DEMOGRAPHICS,
+            Self::Research => &RESEARCH,
         }
     }
 }
@@ -155,7 +183,16 @@ pub enum ConsentRule {
 }
 
 impl ConsentRule {
-    /// Whether emotions may be kept and used, given what the person last said.
+    /// What holds for this purpose, where this rule holds for emotions: silence about anything else is always a no.
+    #[must_use]
+    pub fn about(self, purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::EmotionAnalysis => self,
+            Purpose::Demographics | Purpose::Research => Self::Required,
+        }
+    }
+
+    /// Whether it is allowed, given what the person last said.
     #[must_use]
     pub fn allows(self, said: Option<bool>) -> bool {
         said.unwrap_or(self == Self::Assumed)
@@ -204,5 +241,10 @@ mod tests {
         check(ConsentRule::Required, None, false);
         check(ConsentRule::Required, Some(true), true);
         check(ConsentRule::Required, Some(false), false);
+        for purpose in [Purpose::Demographics, Purpose::Research] {
+            check(ConsentRule::Assumed.about(purpose), None, false);
+            check(ConsentRule::Assumed.about(purpose), Some(true), true);
+        }
+        check(ConsentRule::Assumed.about(Purpose::EmotionAnalysis), None, true);
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::features::Features;
 use crate::offer::Offer;
-use crate::scorecard::{Assessment, Contribution, Input};
-use crate::{DecisionId, Timestamp, UserId};
+use crate::policy::Facts;
+use crate::reason::Reason;
+use crate::scorecard::{Assessment, Contribution};
+use crate::{DecisionId, Timestamp, UserId, redacted};
 
 /// A stored decision.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,10 +20,16 @@ pub struct Decision {
     pub features: Features,
     /// What the model said.
     pub assessment: Assessment,
+    /// What the policy read besides.
+    pub facts: Facts,
     /// The policy's version.
     pub policy_version: String,
+    /// SHA-256 of the policy's file in hexadecimal; empty in decisions from before it was kept.
+    pub policy_digest: String,
     /// The answer.
     pub outcome: Outcome,
+    /// Whether it would have been an approval without emotions; `None` where none were looked at.
+    pub approved_without_emotions: Option<bool>,
 }
 
 /// The answer to an application.
@@ -29,9 +37,20 @@ pub struct Decision {
 pub enum Outcome {
     /// Approved, with the offer.
     Approved(Offer),
-    /// Denied, with the reason in words.
-    Denied(String),
+    /// Denied.
+    Denied(Denial),
 }
+
+/// Why somebody is denied.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// The weightiest first, at most four; empty in decisions from before they were kept.
+    pub reasons: Vec<Reason>,
+    /// In words, in English.
+    pub text: String,
+}
+
+redacted!(Denial => "Denial");
 
 impl Outcome {
     /// The answer in a word.
@@ -58,62 +77,75 @@ impl Decision {
 /// How many reasons a denial names at most.
 const MAX_REASONS: usize = 4;
 
-/// Says in words why the risk came out too high: the terms that raised it most, at most four, never "score too low".
-#[must_use]
-pub fn denial_reason(assessment: &Assessment) -> String {
-    let mut raised: Vec<&Contribution> =
-        assessment.contributions.iter().filter(|term| term.log_odds > 0.0).collect();
-    raised.sort_by(|a, b| b.log_odds.total_cmp(&a.log_odds));
-    let mut reasons: Vec<&str> = Vec::new();
-    for term in raised {
-        let reason = in_words(term.input);
-        if !reasons.contains(&reason) {
-            reasons.push(reason);
+impl Denial {
+    /// Why the risk came out too high: what raised it most, at most four, never "score too low".
+    #[must_use]
+    pub fn for_risk(assessment: &Assessment) -> Self {
+        let mut raised: Vec<&Contribution> =
+            assessment.contributions.iter().filter(|term| term.log_odds > 0.0).collect();
+        raised.sort_by(|a, b| b.log_odds.total_cmp(&a.log_odds));
+        let mut reasons: Vec<Reason> = Vec::new();
+        for term in raised {
+            let reason = term.input.into();
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
         }
+        reasons.truncate(MAX_REASONS);
+        if reasons.is_empty() {
+            reasons.push(Reason::TooLittleKnown);
+        }
+        let texts: Vec<&str> = reasons.iter().copied().map(in_words).collect();
+        Self { text: texts.join("; "), reasons }
     }
-    reasons.truncate(MAX_REASONS);
-    if reasons.is_empty() {
-        return "too little is known yet to offer credit".to_owned();
-    }
-    reasons.join("; ")
 }
 
-fn in_words(input: Input) -> &'static str {
-    match input {
-        Input::TransactionCount30d => "few or no transactions in the last 30 days",
-        Input::AvgTransactionValue30d => "low value of transactions in the last 30 days",
-        Input::DaysSinceLastTransaction => "no recent transaction",
-        Input::AccountAgeDays => "the account is new",
-        Input::AvgPositivity7d => "low positivity over the last 7 days",
-        Input::AvgIntensity7d => "high emotional intensity over the last 7 days",
-        Input::AvgStress7d => "high stress over the last 7 days",
-        Input::StressEvents7d | Input::StressEvents30d => "many stress events in the last 30 days",
+fn in_words(reason: Reason) -> &'static str {
+    match reason {
+        Reason::FewTransactions => "few or no transactions in the last 30 days",
+        Reason::LowTransactionValue => "low value of transactions in the last 30 days",
+        Reason::NoRecentTransaction => "no recent transaction",
+        Reason::NewAccount => "the account is new",
+        Reason::LowPositivity => "low positivity over the last 7 days",
+        Reason::HighIntensity => "high emotional intensity over the last 7 days",
+        Reason::HighStress => "high stress over the last 7 days",
+        Reason::StressEvents => "many stress events in the last 30 days",
+        Reason::TooLittleKnown => "too little is known yet to offer credit",
+        Reason::ExistingCredit => "the credit there is already reaches what may be lent to one person",
+        Reason::DeniedRecently => "an application was denied recently",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scorecard::Input;
 
-    fn assessment(terms: &[(Input, f64)]) -> Assessment {
+    fn denial(terms: &[(Input, f64)]) -> Denial {
         let contributions = terms.iter().map(|&(input, log_odds)| Contribution { input, log_odds }).collect();
-        Assessment { risk_score: 0.9, model_version: "test".to_owned(), contributions }
+        Denial::for_risk(&Assessment { contributions, ..Assessment::unexplained("test", 0.9) })
     }
 
     #[test]
     fn a_denial_names_what_raised_the_risk_most_first() {
-        let reason = denial_reason(&assessment(&[
+        let denial = denial(&[
             (Input::AvgStress7d, 0.5),
             (Input::TransactionCount30d, 2.0),
             (Input::AvgTransactionValue30d, -1.0),
-        ]));
-        assert_eq!(reason, "few or no transactions in the last 30 days; high stress over the last 7 days");
+        ]);
+        assert_eq!(
+            denial.text,
+            "few or no transactions in the last 30 days; high stress over the last 7 days"
+        );
+        assert_eq!(denial.reasons, [Reason::FewTransactions, Reason::HighStress]);
     }
 
     #[test]
     fn a_denial_names_at_most_four_reasons_and_none_twice() {
         let all: Vec<_> = Input::ALL.into_iter().map(|input| (input, 1.0)).collect();
-        let reason = denial_reason(&assessment(&all));
-        assert_eq!(reason.split("; ").count(), 4);
+        assert_eq!(denial(&all).reasons.len(), 4);
+        let stress = denial(&[(Input::StressEvents7d, 1.0), (Input::StressEvents30d, 1.0)]);
+        assert_eq!(stress.reasons, [Reason::StressEvents]);
+        assert_eq!(denial(&[]).reasons, [Reason::TooLittleKnown]);
     }
 }

@@ -1,8 +1,9 @@
 //! E-mail addresses, compared without regard to case.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::str::FromStr;
+
+use crate::redacted;
 
 /// An e-mail address in lower case, so that one person isn't two. It doesn't print: use [`Email::as_str`] on purpose.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -36,11 +37,7 @@ fn is_domain(domain: &str) -> bool {
     domain.contains('.') && !domain.contains('@') && domain.split('.').all(|label| !label.is_empty())
 }
 
-impl fmt::Debug for Email {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Email(…)")
-    }
-}
+redacted!(Email => "Email");
 
 #[cfg(test)]
 mod tests {

@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 
-use crate::{EventId, Timestamp, UserId};
+use crate::{EventId, Timestamp, UserId, redacted};
 
 /// A number between 0 and 1, kept as an integer of billionths.
 ///
 /// Sums of integers don't depend on the order of arrival, so aggregates come out the same to the last bit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Unit(u32);
+
+redacted!(Unit => "Unit", Metrics => "Metrics", EmotionKind => "EmotionKind");
 
 impl Unit {
     /// How many parts make one.
@@ -41,7 +43,7 @@ impl Unit {
 }
 
 /// How positive, how intense and how stressful the emotion was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Metrics {
     /// 0 is wholly negative, 1 wholly positive.
     pub positivity: Unit,
@@ -67,7 +69,7 @@ pub struct EmotionEvent {
 }
 
 /// The sender's word for an emotion: 1 to 64 printable characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct EmotionKind(String);
 
 impl EmotionKind {

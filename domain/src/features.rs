@@ -1,8 +1,10 @@
 //! What a credit decision looks at.
 
+use crate::redacted;
+
 /// One user's features at one instant. Windows of emotions are whole UTC days: the last 7 days are today and the
 /// six days before it. Windows of transactions end at the instant itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct Features {
     /// Transactions in the last 30 days.
     pub transaction_count_30d: u64,
@@ -17,7 +19,7 @@ pub struct Features {
 }
 
 /// The part of the features that needs consent.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct EmotionFeatures {
     /// Means over the last 7 days; `None` when no event fell into them.
     pub means_7d: Option<EmotionMeans>,
@@ -28,7 +30,7 @@ pub struct EmotionFeatures {
 }
 
 /// Mean metrics, each between 0 and 1.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct EmotionMeans {
     /// 0 is wholly negative, 1 wholly positive.
     pub positivity: f64,
@@ -37,6 +39,8 @@ pub struct EmotionMeans {
     /// 0 is calm, 1 the highest stress.
     pub stress: f64,
 }
+
+redacted!(Features => "Features", EmotionFeatures => "EmotionFeatures", EmotionMeans => "EmotionMeans");
 
 impl Features {
     /// The same features with the emotions left out, as a decision without consent sees them.

@@ -77,6 +77,10 @@ id! {
     /// An address of a customer's that notifications are sent to.
     WebhookId
 }
+id! {
+    /// An archive of what is held on a person, from the moment when it is asked for.
+    ExportId
+}
 
 impl EventId {
     /// The id of an event whose sender named it: UUIDv5 of the sender's name for it, within its user.

@@ -6,6 +6,8 @@
 //! Only values with one canonical text (ids, money, rates) know serde; events, offers and decisions
 //! are turned into wire formats at the edges that speak them.
 
+pub mod anonymity;
+pub mod attributes;
 pub mod clock;
 pub mod consent;
 pub mod dead_letter;
@@ -14,18 +16,25 @@ pub mod email;
 pub mod emotion;
 pub mod features;
 pub mod ids;
+pub mod measures;
 pub mod money;
+pub mod month;
 pub mod notification;
 pub mod offer;
 pub mod permission;
 pub mod policy;
+pub mod reason;
+mod redacted;
 pub mod scorecard;
+pub mod tombstone;
 pub mod transaction;
 pub mod user;
 pub mod violation;
 
 pub use clock::{Clock, Day, Timestamp, utc_day};
 pub use email::Email;
-pub use ids::{DecisionId, EventId, NotificationId, OfferId, TransactionId, UserId, WebhookId};
+pub use ids::{DecisionId, EventId, ExportId, NotificationId, OfferId, TransactionId, UserId, WebhookId};
 pub use money::{Money, Rate};
+pub use month::Month;
+pub use tombstone::Tombstone;
 pub use violation::{Violation, Violations};

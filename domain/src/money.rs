@@ -1,13 +1,14 @@
 //! Exact decimals: amounts of the base currency, and interest rates.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::str::FromStr;
 
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+
+use crate::redacted;
 
 /// An amount of the deployment's base currency with two decimals, at most 999,999,999,999.99 either way.
 ///
@@ -41,6 +42,12 @@ impl Money {
         Decimal::new(self.minor_units, 2)
     }
 
+    /// Its digits with two decimals, as JSON and customers have it: on purpose, for it has no other way to be printed.
+    #[must_use]
+    pub fn digits(self) -> String {
+        format!("{:.2}", self.decimal())
+    }
+
     /// Rounds towards zero to whole cents; `None` beyond [`Money::MAX`].
     #[must_use]
     pub fn floor(value: Decimal) -> Option<Self> {
@@ -66,18 +73,6 @@ impl FromStr for Money {
     }
 }
 
-impl fmt::Display for Money {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.2}", self.decimal())
-    }
-}
-
-impl fmt::Debug for Money {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Money({self})")
-    }
-}
-
 /// Percent per year, with two decimals: 14.25 is 14.25 % a year.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Rate {
@@ -96,6 +91,12 @@ impl Rate {
     pub const fn basis_points(self) -> u32 {
         self.basis_points
     }
+
+    /// Its digits with two decimals, as [`Money::digits`].
+    #[must_use]
+    pub fn digits(self) -> String {
+        format!("{:.2}", Decimal::new(i64::from(self.basis_points), 2))
+    }
 }
 
 impl FromStr for Rate {
@@ -113,17 +114,7 @@ impl FromStr for Rate {
     }
 }
 
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.2}", Decimal::new(i64::from(self.basis_points), 2))
-    }
-}
-
-impl fmt::Debug for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Rate({self})")
-    }
-}
+redacted!(Money => "Money", Rate => "Rate");
 
 /// Reads what JSON calls a number. Digits beyond what a decimal of 28 places holds are refused, not rounded.
 fn parse_decimal(digits: &str) -> Option<Decimal> {
@@ -137,7 +128,7 @@ macro_rules! json_number {
     ($name:ident) => {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let digits = RawValue::from_string(self.to_string()).map_err(serde::ser::Error::custom)?;
+                let digits = RawValue::from_string(self.digits()).map_err(serde::ser::Error::custom)?;
                 digits.serialize(serializer)
             }
         }

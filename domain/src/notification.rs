@@ -1,9 +1,11 @@
 //! Notifications: what a customer is told.
 
+use std::fmt;
+
 use crate::{Money, NotificationId, OfferId, Rate, Timestamp, UserId};
 
 /// One notification.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Notification {
     /// Its id: one activation, one id.
     pub id: NotificationId,
@@ -44,6 +46,15 @@ impl NotificationKind {
     }
 }
 
+/// Its text has the limit in it.
+impl fmt::Debug for Notification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("Notification");
+        told.field("id", &self.id).field("user", &self.user).field("kind", &self.kind);
+        told.field("offer", &self.offer).field("created_at", &self.created_at).finish_non_exhaustive()
+    }
+}
+
 impl Notification {
     /// What the customer reads once an offer is active.
     #[must_use]
@@ -53,7 +64,11 @@ impl Notification {
             user,
             kind: NotificationKind::CreditLimitApplied,
             title: "Your credit limit is active".to_owned(),
-            message: format!("A credit limit of {limit} at {rate} % per year is now available to you."),
+            message: format!(
+                "A credit limit of {} at {} % per year is now available to you.",
+                limit.digits(),
+                rate.digits()
+            ),
             offer,
             created_at: at,
         }

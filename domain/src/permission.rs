@@ -70,6 +70,12 @@ permissions! {
     AccessFollow = "access:follow",
     /// Read the audit log.
     AuditRead = "audit:read",
+    /// Ask for any user's erasure, also of one with credit, and see how far it is.
+    PrivacyErase = "privacy:erase",
+    /// Export what people did, anonymised.
+    ResearchExport = "research:export",
+    /// Have an archive made of what is held on any user, and fetch it.
+    PrivacyWriteAny = "privacy:write-any",
     /// Send emotion events of any user.
     EmotionsWriteAny = "emotions:write-any",
     /// Ask the model for the score of given features.
@@ -139,13 +145,16 @@ impl Role {
     #[must_use]
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
-            AccessRead, AuditRead, CreditWriteAny, OperationsRead, OperationsWrite, UsersCreate, UsersReadAny,
+            AccessRead, AuditRead, CreditWriteAny, OperationsRead, OperationsWrite, PrivacyErase,
+            PrivacyWriteAny, ResearchExport, UsersCreate, UsersReadAny,
         };
         match self {
             // What these two are for comes with the analytics and with the policy lab.
             Self::Customer | Self::Analyst | Self::Approver => &[],
             Self::CreditOfficer => &[UsersReadAny, CreditWriteAny],
-            Self::PrivacyOfficer => &[UsersReadAny, AccessRead, AuditRead],
+            Self::PrivacyOfficer => {
+                &[UsersReadAny, AccessRead, AuditRead, PrivacyWriteAny, PrivacyErase, ResearchExport]
+            }
             Self::Operator => &[OperationsRead, OperationsWrite, UsersCreate],
             Self::Admin => Permission::ALL,
         }

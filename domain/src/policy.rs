@@ -1,17 +1,35 @@
 //! The credit policy: what a risk score leads to.
 
 use crate::offer::{CreditType, Terms};
-use crate::{Money, Rate};
+use crate::{Money, Rate, Timestamp, redacted};
 
 /// A policy. Its version goes into every decision made with it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     /// Such as `policy-1`.
     pub version: String,
+    /// SHA-256 of its file in hexadecimal: a version is a name, this is what was meant by it.
+    pub digest: String,
     /// A risk score above this is denied.
     pub cut_off: f64,
     /// By rising risk; the last one reaches at least to the cut-off.
     pub bands: Vec<Band>,
+}
+
+/// What a policy reads besides features and score. It is kept with the decision.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// What the user could owe: the limits of their offers that can be accepted, are accepted or active.
+    pub exposure: Money,
+    /// When they were last denied.
+    pub last_denied_at: Option<Timestamp>,
+}
+
+redacted!(Facts => "Facts");
+
+impl Facts {
+    /// Of somebody who never had to do with credit.
+    pub const NONE: Self = Self { exposure: Money::ZERO, last_denied_at: None };
 }
 
 /// What is offered to those whose risk is at most `max_risk`, and above the band before.
@@ -74,7 +92,7 @@ mod tests {
     }
 
     fn policy(cut_off: f64, bands: Vec<Band>) -> Policy {
-        Policy { version: "test".to_owned(), cut_off, bands }
+        Policy { version: "test".to_owned(), digest: String::new(), cut_off, bands }
     }
 
     #[test]

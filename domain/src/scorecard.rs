@@ -1,12 +1,17 @@
 //! A logistic scorecard: a weighted sum of named terms, squashed into a risk between 0 and 1.
 
+use std::fmt;
+
 use crate::features::Features;
+use crate::redacted;
 
 /// A scorecard. Its version names the file it came from and goes into every decision made with it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scorecard {
     /// Such as `scorecard-1`.
     pub version: String,
+    /// SHA-256 of its file in hexadecimal: a version is a name, this is what was meant by it.
+    pub digest: String,
     /// Log-odds of default when every term is at its reference.
     pub intercept: f64,
     /// The terms, in the order in which explanations list ties.
@@ -65,23 +70,77 @@ pub enum Transform {
 }
 
 /// What a scorecard says of one feature vector.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Assessment {
     /// Probability of default by this scorecard, in 0..=1.
     pub risk_score: f64,
     /// The scorecard's version.
     pub model_version: String,
-    /// What each term added, in log-odds. Together with the intercept they sum to the score's log-odds exactly.
+    /// SHA-256 of its artefact in hexadecimal; empty in decisions from before it was kept.
+    pub model_digest: String,
+    /// Where every score starts: the log-odds of whoever the contributions compare with.
+    pub base_log_odds: f64,
+    /// What each input added, in log-odds. Together with the base they sum to the score's log-odds.
     pub contributions: Vec<Contribution>,
+    /// What is said of the same person without their emotions; `None` where none were looked at.
+    pub without_emotions: Option<Second>,
+    /// What a challenger says, which is kept and never used.
+    pub challenger: Option<Second>,
+}
+
+/// What another model says of the same person.
+#[derive(Clone, PartialEq)]
+pub struct Second {
+    /// Probability of default by this model, in 0..=1.
+    pub risk_score: f64,
+    /// The model's version.
+    pub model_version: String,
+    /// SHA-256 of its artefact in hexadecimal.
+    pub model_digest: String,
 }
 
 /// What one term added to the risk.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Contribution {
     /// The term's feature.
     pub input: Input,
     /// In log-odds; positive raised the risk.
     pub log_odds: f64,
+}
+
+redacted!(Contribution => "Contribution", Second => "Second");
+
+/// Tells who has judged, and not how.
+impl fmt::Debug for Assessment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assessment").field("model_version", &self.model_version).finish_non_exhaustive()
+    }
+}
+
+impl Assessment {
+    /// A risk that nothing explains.
+    #[must_use]
+    pub fn unexplained(model_version: &str, risk_score: f64) -> Self {
+        Self {
+            risk_score,
+            model_version: model_version.to_owned(),
+            model_digest: String::new(),
+            base_log_odds: (risk_score / (1.0 - risk_score)).ln(),
+            contributions: Vec::new(),
+            without_emotions: None,
+            challenger: None,
+        }
+    }
+
+    /// Whether it is one: a risk that is a probability, and reasons that are numbers.
+    #[must_use]
+    pub fn makes_sense(&self) -> bool {
+        let reasons = self.contributions.iter().all(|contribution| contribution.log_odds.is_finite());
+        let seconds = self.without_emotions.iter().chain(&self.challenger).map(|second| second.risk_score);
+        // NaN is within no range.
+        let mut scores = seconds.chain([self.risk_score]);
+        reasons && self.base_log_odds.is_finite() && scores.all(|score| (0.0..=1.0).contains(&score))
+    }
 }
 
 impl Input {
@@ -152,7 +211,11 @@ impl Scorecard {
         Assessment {
             risk_score: 1.0 / (1.0 + (-log_odds).exp()),
             model_version: self.version.clone(),
+            model_digest: self.digest.clone(),
+            base_log_odds: self.intercept,
             contributions,
+            without_emotions: None,
+            challenger: None,
         }
     }
 }

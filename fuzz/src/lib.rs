@@ -3,15 +3,12 @@
 //! A target goes in by the door that outsiders use, and beside "nothing panics" it states what must be true of whatever came
 //! out, so that a wrong answer is found like a crash.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
-use ecs_bus::{
-    Backlog, Bus, BusError, Capabilities, Event, Frontier, Group, LogPage, PublishError, Subject,
-    SubscribeOptions, Subscription,
-};
+use ecs_bus::{Bus, Event};
+use ecs_bus_conformance::Recording;
 use ecs_domain::{Clock, Timestamp, UserId};
 use ecs_web::auth::{SecretKey, Tokens};
 use ecs_web::{Auth, Identity, Limits, Secret, layers};
@@ -58,14 +55,14 @@ pub fn bearer(auth: &Auth) -> String {
 /// A role of the intake.
 pub struct Intake {
     router: Router,
-    bus: Arc<Remembering>,
+    bus: Arc<Recording>,
     runtime: Runtime,
 }
 
 impl Intake {
     /// One whose routes are made of a bus.
     pub fn new(routes: impl FnOnce(Arc<dyn Bus>) -> Router) -> Self {
-        let bus = Arc::new(Remembering::default());
+        let bus = Recording::taking_all();
         let router = layers::standard(routes(Arc::clone(&bus) as _), "fuzz", Limits::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         Self { router, bus, runtime: runtime.expect("there is a runtime") }
@@ -78,54 +75,6 @@ impl Intake {
             let (head, body) = answer.into_parts();
             (head.status, body.collect().await.expect("the body has an end").to_bytes())
         });
-        let events = std::mem::take(&mut *self.bus.0.lock().expect("nobody panicked"));
-        (status, serde_json::from_slice(&bytes).expect("every answer is JSON"), events)
-    }
-}
-
-/// Takes everything.
-#[derive(Default)]
-struct Remembering(Mutex<Vec<Event>>);
-
-#[async_trait]
-impl Bus for Remembering {
-    async fn publish(&self, batch: Vec<Event>) -> Vec<Result<(), PublishError>> {
-        let results = batch.iter().map(|_| Ok(())).collect();
-        self.0.lock().expect("nobody panicked").extend(batch);
-        results
-    }
-
-    async fn subscribe(
-        &self,
-        _: Subject,
-        _: Group,
-        _: SubscribeOptions,
-    ) -> Result<Box<dyn Subscription>, BusError> {
-        Err(BusError::Closed)
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        let (stored_once_per_id, ordered_per_key, keeps_log, shared) = (false, false, false, false);
-        Capabilities { transport: "remembering", stored_once_per_id, ordered_per_key, keeps_log, shared }
-    }
-
-    async fn backlog(&self, _: Subject, _: Group) -> Result<Backlog, BusError> {
-        Err(BusError::Closed)
-    }
-
-    async fn log(&self, _: Subject, _: &Frontier, _: usize) -> Result<LogPage, BusError> {
-        Err(BusError::Closed)
-    }
-
-    async fn prune(&self, _: Subject, _: Timestamp) -> Result<u64, BusError> {
-        Err(BusError::Closed)
-    }
-
-    async fn ping(&self) -> Result<(), BusError> {
-        Ok(())
-    }
-
-    async fn close(&self) -> Result<(), BusError> {
-        Ok(())
+        (status, serde_json::from_slice(&bytes).expect("every answer is JSON"), self.bus.take())
     }
 }

@@ -12,6 +12,7 @@
 
 mod bus;
 mod credit;
+mod exports;
 mod families;
 mod guards;
 mod http;
@@ -47,6 +48,7 @@ struct Inner {
     credit: credit::Credit,
     process: process::Process,
     webhooks: webhooks::Webhooks,
+    exports: exports::Exports,
 }
 
 impl Metrics {
@@ -61,7 +63,8 @@ impl Metrics {
         let credit = credit::Credit::register(&mut families);
         let process = process::Process::register(&mut families);
         let webhooks = webhooks::Webhooks::register(&mut families);
-        Self(Arc::new(Inner { families, http, bus, store, guards, credit, process, webhooks }))
+        let exports = exports::Exports::register(&mut families);
+        Self(Arc::new(Inner { families, http, bus, store, guards, credit, process, webhooks, exports }))
     }
 
     /// Everything that was counted, in the text format of OpenMetrics 1.0, which Prometheus reads.

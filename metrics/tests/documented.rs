@@ -32,6 +32,7 @@ fn everything() -> Metrics {
     metrics.replayed();
     metrics.webhook_attempted("delivered", Duration::from_millis(20));
     metrics.webhook_disabled("gone");
+    metrics.export_attempted("ready");
     metrics.role_runs("operations");
     metrics
 }

@@ -103,6 +103,7 @@ impl Engines {
     async fn start(with_replicas: bool, bus: Transport) -> Result<Self> {
         let postgres = Postgres::start(PostgresOptions::default()).await?;
         postgres.execute("CREATE DATABASE ecs").await?;
+        postgres.execute("CREATE DATABASE vault").await?;
         let mut replicas = Vec::new();
         if with_replicas {
             replicas.push(postgres.replica(Replication::Synchronous).await?);
@@ -117,6 +118,7 @@ impl Engines {
     fn settings(&self) -> Vec<(&'static str, String)> {
         let mut settings = vec![
             ("DATABASE_URL", self.postgres.url("ecs")),
+            ("ECS_VAULT_URL", self.postgres.url("vault")),
             ("BUS_URL", self.broker.url().to_owned()),
             ("REDIS_URL", self.redis.url().to_owned()),
         ];

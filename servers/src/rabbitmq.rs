@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
+use crate::authority::Issued;
 use crate::binaries::{self, Engine};
 use crate::folder;
 use crate::instance::Instance;
@@ -26,12 +27,19 @@ const LAUNCH: &str =
 
 /// What a client sends first, and any server of the protocol answers.
 const GREETING: &[u8] = b"AMQP\x00\x00\x09\x01";
+/// What the answer to it begins with: a method, or the alarm of a server that speaks TLS.
+const METHOD: u8 = 1;
+const ALERT: u8 = 21;
+/// What the files of its certificate are called.
+const CERTIFICATE: &str = "server";
 
 /// How a private server is set up.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// More lines of the server's settings file.
     pub settings: String,
+    /// With one, all connections must be encrypted, and the server's address begins with `amqps://`.
+    pub certificate: Option<Issued>,
 }
 
 /// A RabbitMQ server: a private one, which ends when this is dropped, or the one that `ECS_TEST_RABBITMQ_URL` names.
@@ -46,6 +54,7 @@ struct Private {
     instance: Instance,
     address: SocketAddr,
     password: String,
+    scheme: &'static str,
     environment: Vec<(String, String)>,
 }
 
@@ -86,8 +95,9 @@ impl RabbitMq {
         let command = ["sh", "-c", LAUNCH, &program].map(str::to_owned);
         let instance = Instance::guarded("RabbitMQ", folder, "KILL", &command, &environment)?;
         instance.start()?;
-        let url = url_at(address, &password);
-        let server = Self { private: Some(Private { instance, address, password, environment }), url };
+        let scheme = if options.certificate.is_some() { "amqps" } else { "amqp" };
+        let private = Private { instance, address, password, scheme, environment };
+        let server = Self { url: private.url_at(address), private: Some(private) };
         server.ready().await?;
         Ok(server)
     }
@@ -102,7 +112,7 @@ impl RabbitMq {
     /// # Errors
     /// The server isn't ours.
     pub fn url_at(&self, address: SocketAddr) -> Result<String> {
-        Ok(url_at(address, &self.private()?.password))
+        Ok(self.private()?.url_at(address))
     }
 
     /// The address of a new, empty virtual host of this server.
@@ -114,7 +124,7 @@ impl RabbitMq {
         let name = format!("test-{:016x}", ports::random());
         self.control(&["add_vhost", &name]).await?;
         self.control(&["set_permissions", "--vhost", &name, USER, ".*", ".*", ".*"]).await?;
-        Ok(format!("amqp://{USER}:{}@{}/{name}", private.password, private.address))
+        Ok(format!("{}://{USER}:{}@{}/{name}", private.scheme, private.password, private.address))
     }
 
     /// Where the server listens.
@@ -187,9 +197,9 @@ impl RabbitMq {
         let greets = || async {
             let mut stream = TcpStream::connect(private.address).await?;
             stream.write_all(GREETING).await?;
-            // The first frame is a method.
             match stream.read_u8().await? {
-                1 => Ok(()),
+                METHOD if private.scheme == "amqp" => Ok(()),
+                ALERT if private.scheme == "amqps" => Ok(()),
                 other => bail!("RabbitMQ answers with a {other}"),
             }
         };
@@ -197,8 +207,10 @@ impl RabbitMq {
     }
 }
 
-fn url_at(address: SocketAddr, password: &str) -> String {
-    format!("amqp://{USER}:{password}@{address}/%2f")
+impl Private {
+    fn url_at(&self, address: SocketAddr) -> String {
+        format!("{}://{USER}:{}@{address}/%2f", self.scheme, self.password)
+    }
 }
 
 /// Writes what the server wants to find.
@@ -208,8 +220,20 @@ fn prepare(folder: &Path, address: SocketAddr, password: &str, options: &Options
     // Erlang refuses a cookie that others may read.
     std::fs::set_permissions(&cookie, std::fs::Permissions::from_mode(0o400))?;
     std::fs::write(folder.join("enabled_plugins"), "[].\n")?;
+    let listener = match &options.certificate {
+        Some(certificate) => {
+            let files = certificate.write(folder, CERTIFICATE).map_err(std::io::Error::other)?;
+            format!(
+                "listeners.tcp = none\nlisteners.ssl.1 = {address}\nssl_options.certfile = {}\n\
+                 ssl_options.keyfile = {}\nssl_options.verify = verify_none",
+                files.certificate.display(),
+                files.key.display()
+            )
+        }
+        None => format!("listeners.tcp.1 = {address}"),
+    };
     let settings = format!(
-        "listeners.tcp.1 = {address}\ndefault_user = {USER}\ndefault_pass = {password}\nlog.console.level = warning\n\
+        "{listener}\ndefault_user = {USER}\ndefault_pass = {password}\nlog.console.level = warning\n\
          vm_memory_high_watermark.absolute = 2GB\ndisk_free_limit.absolute = 50MB\n{}\n",
         options.settings
     );

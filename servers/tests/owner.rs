@@ -62,7 +62,7 @@ fn everything_goes_after(signal: Signal) {
         return did_not_run("everything goes with the owner", &reason);
     }
     let mut owner = Owner::start();
-    assert_eq!(owner.addresses.len(), 5, "{:?}", owner.addresses);
+    assert_eq!(owner.addresses.len(), 6, "{:?}", owner.addresses);
     for address in &owner.addresses {
         TcpStream::connect(address).unwrap();
     }

@@ -1,14 +1,15 @@
 //! The audit log: who did what to whom, what was before and what after.
 //!
 //! An entry is written in the transaction of what it tells, so neither is there without the other. It says in words of the program
-//! what happened; it never holds what somebody felt, earned or is called. Entries are sealed into batches behind the writes: a batch
-//! holds the digest of its entries and of the batch before it, so whoever changes, removes or adds one afterwards must change all
+//! what happened; it never holds what somebody felt, earned or is called. Entries are sealed into batches behind the writes: what was
+//! before and after becomes ciphertext under the key of the person whom the entry is about, so that the chain holds when that key is
+//! destroyed and nobody can read it any more. A batch holds the digest of its entries and of the batch before it, so whoever changes, removes or adds one afterwards must change all
 //! that follow. That the end is missing only a checkpoint tells that is kept elsewhere.
 
 use async_trait::async_trait;
 use ecs_domain::consent::Purpose;
 use ecs_domain::permission::Access;
-use ecs_domain::{Timestamp, UserId};
+use ecs_domain::{ExportId, Month, Timestamp, UserId};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -71,11 +72,19 @@ pub enum Act {
     LetterDropped,
     /// What a dead letter holds was shown.
     LetterShown,
+    /// Somebody is to be erased.
+    ErasureRequested,
+    /// A month was exported for research.
+    ResearchExported,
+    /// Somebody asked for an archive of what is held on a person.
+    ExportRequested,
+    /// Somebody fetched such an archive.
+    ExportFetched,
 }
 
 impl Act {
     /// Every act there is.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::AccessChanged,
         Self::ConsentChanged,
         Self::PasswordChanged,
@@ -84,6 +93,10 @@ impl Act {
         Self::LetterReplayed,
         Self::LetterDropped,
         Self::LetterShown,
+        Self::ErasureRequested,
+        Self::ResearchExported,
+        Self::ExportRequested,
+        Self::ExportFetched,
     ];
 
     /// Its name in the log.
@@ -98,6 +111,10 @@ impl Act {
             Self::LetterReplayed => "dead-letter.replayed",
             Self::LetterDropped => "dead-letter.dropped",
             Self::LetterShown => "dead-letter.shown",
+            Self::ErasureRequested => "erasure.requested",
+            Self::ResearchExported => "research.exported",
+            Self::ExportRequested => "export.requested",
+            Self::ExportFetched => "export.fetched",
         }
     }
 }
@@ -119,7 +136,7 @@ pub struct NewEntry {
     pub actor: UserId,
     /// What.
     pub act: Act,
-    /// To whom or what: a user's id, or a dead letter's number.
+    /// To whom or what: a user's id, a dead letter's number, or an exported month.
     pub subject: String,
     /// What was before; null where there is nothing to say.
     pub before: Value,
@@ -161,12 +178,43 @@ impl NewEntry {
         Self::of_oneself(user, Act::ConsentChanged, said(before), said(Some(granted)), now)
     }
 
+    /// Somebody exported a month for research.
+    #[must_use]
+    pub fn of_research(actor: UserId, exported: Exported, now: Timestamp) -> Self {
+        let Exported { month, k, rows, groups, suppressed_people } = exported;
+        let after = json!({"k": k, "rows": rows, "groups": groups, "suppressed_people": suppressed_people});
+        let subject = format!("research {month}");
+        Self { at: now, actor, act: Act::ResearchExported, subject, before: Value::Null, after }
+    }
+
+    /// What somebody did about an archive of what is held on a person.
+    #[must_use]
+    pub fn of_export(actor: UserId, act: Act, user: UserId, export: ExportId, now: Timestamp) -> Self {
+        let after = json!({"export": export.to_string()});
+        Self { at: now, actor, act, subject: user.to_string(), before: Value::Null, after }
+    }
+
     /// What an operator did about a dead letter.
     #[must_use]
     pub fn of_letter(operator: UserId, act: Act, letter: LetterId, now: Timestamp) -> Self {
         let subject = format!("dead-letter {letter}");
         Self { at: now, actor: operator, act, subject, before: Value::Null, after: Value::Null }
     }
+}
+
+/// What was exported for research.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exported {
+    /// Of which month.
+    pub month: Month,
+    /// How many people a group had at least.
+    pub k: usize,
+    /// How many rows got out.
+    pub rows: usize,
+    /// Of how many groups.
+    pub groups: usize,
+    /// How many people were left out.
+    pub suppressed_people: usize,
 }
 
 /// An entry as it is kept. Its texts are kept to the byte, for they are what is sealed.

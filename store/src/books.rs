@@ -81,6 +81,8 @@ pub enum Fate {
         /// Whether it is still in the outbox. If not, it is on the bus, or was.
         in_outbox: bool,
     },
+    /// Whoever it is about was erased, and it with them.
+    Erased,
     /// The store has not heard of it.
     Unknown,
 }
@@ -95,7 +97,7 @@ pub struct CountedPage {
 /// Totals of a ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LedgerTotals {
-    /// Events in the aggregates, by the aggregates' own count.
+    /// Events in the aggregates, by the aggregates' own count, with those whose summaries went for their age.
     pub in_aggregates: u64,
     /// Counted events that are still named one by one.
     pub named: u64,

@@ -13,7 +13,8 @@ pub trait Consents: Send + Sync + 'static {
     async fn consent(&self, user: UserId, purpose: Purpose) -> Result<Option<Consent>, StoreError>;
 
     /// Notes what the user says now, in their history, too. A call that says nothing new ([`Consent::is_renewed_by`]) keeps the old
-    /// time and leaves no trace. The user MUST exist.
+    /// time and leaves no trace. The user MUST exist. Who takes
+    /// consent to [`ATTRIBUTES_PURPOSE`](crate::ATTRIBUTES_PURPOSE) back has their attributes deleted in the same transaction.
     async fn set_consent(
         &self,
         user: UserId,

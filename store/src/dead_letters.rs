@@ -16,7 +16,8 @@ use crate::StoreError;
 /// nowhere once it is dropped. The rest of the row stays, so that the books know what became of the event.
 #[async_trait]
 pub trait DeadLetters: Send + Sync + 'static {
-    /// Keeps dead letters. The same event of the same subject and group with the same bytes waits once.
+    /// Keeps dead letters. The same event of the same subject and group with the same bytes waits once. Letters of people who were
+    /// erased MUST NOT be kept.
     ///
     /// An event that was replayed or dropped and is given up again MUST NOT get a second row: its letter waits again,
     /// under its old id, with the new reason and payload, and the new attempts behind the old ones in its history.
@@ -78,7 +79,7 @@ impl FromStr for LetterId {
 }
 
 /// A dead letter to be kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct DeadLetterRow {
     /// The subject's name.
     pub subject: String,
@@ -104,6 +105,16 @@ pub struct DeadLetterRow {
     pub traceparent: Option<String>,
     /// When it was given up.
     pub at: Timestamp,
+}
+
+/// Of the bytes only their number is told: they say what somebody felt or bought.
+impl fmt::Debug for DeadLetterRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("DeadLetterRow");
+        told.field("subject", &self.subject).field("group", &self.group).field("id", &self.id);
+        told.field("key", &self.key).field("kind", &self.kind).field("reason", &self.reason);
+        told.field("history", &self.history).field("bytes", &self.payload.len()).finish_non_exhaustive()
+    }
 }
 
 /// A kept dead letter, as lists have it.
@@ -136,7 +147,7 @@ pub struct Letter {
 }
 
 /// All of a kept dead letter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct FullLetter {
     /// What lists have.
     pub letter: Letter,
@@ -150,6 +161,16 @@ pub struct FullLetter {
     pub request_id: Option<String>,
     /// The trace it belongs to.
     pub traceparent: Option<String>,
+}
+
+/// Of the bytes only their number is told.
+impl fmt::Debug for FullLetter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.payload.as_ref().map(Bytes::len);
+        let mut told = f.debug_struct("FullLetter");
+        told.field("letter", &self.letter).field("history", &self.history);
+        told.field("bytes", &bytes).finish_non_exhaustive()
+    }
 }
 
 /// Which letters; what is `None` matches all.

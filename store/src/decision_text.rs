@@ -44,7 +44,7 @@ struct ContributionRecord {
 
 /// A float that is read from its digits: `serde_json` itself may be off by the last bit.
 #[derive(Clone, Copy)]
-struct Exact(f64);
+pub(crate) struct Exact(pub(crate) f64);
 
 impl Serialize for Exact {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -144,7 +144,7 @@ pub fn parse_contributions(text: &str) -> Result<Vec<Contribution>, StoreError> 
 }
 
 /// Says where, never what: the text holds what somebody was scored by.
-fn unreadable(error: &serde_json::Error) -> StoreError {
+pub(crate) fn unreadable(error: &serde_json::Error) -> StoreError {
     StoreError::Corrupt(format!(
         "a decision's JSON is off at line {}, column {}",
         error.line(),

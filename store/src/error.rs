@@ -17,6 +17,17 @@ pub enum StoreError {
     Corrupt(String),
 }
 
+impl From<ecs_vault::VaultError> for StoreError {
+    fn from(error: ecs_vault::VaultError) -> Self {
+        use ecs_vault::VaultError;
+        match error {
+            // Whoever comes again finds nobody there.
+            VaultError::Unavailable(_) | VaultError::Erased => Self::Unavailable(error.to_string()),
+            VaultError::Corrupt(_) => Self::Corrupt(error.to_string()),
+        }
+    }
+}
+
 impl StoreError {
     /// Whether the same call can succeed later.
     #[must_use]

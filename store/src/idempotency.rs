@@ -4,6 +4,7 @@
 //! transaction, and only while the claim is still its own: so neither a crash at any point nor a request that
 //! outlives its claim can make one key have two effects.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -65,12 +66,20 @@ pub enum Begun {
 }
 
 /// An answer. The store doesn't look into it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StoredAnswer {
     /// The HTTP status.
     pub status: u16,
     /// The body, to the byte.
     pub body: Bytes,
+}
+
+/// Of the body only its size is told: it may hold a score, an offer or an address.
+impl fmt::Debug for StoredAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("StoredAnswer");
+        told.field("status", &self.status).field("bytes", &self.body.len()).finish()
+    }
 }
 
 /// An answer to be kept under a claim. Where a write takes one, it keeps it if and only if it changes something, in the

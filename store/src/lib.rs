@@ -8,35 +8,54 @@
 //!
 //! [`ecs-store-conformance`]: ../ecs_store_conformance/index.html
 
+mod ageing;
+mod attributes;
 pub mod audit;
 mod books;
 mod consents;
 mod credit;
 mod dead_letters;
+mod decision_record;
 pub mod decision_text;
+mod erasures;
 mod error;
+mod exports;
 mod folds;
 mod idempotency;
 mod maintenance;
 mod notifications;
 mod outbox;
+pub mod personal_data;
 mod replays;
+mod research;
 mod rights;
+pub mod sealed;
 mod sessions;
 mod users;
 mod webhooks;
 
+pub use ageing::{Aged, Ageing, Due};
+pub use attributes::{
+    AttributesOfUsers, PURPOSE as ATTRIBUTES_PURPOSE, StoredAttributes, attributes_text, parse_attributes,
+};
 pub use books::{Books, CountedPage, EventKey, Fate, Ledger, LedgerTotals, OfferBooks, SummaryMismatch};
 pub use consents::Consents;
 pub use credit::{AcceptResult, ActivateResult, Credit, NewDecision, OfferPage, PageRequest, Recorded};
 pub use dead_letters::{DeadLetterRow, DeadLetters, FullLetter, Letter, LetterCount, LetterFilter, LetterId};
+pub use decision_record::{DecisionRow, PlainDecision, SealedDecision};
+pub use erasures::{Erased, Erasure, ErasureAsked, ErasureDue, ErasureRequest, Erasures, Reached};
 pub use error::StoreError;
+pub use exports::{
+    CHUNK_BYTES, Export, ExportEnd, ExportHold, ExportState, Exports, NewExport, Progress, RequestedExport,
+};
 pub use folds::{EmotionRules, FeatureSource, Folded, Folds};
 pub use idempotency::{Begun, Claim, Fingerprint, Idempotency, KeptAnswer, StoredAnswer};
 pub use maintenance::{Maintenance, Retained, Retention};
 pub use notifications::{MarkedRead, NotificationPage, Notifications, StoredNotification};
 pub use outbox::{Outbox, OutboxMessage, OutboxRow};
+pub use personal_data::PersonalData;
 pub use replays::{LogReplayPlan, LoggedEvents, Replay, ReplayDays, ReplayPhase, ReplayPlan, Replays};
+pub use research::{Research, ResearchPage, Studied};
 pub use rights::{Change, Changes, Rights, RightsChange, RightsChanged, RightsOfUsers, next_change};
 pub use sessions::{
     NewSession, PasswordChange, Refresh, Refreshed, SessionChange, Sessions, StandingSession,
@@ -55,15 +74,21 @@ pub trait Store:
     + RightsOfUsers
     + audit::Audit
     + Consents
+    + Erasures
+    + AttributesOfUsers
+    + Research
     + Folds
     + Credit
     + Idempotency
     + Outbox
     + Notifications
     + Webhooks
+    + Exports
+    + PersonalData
     + DeadLetters
     + Books
     + Maintenance
+    + Ageing
     + Replays
 {
 }
@@ -74,15 +99,21 @@ impl<T> Store for T where
         + RightsOfUsers
         + audit::Audit
         + Consents
+        + Erasures
+        + AttributesOfUsers
+        + Research
         + Folds
         + Credit
         + Idempotency
         + Outbox
         + Notifications
         + Webhooks
+        + Exports
+        + PersonalData
         + DeadLetters
         + Books
         + Maintenance
+        + Ageing
         + Replays
 {
 }

@@ -8,7 +8,8 @@ use crate::{PageRequest, StoreError};
 
 /// Notifications, each kept once.
 ///
-/// **A user's numbers are a log that can be followed.** They start at 1, have no gaps, and become visible in order: whoever
+/// **A user's numbers are a log that can be followed.** They start at 1, have no gaps behind those that went for their age
+/// ([`Aged::Notifications`](crate::Aged)), and become visible in order: whoever
 /// has seen number N of a user MUST never afterwards meet a smaller one that was not there before. So a reader needs to
 /// remember nothing but the last number it has seen, and misses nothing, whichever instance it asks next.
 ///
@@ -40,7 +41,7 @@ pub trait Notifications: Send + Sync + 'static {
     ) -> Result<Vec<StoredNotification>, StoreError>;
 
     /// The last number of each user, in one go for all of them: `result[i]` belongs to `users[i]`, and is 0 for a user
-    /// without notifications and for one that nobody knows.
+    /// who never had notifications and for one that nobody knows.
     async fn last_sequences(&self, users: &[UserId]) -> Result<Vec<u64>, StoreError>;
 
     /// Marks one notification as read at `now`. What was read before keeps its time. `None` when it isn't this user's.

@@ -1,5 +1,6 @@
 //! What is to be published because of a write, kept in the same transaction as the write.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -29,7 +30,7 @@ pub trait Outbox: Send + Sync + 'static {
 }
 
 /// An event to be published. The store doesn't look into it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct OutboxMessage {
     /// The event's id.
     pub id: EventId,
@@ -48,7 +49,7 @@ pub struct OutboxMessage {
 }
 
 /// A claimed row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct OutboxRow {
     /// The row's number.
     pub row: i64,
@@ -67,3 +68,18 @@ pub struct OutboxRow {
     /// The trace it belongs to.
     pub traceparent: Option<String>,
 }
+
+/// Of the payload only its size is told.
+macro_rules! without_payload {
+    ($($type:ident)+) => {$(
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut told = f.debug_struct(stringify!($type));
+                told.field("id", &self.id).field("subject", &self.subject).field("key", &self.key);
+                told.field("bytes", &self.payload.len()).finish_non_exhaustive()
+            }
+        }
+    )+};
+}
+
+without_payload!(OutboxMessage OutboxRow);

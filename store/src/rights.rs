@@ -21,7 +21,8 @@ pub trait RightsOfUsers: Send + Sync + 'static {
     async fn rights(&self, user: UserId) -> Result<Option<Rights>, StoreError>;
 
     /// Replaces what a user may do, if [`Access::may_become`] lets it. Of several changes at the same time each is judged by what the
-    /// one before it left. Nothing happens when it is what it was.
+    /// one before it left. Nothing happens when it is what it was. Names of roles and permissions that this version doesn't know
+    /// stay: a newer one granted them, runs beside it during an update, and alone can tell what taking them would mean.
     async fn change_rights(&self, change: RightsChange) -> Result<RightsChanged, StoreError>;
 
     /// Changes in the order of their numbers, at most `most`: those after `after`, or without it all since `since`. What is told once

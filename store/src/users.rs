@@ -1,5 +1,7 @@
 //! Accounts.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use ecs_domain::user::User;
 use ecs_domain::{Email, Timestamp, UserId};
@@ -28,7 +30,7 @@ pub trait Users: Send + Sync + 'static {
 }
 
 /// An account to be made, with a password.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NewUser {
     /// Its id.
     pub id: UserId,
@@ -49,6 +51,13 @@ impl NewUser {
     }
 }
 
+/// No hash of a password is told.
+impl fmt::Debug for NewUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewUser").field("id", &self.id).field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
 /// What a log-in needs.
 #[derive(Clone)]
 pub struct Credentials {
@@ -59,7 +68,7 @@ pub struct Credentials {
 }
 
 /// An account to be made, without a password.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Provision {
     /// Its id, should it be new.
     pub id: UserId,
@@ -77,6 +86,13 @@ impl Provision {
     pub fn user(&self) -> User {
         let (email, external_id) = (self.email.clone(), self.external_id.clone());
         User { id: self.id, email, external_id, created_at: self.now, updated_at: self.now }
+    }
+}
+
+/// Neither of the two that name a person is told.
+impl fmt::Debug for Provision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provision").field("id", &self.id).field("now", &self.now).finish_non_exhaustive()
     }
 }
 

@@ -1,9 +1,7 @@
 //! The certificate of a listener, which may be replaced while it serves.
 //!
-//! The files are read again every few seconds and compared by what is in them: neither a file's time nor its place tells a
-//! replacement for certain, since some put a folder's link elsewhere and others write into the file. What has just
-//! changed is left alone until it is found unchanged, because two files are never replaced in the same moment. What can't
-//! be used then is told once, and the certificate that was good stays.
+//! The files are read again every few seconds, as [`looks`](crate::looks) has it. What can't be used is told once, and the certificate
+//! that was good stays.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -15,6 +13,7 @@ use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use crate::looks::{Found, Looks};
 use crate::{TlsError, files, provider};
 
 /// Where a certificate and its key are kept, both in PEM.
@@ -52,9 +51,7 @@ pub enum Look {
 /// Looks after the files of one certificate.
 pub struct Follower {
     certificate: Certificate,
-    /// What the files held at the last look, and what they held when they were last used or refused.
-    seen: u64,
-    settled: u64,
+    looks: Looks<u64>,
 }
 
 impl Certificate {
@@ -64,11 +61,11 @@ impl Certificate {
     /// One of them can't be read or used, or they don't belong together.
     pub fn read(files: CertificateFiles) -> Result<(Self, Follower), TlsError> {
         let contents = Contents::read(&files);
-        let seen = contents.fingerprint();
+        let looks = Looks::new(contents.fingerprint());
         let pair = contents.pair(&files)?;
         let shown = Arc::new(Shown(RwLock::new(Arc::new(pair))));
         let certificate = Self { files: Arc::new(files), shown };
-        let follower = Follower { certificate: certificate.clone(), seen, settled: seen };
+        let follower = Follower { certificate: certificate.clone(), looks };
         Ok((certificate, follower))
     }
 
@@ -135,16 +132,11 @@ impl Follower {
         let read = tokio::task::spawn_blocking(move || Contents::read(&files));
         // Only a runtime that ends takes no such work.
         let Ok(contents) = read.await else { return Look::Same };
-        let found = contents.fingerprint();
-        if found == self.settled {
-            self.seen = found;
-            return Look::Same;
+        match self.looks.found(contents.fingerprint()) {
+            Found::Same => return Look::Same,
+            Found::Changing => return Look::Changing,
+            Found::New => {}
         }
-        if found != self.seen {
-            self.seen = found;
-            return Look::Changing;
-        }
-        self.settled = found;
         match contents.pair(&self.certificate.files) {
             Ok(pair) => {
                 self.certificate.shown.replace(pair);

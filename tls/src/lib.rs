@@ -3,6 +3,7 @@
 //! - [`Certificate`] is what a listener shows. Its files are looked at again while it serves, so that a new certificate
 //!   needs no restart.
 //! - [`Roots`] are the authorities that callers trust: those of the system, and those of one file.
+//! - [`looks`] is how files are followed that are replaced: those of certificates here, and others elsewhere.
 //! - [`Connector`] makes the connections of HTTP clients, with TLS where an address begins with `https://`.
 //!
 //! Errors name files and never what is in them.
@@ -11,6 +12,7 @@ mod certificate;
 mod connector;
 mod error;
 mod files;
+pub mod looks;
 mod roots;
 mod stream;
 mod verifier;

@@ -155,11 +155,11 @@ fn seated(response: Response, streams: &Places) -> Response {
     }
 }
 
-/// Uploads, whose clients set the pace, and the balance of the books, which walks the whole log.
+/// Uploads, whose clients set the pace, the balance of the books, which walks the whole log, and exports, which read everybody.
 fn may_take_long(request: &Request) -> bool {
     match request.uri().path() {
         "/v1/emotions/stream" => has_media_type(request.headers(), NDJSON),
-        path => path == "/v1/operations/books",
+        path => ["/v1/operations/books", "/v1/research/exports"].contains(&path),
     }
 }
 

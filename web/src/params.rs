@@ -55,6 +55,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T>
     }
 }
 
+/// A number as the store has them, whose columns end where `i64` does; `None` where the text is none.
+#[must_use]
+pub fn number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number| i64::try_from(*number).is_ok())
+}
+
 /// A page of a list: `?page=1&page_size=10`. 422 when `page` is below 1 or `page_size` outside 1..=100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
@@ -98,5 +104,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let QueryParams(raw) = QueryParams::from_request_parts(parts, state).await?;
         Ok(Self::read(raw)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_whole_and_within_what_the_store_has() {
+        let check = |text: &str, expect: Option<u64>| assert_eq!(number(text), expect, "{text}");
+        check("0", Some(0));
+        check("7", Some(7));
+        check("9223372036854775807", Some(i64::MAX.unsigned_abs()));
+        for none in ["", "-1", "1.0", "1e3", " 1", "seven", "9223372036854775808", "18446744073709551615"] {
+            check(none, None);
+        }
     }
 }

@@ -8,13 +8,16 @@
 //! - [`replays::work_on`] rebuilds the aggregates, for a while at a time; [`replays::work_on_days`] those of some days from the log.
 //! - [`MeteredBus`] counts what is published and delivered over any transport, [`Gauges`] what waits.
 //! - [`books::balance`] compares what the bus accepted with what the store made of it.
+//! - [`ageing::sweep`] drops rows that are past their time; [`data_classes::CLASSES`] is the table of what is kept for how long.
 //! - [`bridge::Bridge`] copies subjects from one bus to another.
 
+pub mod ageing;
 pub mod arrival;
 pub mod back_off;
 pub mod books;
 pub mod bridge;
 pub mod consume;
+pub mod data_classes;
 pub mod dead_letters;
 pub mod decoded;
 pub mod finisher;

@@ -17,6 +17,7 @@ use ecs_store::{
     Fate, Folded, Folds as _, Ledger, LedgerTotals, LetterFilter, LetterId, Notifications as _, OfferBooks,
     StoreError, SummaryMismatch,
 };
+use ecs_work::ageing::{self, Lifetimes};
 use ecs_work::books::{self, Report};
 use ecs_work::consume::{self, ConsumeDeps, Failure, Handler};
 use ecs_work::{Decoded, OnFailure, OnStop, Relay, RelayDeps, Wake, decoded, outbox_message, retention};
@@ -407,4 +408,27 @@ impl Books for Restless {
         self.stir().await;
         self.0.store.offer_books().await
     }
+}
+
+/// After two years all that is left is the credit and its decision, and nothing is missed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_went_for_its_age_is_not_missed() {
+    let (platform, ..) = settled_platform().await;
+    let before = balance(&platform).await;
+    platform.clock.advance(Duration::from_secs(800 * 24 * 60 * 60));
+    let now = platform.clock.now();
+    let floor = retention::before(now, retention::OTHERS_ON_BUS);
+    for subject in Subject::ALL {
+        retention::sweep_bus(platform.bus.as_ref(), subject, floor).await.unwrap();
+    }
+    let store = platform.store.as_ref();
+    retention::sweep_store(store, retention::of_emotions(now, 30, floor)).await.unwrap();
+    let lifetimes = Lifetimes { transactions: Some(365), ..Lifetimes::DEFAULT };
+    ageing::sweep(store, &lifetimes, now).await.unwrap();
+
+    let report = balance(&platform).await;
+    assert_eq!(report.complaints(), [""; 0]);
+    assert_eq!((report.emotions.in_aggregates, report.emotions.named), (before.emotions.in_aggregates, 0));
+    assert_eq!((before.transactions.in_aggregates, report.transactions.in_aggregates), (10, 0));
+    assert_eq!((report.offers.active, report.offers.notified), (1, 1));
 }

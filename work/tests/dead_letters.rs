@@ -16,6 +16,7 @@ use ecs_store::{
     DeadLetterRow, DeadLetters as _, EmotionRules, Folded, Folds as _, FullLetter, Letter, LetterFilter,
     LetterId, Outbox as _, Provision, Users as _,
 };
+use ecs_vault::Keyring;
 use ecs_work::books::{self, Report};
 use ecs_work::consume::{self, ConsumeDeps, Failure, Handler};
 use ecs_work::dead_letters::{Action, Choice, Desk, Done, MOST};
@@ -213,7 +214,9 @@ async fn a_replay_before_a_crash_is_published_after_it() {
     scene.replay_all().await;
     // What the dead process left is read by a store that is opened over the same file.
     let path = scene.platform.folder.path().join("store.db");
-    let reopened = ecs_store_sqlite::SqliteStore::open(path, ecs_store_sqlite::Options::default()).unwrap();
+    let reopened =
+        ecs_store_sqlite::SqliteStore::open(path, Keyring::in_memory(), ecs_store_sqlite::Options::default())
+            .unwrap();
     let relay = Relay::create(RelayDeps {
         bus: scene.platform.bus.clone(),
         store: Arc::new(reopened),

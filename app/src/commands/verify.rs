@@ -144,6 +144,7 @@ fn client_fate(fate: ecs_store::Fate) -> Fate {
         ecs_store::Fate::Counted => Fate::Counted,
         ecs_store::Fate::Discarded => Fate::Discarded,
         ecs_store::Fate::DeadLettered => Fate::DeadLettered,
+        ecs_store::Fate::Erased => Fate::Erased,
         ecs_store::Fate::Replayed { .. } => Fate::Pending,
         ecs_store::Fate::Unknown => Fate::Unknown,
     }
@@ -160,13 +161,14 @@ impl Findings {
         if let Some(journal) = &self.journal {
             let accepted = &journal.accepted;
             text.push_str(&format!(
-                "journal         {} sent, {} accepted = {} counted + {} discarded + {} dead-lettered + {} pending + {} \
-                 missing; of {} unanswered {} arrived\n",
+                "journal         {} sent, {} accepted = {} counted + {} discarded + {} dead-lettered + {} erased + {} \
+                 pending + {} missing; of {} unanswered {} arrived\n",
                 journal.sent,
                 accepted.total,
                 accepted.counted,
                 accepted.discarded,
                 accepted.dead_lettered,
+                accepted.erased,
                 accepted.pending,
                 journal.missing.count,
                 journal.unanswered.total,
@@ -197,11 +199,12 @@ impl Findings {
 
 fn ledger_in_words(what: &str, ledger: &LedgerReport) -> String {
     format!(
-        "{what:15} {} accepted = {} counted + {} discarded + {} dead-lettered + {} pending + {} missing",
+        "{what:15} {} accepted = {} counted + {} discarded + {} dead-lettered + {} erased + {} pending + {} missing",
         ledger.accepted,
         ledger.counted,
         ledger.discarded,
         ledger.dead_lettered,
+        ledger.erased,
         ledger.pending,
         ledger.missing
     )

@@ -94,6 +94,10 @@ fn tags() -> Vec<Tag> {
         ),
         tag(tag::NOTIFICATIONS, "What customers are told, as a list and while it happens."),
         tag(tag::CONSENT, "What people say about the use of their data."),
+        tag(
+            tag::PRIVACY,
+            "What people may ask of whoever keeps their data: everything that is held on them, and to be forgotten.",
+        ),
         tag(tag::OPERATIONS, "For operators: the books, which account for every event, and dead letters."),
         tag(tag::HEALTH, "Whether a process lives and can serve. Every process answers for itself."),
         tag(tag::DOCUMENTATION, "This document and its page."),

@@ -136,6 +136,9 @@ impl Composer<'_> {
         let role = ecs_user_and_credit::UserAndCredit::create(ecs_user_and_credit::Deps {
             auth: Arc::clone(&self.auth),
             store: Arc::clone(self.storage.store()?),
+            keyring: self.storage.keyring()?.clone(),
+            bus: Arc::clone(self.storage.bus()?),
+            bus_retention: self.longest_on_bus(),
             cache: self.storage.cache.clone(),
             clock: Arc::clone(self.clock),
             credit_analysis: self.analyst()?,
@@ -149,6 +152,7 @@ impl Composer<'_> {
             finisher: Finisher::start(self.supervisor),
             metrics: self.metrics.clone(),
         });
+        role.start(self.supervisor);
         Ok(role.routes())
     }
 
@@ -185,6 +189,7 @@ impl Composer<'_> {
             },
             webhooks: ecs_notification::WebhookOptions {
                 reach: self.settings.webhooks,
+                denied: self.settings.webhooks_deny.clone(),
                 ..ecs_notification::WebhookOptions::default()
             },
         })?;
@@ -202,7 +207,9 @@ impl Composer<'_> {
             clock: Arc::clone(self.clock),
             raw_retention_days: retention.raw_emotion_days,
             stress: self.settings.stress,
-            bus_retention: DAY * u32::from(retention.bus_days.max(retention.emotion_bus_days)),
+            bus_retention: self.longest_on_bus(),
+            lifetimes: retention.lifetimes,
+            keyring: self.storage.keyring()?.clone(),
             outbox: self.outbox.clone(),
             checkpoints: Arc::new(Checkpoints::new(&self.auth)?),
             checkpoint_file: self.settings.checkpoints(),
@@ -306,6 +313,12 @@ impl Composer<'_> {
         };
         ecs_credit_application::CreditApplication::create(deps).start(self.supervisor);
         Ok(())
+    }
+
+    /// How long any event stays on the bus at most.
+    fn longest_on_bus(&self) -> Duration {
+        let retention = &self.settings.retention;
+        DAY * u32::from(retention.bus_days.max(retention.emotion_bus_days))
     }
 
     fn bus_retention(&self) -> Duration {

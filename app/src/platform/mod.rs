@@ -32,7 +32,7 @@ use crate::role::Role;
 use crate::settings::{Mode, Settings};
 use crate::{open_files, operator};
 pub use storage::{Engines, Storage};
-pub(crate) use storage::{bus_name, migrate};
+pub(crate) use storage::{bus_name, existing_keyring, migrate};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1_024;
@@ -85,7 +85,7 @@ impl Platform {
         let socket = take(settings.listen).with_context(cannot)?;
         let address = socket.local_addr().context("the listener has no address")?;
         let metrics = engines.metrics.clone();
-        let storage = Storage::open_with(settings, engines, Uses::of(&settings.roles)).await?;
+        let storage = Storage::open_with(settings, engines, Uses::of(&settings.roles), clock.now()).await?;
         if let Ok(bus) = storage.bus() {
             needs::check(&settings.roles, &bus.capabilities())?;
         }

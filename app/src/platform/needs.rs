@@ -30,14 +30,9 @@ impl Uses {
     fn of_one(role: Role) -> Self {
         match role {
             Role::ApiGateway | Role::CreditAnalysis => Self::NOTHING,
-            Role::EmotionIngestion | Role::TransactionIngestion => Self::BUS,
             // Accounts write to the outbox, which the relay of their process publishes.
-            Role::UserAndCredit
-            | Role::EmotionProcessing
-            | Role::TransactionProcessing
-            | Role::CreditApplication
-            | Role::Notification
-            | Role::Operations => Self::EVERYTHING,
+            role if role.uses_store() => Self::EVERYTHING,
+            _ => Self::BUS,
         }
     }
 }

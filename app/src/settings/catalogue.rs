@@ -139,6 +139,22 @@ pub const CATALOGUE: &[Setting] = &[
          day after.",
     ),
     secret(
+        "ECS_MASTER_KEY",
+        "Wraps the keys under which each person's data stand sealed; at least 32 bytes. As above, and only where the store is used. \
+         Without it nothing personal can be read any more: keep a copy, and not beside the vault's.",
+    ),
+    secret(
+        "ECS_MASTER_KEYS_ACCEPTED",
+        "Master keys that have wrapped some of the vault's, separated by commas or spaces: the last one, until the log says that all \
+         are wrapped anew.",
+    ),
+    secret(
+        "ECS_VAULT_URL",
+        "Where those keys and the tombstones of people who were erased are kept: postgres:// and another database than the store's, or \
+         sqlite: and a path for the processes of one machine. Never dumped together with the store. Unset: vault.sqlite in the data \
+         folder, where the store is there, too.",
+    ),
+    secret(
         "INTERNAL_SERVICE_API_KEY",
         "The X-Internal-Key of partners and services; at least 16 bytes. As above.",
     ),
@@ -202,10 +218,45 @@ pub const CATALOGUE: &[Setting] = &[
         "refuse or allow: whether webhooks may go to private addresses and over http://, for tests and demonstrations. \
          Production refuses allow: whoever names an address there could reach what only this process can.",
     ),
+    setting(
+        "ECS_WEBHOOKS_DENY",
+        "",
+        "Addresses and networks (203.0.113.0/24) that no webhook goes to, separated by commas, also where ECS_WEBHOOKS_PRIVATE \
+         allows them: your own public ones, where something may trust who comes from this process.",
+    ),
     setting("ECS_DELIVERY_LIMIT", "10", "Failed deliveries until an event becomes a dead letter."),
     setting("ECS_EMOTION_BUS_DAYS", "7", "Days that emotion events stay on the bus, consumed or not."),
     setting("ECS_BUS_DAYS", "30", "Days that other events stay on the bus, consumed or not."),
     setting("ECS_RAW_EMOTION_DAYS", "30", "Days that raw emotion events are kept, by their own date."),
+    setting(
+        "ECS_RETENTION_SUMMARY_DAYS",
+        "730",
+        "Days that daily summaries of emotions are kept, by their date: more than raw events, and 31 at least; or keep, for as long \
+         as the account. docs/retention.md has every class of data.",
+    ),
+    setting(
+        "ECS_RETENTION_DECISION_DAYS",
+        "1825",
+        "Days that denials are kept, and offers that nobody accepted after they expired, with the decision: 30 at least; or keep. What \
+         was accepted is kept.",
+    ),
+    setting(
+        "ECS_RETENTION_NOTIFICATION_DAYS",
+        "730",
+        "Days that notifications are kept: more than events on the bus, and 31 at least; or keep.",
+    ),
+    setting(
+        "ECS_RETENTION_DEAD_LETTER_DAYS",
+        "90",
+        "Days that a dead letter waits for somebody to decide about it: 1 at least, or keep. Then what it holds is dropped, and the \
+         log says so.",
+    ),
+    setting(
+        "ECS_RETENTION_TRANSACTION_DAYS",
+        "keep",
+        "Days that transactions are kept after their arrival: more than events on the bus, and 365 at least; or keep. Features \
+         and the books then know of none before.",
+    ),
     setting(
         "ECS_CACHE",
         "",
@@ -216,7 +267,8 @@ pub const CATALOGUE: &[Setting] = &[
     setting(
         "ECS_LOG",
         "info",
-        "What is logged, such as info or ecs_work=debug,info. Goes to standard output.",
+        "What is logged, such as info or ecs_work=debug,info. Goes to standard output. Below info only the platform's own \
+         crates are heard: libraries would tell what goes through them.",
     ),
     setting("ECS_LOG_FORMAT", "auto", "json, pretty, or auto: pretty on a terminal, else json."),
     setting(

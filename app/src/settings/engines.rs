@@ -244,14 +244,14 @@ impl Reader<'_> {
         CacheIn::Redis { server, level_bytes }
     }
 
-    fn refuse_unless_built(&mut self, name: &str, engine: built::Engine) {
+    pub(super) fn refuse_unless_built(&mut self, name: &str, engine: built::Engine) {
         if let Err(refusal) = engine.require() {
             self.problem(name, refusal);
         }
     }
 
     /// The scheme is told and nothing else: the rest may hold a password.
-    fn unknown_engine(&mut self, name: &str, scheme: Option<&str>, expected: &str) {
+    pub(super) fn unknown_engine(&mut self, name: &str, scheme: Option<&str>, expected: &str) {
         let message = match scheme {
             Some(scheme) => {
                 format!("names the engine {scheme:?}, which there is none of; it takes {expected}")

@@ -1,4 +1,4 @@
-//! How often callers may call, and whose word counts on who they are.
+//! How often callers may call, whose word counts on who they are, and lists of networks.
 
 use ecs_api_gateway::RateLimits;
 use ecs_web::peer::{Network, TrustedProxies};
@@ -17,14 +17,19 @@ impl Reader<'_> {
     }
 
     pub(super) fn trusted_proxies(&mut self) -> TrustedProxies {
-        let list = self.text("ECS_TRUSTED_PROXIES").unwrap_or_default().to_owned();
+        TrustedProxies::new(self.networks("ECS_TRUSTED_PROXIES"))
+    }
+
+    /// The addresses and networks that a setting lists.
+    pub(super) fn networks(&mut self, name: &'static str) -> Vec<Network> {
+        let list = self.text(name).unwrap_or_default().to_owned();
         let mut networks = Vec::new();
         for text in list.split(',').map(str::trim).filter(|text| !text.is_empty()) {
             match text.parse::<Network>() {
                 Ok(network) => networks.push(network),
-                Err(error) => self.problem("ECS_TRUSTED_PROXIES", format!("{text:?} {error}")),
+                Err(error) => self.problem(name, format!("{text:?} {error}")),
             }
         }
-        TrustedProxies::new(networks)
+        networks
     }
 }

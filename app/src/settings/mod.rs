@@ -5,10 +5,12 @@ pub mod catalogue;
 mod engines;
 mod limits;
 mod reader;
+mod retention;
 mod services;
 mod show;
 mod sources;
 mod tls;
+mod vault;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,8 +22,9 @@ use ecs_domain::consent::ConsentRule;
 use ecs_domain::emotion::StressThreshold;
 use ecs_domain::transaction::Currency;
 use ecs_notification::Reach;
-use ecs_web::peer::TrustedProxies;
+use ecs_web::peer::{Network, TrustedProxies};
 use ecs_web::secret::Secret;
+use ecs_work::ageing::Lifetimes;
 
 use self::reader::Reader;
 use crate::role::Roles;
@@ -31,6 +34,7 @@ pub use services::Services;
 pub use show::show;
 pub use sources::{Environment, Flags, Raw, Source, Value, merge};
 pub use tls::Tls;
+pub use vault::{Vault, VaultAt};
 
 /// Where the data is unless somebody says otherwise.
 pub const DEFAULT_DATA_DIR: &str = ".ecs";
@@ -95,6 +99,8 @@ pub struct Settings {
     pub secret_key: Option<Secret>,
     /// Keys whose tokens hold, too, while keys are changed.
     pub accepted_keys: Vec<Secret>,
+    /// Where the keys of people are kept, and under what.
+    pub vault: Vault,
     /// The internal key; `None` as above.
     pub internal_key: Option<Secret>,
     /// What silence about consent means.
@@ -127,6 +133,8 @@ pub struct Settings {
     pub publish_window: usize,
     /// Where webhooks may go.
     pub webhooks: Reach,
+    /// Networks that no webhook goes to.
+    pub webhooks_deny: Vec<Network>,
     /// Failed deliveries until an event is given up.
     pub delivery_limit: u32,
     /// How long things are kept.
@@ -157,6 +165,8 @@ pub struct Retention {
     pub bus_days: u16,
     /// Raw emotion rows.
     pub raw_emotion_days: u16,
+    /// Rows that grow old.
+    pub lifetimes: Lifetimes,
 }
 
 impl Settings {
@@ -194,9 +204,11 @@ mod tests {
         Settings::from_raw(&merge(&environment, &Flags::default())?)
     }
 
-    const KEYS: [(&str, &str); 2] = [
+    const KEYS: [(&str, &str); 4] = [
         ("SECRET_KEY", "0123456789abcdef0123456789abcdef"),
         ("INTERNAL_SERVICE_API_KEY", "0123456789abcdef"),
+        ("ECS_MASTER_KEY", "0123456789abcdef0123456789abcdef"),
+        ("ECS_VAULT_URL", "postgres://ecs:hunter2@keys/vault"),
     ];
 
     #[test]
@@ -221,13 +233,13 @@ mod tests {
         for name in [
             "SECRET_KEY must be set",
             "INTERNAL_SERVICE_API_KEY must be set",
+            "ECS_MASTER_KEY must be set",
             "EMOTION_CONSENT must be required",
             "ECS_WEBHOOKS_PRIVATE must be refuse in production",
         ] {
             assert!(refused.contains(name), "{refused}");
         }
-        let [secret, key] = KEYS;
-        let production = settings(&[("ECS_MODE", "production"), secret, key]).unwrap();
+        let production = settings(&[&[("ECS_MODE", "production")], &KEYS[..]].concat()).unwrap();
         assert_eq!(production.consent, ConsentRule::Required);
         assert_eq!(production.shutdown_grace, Duration::from_secs(5));
         assert_eq!(production.webhooks, Reach::Public);
@@ -255,6 +267,9 @@ mod tests {
         check("DATABASE_URL", "hunter2", "must be an address such as postgres://");
         check("DATABASE_READ_URLS", "postgres://x", "that DATABASE_URL doesn't name");
         check("BUS_URL", "pulsar://user:hunter2@x", "\"pulsar\"");
+        check("ECS_VAULT_URL", "redis://user:hunter2@x", "\"redis\"");
+        check("ECS_VAULT_URL", "sqlite:", "sqlite:/path");
+        check("ECS_MASTER_KEY", "hunter2", "at least 32 bytes");
         check("ECS_BUS_REPLICAS", "6", "from 1 to 5");
         check("NATS_MONITOR_URL", "http://bus", "http://host:8222");
         check("NATS_MONITOR_URL", "http://ecs:hunter2@bus:8222", "http://host:8222");
@@ -265,6 +280,7 @@ mod tests {
         check("ECS_RATE_LIMITS", "reads.user=5/s", "the class \"reads\"; there are ingest, read");
         check("ECS_RATE_LIMITS", "on", "such as read.user=20/s:40");
         check("ECS_TRUSTED_PROXIES", "10.0.0.0/8, proxy", "\"proxy\" must be an address or a network");
+        check("ECS_WEBHOOKS_DENY", "8.8.8.0/24,8.8.8.8/40", "\"8.8.8.8/40\" must be an address or a network");
         check("SECRET_KEY", "short", "at least 32 bytes");
         check("SECRET_KEYS_ACCEPTED", "0123456789abcdef0123456789abcdef, short", "at least 32 bytes");
     }
@@ -280,7 +296,7 @@ mod tests {
 
     #[cfg(all(feature = "postgres", feature = "nats", feature = "redis"))]
     #[test]
-    fn five_settings_are_a_platform_on_real_engines() {
+    fn seven_settings_are_a_platform_on_real_engines() {
         let settings = with_keys(&[POSTGRES, NATS, REDIS]).unwrap();
         assert_eq!((settings.mode, settings.consent), (Mode::Production, ConsentRule::Required));
         assert!(settings.store.is_shared() && settings.bus.is_shared() && !settings.uses_data_folder());
@@ -310,6 +326,27 @@ mod tests {
         }
         let without_redis = with_keys(&[POSTGRES, NATS]).unwrap();
         assert_eq!(without_redis.cache, CacheIn::Nothing);
+    }
+
+    /// Keys would be in the dumps of what they open.
+    #[cfg(all(feature = "postgres", feature = "nats"))]
+    #[test]
+    fn the_vault_is_apart_from_the_store() {
+        let check = |vault: Option<&str>, expect: &str| {
+            let [secret, key, master, _] = KEYS;
+            let vault = vault.map(|address| ("ECS_VAULT_URL", address));
+            let set: Vec<_> = [POSTGRES, NATS, secret, key, master].into_iter().chain(vault).collect();
+            let refused = settings(&set).map(|_| ()).unwrap_err().to_string();
+            assert!(refused.contains(expect) && !refused.contains("hunter2"), "{refused}");
+        };
+        check(None, "ECS_VAULT_URL must say where the keys of people are kept");
+        check(Some(POSTGRES.1), "ECS_VAULT_URL is DATABASE_URL");
+        let gateway = [("ECS_ROLES", "api-gateway"), POSTGRES, NATS, KEYS[0], KEYS[1]];
+        let refused = settings(&gateway).map(|_| ()).unwrap_err().to_string();
+        assert!(
+            !refused.contains("VAULT") && !refused.contains("MASTER"),
+            "who has no store needs no keys: {refused}"
+        );
     }
 
     #[cfg(all(feature = "postgres", feature = "nats", feature = "redis"))]
@@ -362,9 +399,8 @@ mod tests {
 
     #[test]
     fn secrets_do_not_print() {
-        let [secret, key] = KEYS;
-        let printed = format!("{:?}", settings(&[secret, key]).unwrap());
-        assert!(!printed.contains("0123456789abcdef"));
+        let printed = format!("{:?}", settings(&KEYS).unwrap());
+        assert!(!printed.contains("0123456789abcdef") && !printed.contains("hunter2"));
         let short = settings(&[("SECRET_KEY", "hunter2")]).unwrap_err().to_string();
         assert!(!short.contains("hunter2"));
     }

@@ -12,7 +12,7 @@ use ecs_domain::transaction::Currency;
 use ecs_notification::Reach;
 use ecs_web::secret::Secret;
 
-use super::{DEFAULT_DATA_DIR, Http, Mode, Problem, Raw, Retention, Settings};
+use super::{DEFAULT_DATA_DIR, Http, Mode, Problem, Raw, Settings};
 
 /// Longer than other roles keep a connection that nobody uses (4 s), so that none sends into one that is about to close.
 const PRODUCTION_GRACE: Duration = Duration::from_secs(5);
@@ -50,6 +50,7 @@ impl Reader<'_> {
             mode,
             data_dir: self.text("ECS_DATA_DIR").unwrap_or(DEFAULT_DATA_DIR).into(),
             cache: self.cache(store.is_shared()),
+            vault: self.vault(mode, &roles, &store),
             store,
             bus,
             tls: self.tls(),
@@ -57,7 +58,7 @@ impl Reader<'_> {
             services,
             start_timeout: self.seconds("ECS_START_TIMEOUT_S", 0),
             secret_key: self.key("SECRET_KEY", 32, mode),
-            accepted_keys: self.accepted_keys(),
+            accepted_keys: self.keys("SECRET_KEYS_ACCEPTED", 32),
             internal_key: self.key("INTERNAL_SERVICE_API_KEY", 16, mode),
             consent: self.consent(production),
             policy_file: self.text("ECS_POLICY_FILE").map(PathBuf::from),
@@ -76,12 +77,9 @@ impl Reader<'_> {
             drain_timeout: self.seconds("ECS_DRAIN_TIMEOUT_S", 1),
             publish_window: self.number("ECS_PUBLISH_WINDOW", 1, 10_000_000),
             webhooks: self.webhooks(production),
+            webhooks_deny: self.networks("ECS_WEBHOOKS_DENY"),
             delivery_limit: self.number("ECS_DELIVERY_LIMIT", 1, 1_000),
-            retention: Retention {
-                emotion_bus_days: self.number("ECS_EMOTION_BUS_DAYS", 1, 3_650),
-                bus_days: self.number("ECS_BUS_DAYS", 1, 3_650),
-                raw_emotion_days: self.number("ECS_RAW_EMOTION_DAYS", 1, 3_650),
-            },
+            retention: self.retention(),
             url: self.text("ECS_URL").map(ToOwned::to_owned),
             token: self.text("ECS_TOKEN").map(|token| Secret::new(token.to_owned())),
             listen: parsed.listen?,
@@ -160,7 +158,7 @@ impl Reader<'_> {
     }
 
     /// A secret of at least `least` bytes, which embedded mode can do without.
-    fn key(&mut self, name: &'static str, least: usize, mode: Mode) -> Option<Secret> {
+    pub(super) fn key(&mut self, name: &'static str, least: usize, mode: Mode) -> Option<Secret> {
         match self.text(name).map(|text| (text.len(), Secret::new(text.to_owned()))) {
             Some((length, key)) if length >= least => Some(key),
             Some((length, _)) => {
@@ -177,17 +175,17 @@ impl Reader<'_> {
         }
     }
 
-    /// The keys whose tokens hold besides those of `SECRET_KEY`.
-    fn accepted_keys(&mut self) -> Vec<Secret> {
+    /// A list of secrets of at least `least` bytes, such as those that are accepted while one is changed.
+    pub(super) fn keys(&mut self, name: &str, least: usize) -> Vec<Secret> {
         let keys: Vec<Secret> = self
-            .text("SECRET_KEYS_ACCEPTED")
+            .text(name)
             .unwrap_or_default()
             .split(|character: char| character == ',' || character.is_whitespace())
             .filter(|key| !key.is_empty())
             .map(|key| Secret::new(key.to_owned()))
             .collect();
-        if keys.iter().any(|key| key.expose().len() < 32) {
-            self.problem("SECRET_KEYS_ACCEPTED", "each of its keys must have at least 32 bytes");
+        if keys.iter().any(|key| key.expose().len() < least) {
+            self.problem(name, format!("each of its keys must have at least {least} bytes"));
         }
         keys
     }

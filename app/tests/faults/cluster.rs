@@ -19,6 +19,7 @@ use crate::patience::eventually;
 
 const SECRET: &str = "a secret of the tests, 32 bytes and more";
 const INTERNAL_KEY: &str = "the internal key of the tests";
+const MASTER_KEY: &str = "a master key of the tests, 32 bytes and more";
 const ZONES: usize = 2;
 
 pub(crate) struct Cluster {
@@ -119,6 +120,7 @@ fn common_settings() -> Vec<(String, String)> {
         ("ECS_MODE", "testing"),
         ("SECRET_KEY", SECRET),
         ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY),
+        ("ECS_MASTER_KEY", MASTER_KEY),
         ("ECS_BCRYPT_COST", "4"),
         ("ECS_REQUEST_TIMEOUT_S", "5"),
         // Twenty processes share one primary.

@@ -4,6 +4,7 @@
 use ecs_servers::{Broker, Postgres, PostgresOptions, Proxy, Redis, RedisOptions, Replication, Transport};
 
 pub(crate) const DATABASE: &str = "ecs";
+pub(crate) const VAULT: &str = "vault";
 
 pub(crate) struct Engines {
     /// The primary is one of them, the synchronous replica the other.
@@ -21,7 +22,9 @@ impl Engines {
         // Twenty processes with a pool each.
         let options = PostgresOptions { max_connections: 600, ..PostgresOptions::default() };
         let primary = Postgres::start(options).await.unwrap();
-        primary.execute(&format!("CREATE DATABASE {DATABASE}")).await.unwrap();
+        for database in [DATABASE, VAULT] {
+            primary.execute(&format!("CREATE DATABASE {database}")).await.unwrap();
+        }
         let near = primary.replica(Replication::Synchronous).await.unwrap();
         let far = primary.replica(Replication::Asynchronous).await.unwrap();
         let broker = Broker::behind(transport, proxies).await.unwrap();

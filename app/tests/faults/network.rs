@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use ecs::role::Role;
 use ecs_servers::Proxy;
 
-use crate::engines::{DATABASE, Engines};
+use crate::engines::{DATABASE, Engines, VAULT};
 
 /// What a zone can be cut off from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,7 @@ impl Network {
             reads.iter().map(|address| engines.primary().url_at(&[*address], DATABASE).unwrap()).collect();
         let mut settings = vec![
             ("DATABASE_URL", engines.primary().url_at(&nodes, DATABASE).unwrap()),
+            ("ECS_VAULT_URL", engines.primary().url_at(&nodes, VAULT).unwrap()),
             ("DATABASE_READ_URLS", read_urls.join(",")),
             ("BUS_URL", engines.broker.url_at(self.broker.address()).unwrap()),
             ("REDIS_URL", engines.redis.url_at(self.redis.address()).unwrap()),

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::support::deployment::{Deployment, Process, Topology, free_address, owned};
-use crate::support::{INTERNAL_KEY, Person, SECRET, emotion, eventually};
+use crate::support::{INTERNAL_KEY, MASTER_KEY, Person, SECRET, emotion, eventually};
 
 /// After so many people whom nobody has left out by chance, somebody is left out.
 const PEOPLE: usize = 40;
@@ -90,6 +90,7 @@ impl Apart {
         }
         let postgres = Postgres::start(PostgresOptions::default()).await.unwrap();
         postgres.execute("CREATE DATABASE ecs").await.unwrap();
+        postgres.execute("CREATE DATABASE vault").await.unwrap();
         let nats = Nats::start(NatsOptions::default()).await.unwrap();
         let [edge, behind] = [free_address(), free_address()];
         let mut settings = owned(&[
@@ -97,7 +98,9 @@ impl Apart {
             ("ECS_BCRYPT_COST", "4"),
             ("SECRET_KEY", SECRET),
             ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY),
+            ("ECS_MASTER_KEY", MASTER_KEY),
             ("DATABASE_URL", &postgres.url("ecs")),
+            ("ECS_VAULT_URL", &postgres.url("vault")),
             ("NATS_URL", nats.url()),
         ]);
         let intake = [Role::ApiGateway, Role::EmotionIngestion, Role::TransactionIngestion];

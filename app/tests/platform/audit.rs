@@ -104,7 +104,8 @@ async fn a_change_a_gap_and_a_cut_tail_are_found() {
     with_a_log(original.path()).await;
     let check = async |sql: &str, expect: Option<&str>| {
         let folder = tempfile::tempdir().unwrap();
-        for file in ["store.sqlite", "bus.sqlite", "secrets.json", "audit-checkpoints.jsonl"] {
+        for file in ["store.sqlite", "vault.sqlite", "bus.sqlite", "secrets.json", "audit-checkpoints.jsonl"]
+        {
             let from = original.path().join(file);
             if from.exists() {
                 std::fs::copy(from, folder.path().join(file)).unwrap();

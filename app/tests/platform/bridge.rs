@@ -20,11 +20,18 @@ use uuid::Uuid;
 
 use crate::support::deployment::{Process, free_address, owned};
 use crate::support::process::{Server, command, ecs, run, text};
-use crate::support::{DEADLINE, INTERNAL_KEY, SECRET, eventually};
+use crate::support::{DEADLINE, INTERNAL_KEY, KEYS, MASTER_KEY, SECRET, eventually};
 
 /// What a bridge prints; it must end with this code.
 async fn bridge(code: i32, arguments: &[&str]) -> String {
-    let output = run(command(&[&["bridge"], arguments].concat())).await;
+    bridge_with(&[], code, arguments).await
+}
+
+/// The same with settings in its environment.
+async fn bridge_with(environment: &[(&str, &str)], code: i32, arguments: &[&str]) -> String {
+    let mut command = command(&[&["bridge"], arguments].concat());
+    command.envs(environment.iter().copied());
+    let output = run(command).await;
     let text = text(&output);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
     for address in arguments.iter().filter(|argument| argument.starts_with("nats://")) {
@@ -32,6 +39,9 @@ async fn bridge(code: i32, arguments: &[&str]) -> String {
     }
     text
 }
+
+/// What opens the vault of a folder that [`opened`] has made.
+const MASTER: (&str, &str) = ("ECS_MASTER_KEY", MASTER_KEY);
 
 /// A bus, opened in this process.
 async fn opened(address: &str, data: &Path) -> Storage {
@@ -44,6 +54,7 @@ async fn opened_with(address: &str, data: &Path, more: &[(&str, &str)]) -> Stora
         ("ECS_MODE", "testing"),
         ("SECRET_KEY", SECRET),
         ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY),
+        ("ECS_MASTER_KEY", MASTER_KEY),
         ("BUS_URL", address),
         ("ECS_DATA_DIR", data.to_str().unwrap()),
     ]);
@@ -82,7 +93,7 @@ async fn events_go_from_a_folder_to_nats_and_back_as_they_are() {
     storage.close().await.unwrap();
 
     let from = format!("embedded:{}", old.path().display());
-    let said = bridge(1, &[&from, nats.url()]).await;
+    let said = bridge_with(&[MASTER], 1, &[&from, nats.url()]).await;
     let refused = format!("event {}: the event has 20000 bytes, the bus takes", Uuid::from_u128(9_999));
     assert!(said.contains("transactions.topic       3000 copied") && said.contains(&refused), "{said}");
 
@@ -90,7 +101,12 @@ async fn events_go_from_a_folder_to_nats_and_back_as_they_are() {
     std::fs::write(&address, format!("embedded:{}\n", new.path().join("bus").display())).unwrap();
     let to = format!("@{}", address.display());
     let said: Value = serde_json::from_str(
-        &bridge(0, &[nats.url(), &to, "--subject", "transactions.topic", "--json", "--quiet"]).await,
+        &bridge_with(
+            &[MASTER],
+            0,
+            &[nats.url(), &to, "--subject", "transactions.topic", "--json", "--quiet"],
+        )
+        .await,
     )
     .unwrap();
     assert_eq!((&said[0]["copied"], &said[0]["left"]), (&3_000.into(), &0.into()), "{said}");
@@ -115,9 +131,11 @@ async fn events_go_from_a_folder_to_rabbitmq_and_back_as_they_are() {
     storage.close().await.unwrap();
     let [from, to] = [&old, &new].map(|folder| format!("embedded:{}", folder.path().display()));
     assert!(
-        bridge(0, &[&from, rabbit.url(), "--quiet"]).await.contains("transactions.topic       1500 copied")
+        bridge_with(&[MASTER], 0, &[&from, rabbit.url(), "--quiet"])
+            .await
+            .contains("transactions.topic       1500 copied")
     );
-    bridge(0, &[rabbit.url(), &to, "--quiet"]).await;
+    bridge_with(&[MASTER], 0, &[rabbit.url(), &to, "--quiet"]).await;
     let storage = opened("embedded:", new.path()).await;
     let mut came = events(&storage, Subject::Transactions).await;
     came.sort_by_key(|event| event.id);
@@ -144,15 +162,21 @@ async fn an_archive_in_kafka_holds_everything_but_emotions() {
 
     let from = format!("embedded:{}", old.path().display());
     let archive = [&from, kafka.url(), "--archive", "--keep-days", "365", "--to-set", &own, "--quiet"];
-    assert!(bridge(0, &archive).await.contains("transactions.topic       2000 copied"));
+    assert!(bridge_with(&[MASTER], 0, &archive).await.contains("transactions.topic       2000 copied"));
     let scratch = tempfile::tempdir().unwrap();
     let storage = opened_with(kafka.url(), scratch.path(), &[("ECS_KAFKA_PREFIX", &prefix)]).await;
     assert_eq!(events(&storage, Subject::Emotions).await, []);
-    assert_eq!(events(&storage, Subject::Transactions).await.len(), 2_000);
+    let kept = events(&storage, Subject::Transactions).await;
+    assert!(
+        kept.len() == 2_000 && kept.iter().all(|event| event.payload.starts_with(b"~1.")),
+        "it stands sealed"
+    );
     storage.close().await.unwrap();
 
+    let vault = format!("sqlite:{}", old.path().join("vault.sqlite").display());
     let to = format!("embedded:{}", new.path().display());
-    bridge(0, &[kafka.url(), &to, "--from-set", &own, "--quiet"]).await;
+    let back = [kafka.url(), &to, "--from-set", &own, "--quiet"];
+    bridge_with(&[MASTER, ("ECS_VAULT_URL", &vault)], 0, &back).await;
     let storage = opened("embedded:", new.path()).await;
     let mut came = events(&storage, Subject::Transactions).await;
     came.sort_by_key(|event| event.id);
@@ -199,6 +223,7 @@ async fn platform(bus: &str, data: &Path) -> Process {
         ("ECS_BCRYPT_COST", "4"),
         ("SECRET_KEY", SECRET),
         ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY),
+        ("ECS_MASTER_KEY", MASTER_KEY),
         ("BUS_URL", bus),
         ("ECS_DATA_DIR", data.to_str().unwrap()),
     ]);
@@ -210,8 +235,7 @@ async fn platform(bus: &str, data: &Path) -> Process {
 /// A command of an operator of that platform.
 fn operator(bus: &str, data: &Path, platform: &Process, arguments: &[&str]) -> Command {
     let mut command = ecs(data, arguments);
-    let keys = [("SECRET_KEY", SECRET), ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY), ("ECS_MODE", "testing")];
-    command.envs(keys).env("BUS_URL", bus).env("ECS_URL", &platform.edge.url);
+    command.envs(KEYS).env("ECS_MODE", "testing").env("BUS_URL", bus).env("ECS_URL", &platform.edge.url);
     command
 }
 

@@ -7,7 +7,7 @@ use ecs_servers::{Engine, Nats, NatsOptions, did_not_run, unavailable_privately}
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
 use crate::support::process::{Server, ecs, run, text};
-use crate::support::{DEADLINE, INTERNAL_KEY, SECRET, eventually};
+use crate::support::{DEADLINE, INTERNAL_KEY, MASTER_KEY, SECRET, eventually};
 
 async fn refused(data: &Path, arguments: &[&str], environment: &[(&str, &str)], code: i32, expect: &[&str]) {
     let mut command = ecs(data, arguments);
@@ -57,6 +57,7 @@ async fn a_nats_that_does_not_flush_is_refused_where_its_monitor_is_named() {
         ("NATS_MONITOR_URL", &monitor),
         ("SECRET_KEY", SECRET),
         ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY),
+        ("ECS_MASTER_KEY", MASTER_KEY),
     ];
     let folder = tempfile::tempdir().unwrap();
     let serve = ["serve", "--listen", "127.0.0.1:0", "--role", "emotion-ingestion"];

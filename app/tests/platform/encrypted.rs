@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use ecs::role::Role;
 use ecs_client::{Client, Credentials, Retries};
 use ecs_servers::Authority;
 use ecs_tls::Roots;
@@ -12,7 +13,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::deployment::{Deployment, Topology};
+use crate::support::deployment::{Deployment, Process, Topology, free_address, owned};
 use crate::support::process::{Server, command, ecs, run, text};
 use crate::support::{DEADLINE, eventually};
 
@@ -28,7 +29,27 @@ async fn asked_plainly(address: SocketAddr) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_not_encrypted_or_not_believed_gets_nothing() {
-    let Some(platform) = Deployment::start(Topology::Encrypted).await else { return };
+    gets_nothing(Topology::Encrypted).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_encrypted_or_not_believed_gets_nothing_over_rabbitmq() {
+    gets_nothing(Topology::EncryptedOverRabbitMq).await;
+}
+
+/// Kafka's client encrypts where it was built with OpenSSL.
+#[cfg(feature = "kafka-tls")]
+mod over_kafka_tls {
+    use super::{Topology, gets_nothing};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_is_not_encrypted_or_not_believed_gets_nothing() {
+        gets_nothing(Topology::EncryptedOverKafka).await;
+    }
+}
+
+async fn gets_nothing(topology: Topology) {
+    let Some(platform) = Deployment::start(topology).await else { return };
     let ana = platform.person("ana").await;
     platform.live_well(&ana).await;
     platform.settled_books().await;
@@ -39,8 +60,22 @@ async fn who_is_not_encrypted_or_not_believed_gets_nothing() {
         assert!(stranger.health().await.is_err(), "{:?} is believed by a stranger", process.roles);
         process.edge.client(&Credentials::default()).health().await.unwrap();
     }
-    platform.encryption.as_ref().unwrap().is_all_of_it_encrypted().await;
+    let encryption = platform.encryption.as_ref().unwrap();
+    encryption.is_all_of_it_encrypted().await;
+    if let Some(plain) = encryption.plain_bus() {
+        is_refused(&platform, &plain).await;
+    }
     platform.stop().await;
+}
+
+/// A process that comes to the bus without encryption, though with the right password, never gets as far as serving.
+async fn is_refused(platform: &Deployment, plain: &str) {
+    let plain = owned(&[("BUS_URL", plain), ("ECS_START_TIMEOUT_S", "1")]);
+    let settings = [platform.settings(), &plain].concat();
+    let process = Process::start(vec![Role::EmotionProcessing], free_address(), &settings);
+    eventually("it gives up", async || (!process.is_alive()).then_some(())).await;
+    let log = process.log();
+    assert!(log.contains("ecs: ") && log.contains("waited 1 s") && !log.contains("\"serving\""), "{log}");
 }
 
 /// A client that trusts nobody but who has the certificate of this file.

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::support::deployment::Deployment;
 use crate::support::edge::Edge;
+use crate::support::keys::KeyList;
 use crate::support::process::text;
 use crate::support::{DEADLINE, PASSWORD, TestApp, emotion, eventually};
 
@@ -135,37 +136,24 @@ async fn a_stream_ends_with_the_token_that_opened_it() {
 #[tokio::test]
 async fn keys_are_changed_while_requests_run() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("keys.toml");
-    let list = |keys: &[&str]| {
-        let entry = |key: &&str| {
-            let digest = ecs_web::auth::service_keys::digest(key.as_bytes());
-            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!(
-                "[[keys]]\nname = \"{key}\"\nsha256 = \"{digest}\"\npermissions = [\"emotions:write-any\"]\n"
-            )
-        };
-        // Nobody must read half of it.
-        let next = folder.path().join("next");
-        std::fs::write(&next, keys.iter().map(entry).collect::<String>()).unwrap();
-        std::fs::rename(&next, &file).unwrap();
-    };
-    list(&["old"]);
-    let app = TestApp::with(&[("ECS_SERVICE_KEYS_FILE", file.to_str().unwrap())]).await;
+    let keys = KeyList::within(folder.path());
+    keys.of_emotions(&["old"]);
+    let app = TestApp::with(&[("ECS_SERVICE_KEYS_FILE", keys.file())]).await;
     let ana = app.person("ana").await;
     let send = async |key: &str| {
         let body = emotion(ana.id, app.platform_now(), "mood", (0.5, 0.5, 0.5));
         app.http.post("/v1/emotions/stream", &[("x-internal-key", key)], &body).await.status.as_u16()
     };
     assert_eq!((send("old").await, send("new").await), (202, 401));
-    list(&["old", "new"]);
+    keys.of_emotions(&["old", "new"]);
     eventually("the new key is accepted", async || {
         assert_eq!(send("old").await, 202);
         (send("new").await == 202).then_some(())
     })
     .await;
-    std::fs::write(&file, "[[keys]]\nname = 7").unwrap();
+    keys.replace("[[keys]]\nname = 7");
     assert_eq!((send("old").await, send("new").await), (202, 202));
-    list(&["new"]);
+    keys.of_emotions(&["new"]);
     eventually("the old key is refused", async || {
         assert_eq!(send("new").await, 202);
         (send("old").await == 401).then_some(())

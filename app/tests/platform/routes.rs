@@ -51,7 +51,12 @@ async fn no_row_is_open_to_strangers_but_those_that_make_them_known_and_the_docu
     for route in others {
         for method in route.methods {
             let answer = app.http.send(method.as_str(), &filled(route.path), &[], "").await;
-            let expect = if public.contains(&route.path) { 415 } else { 401 };
+            let expect = match route.path {
+                path if public.contains(&path) => 415,
+                // A receipt takes the place of a token, and nobody has this one.
+                "/v1/erasures/{receipt}" => 404,
+                _ => 401,
+            };
             answer.expect_problem(expect, &[]);
         }
     }

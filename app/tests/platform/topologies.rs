@@ -44,7 +44,13 @@ over_every_topology! {
     what_is_repeated_counts_once_and_strangers_are_refused
     the_commands_of_operators_reach_it
     rights_change_everywhere_within_seconds
+    an_archive_is_fetched_wherever_it_was_asked_for
 }
+
+// What differs from the same without encryption is the transport, so one whole way through each is enough.
+over_every_topology!(@ everything_encrypted_over_rabbitmq EncryptedOverRabbitMq an_application_goes_all_the_way);
+#[cfg(feature = "kafka-tls")]
+over_every_topology!(@ everything_encrypted_over_kafka_tls EncryptedOverKafka an_application_goes_all_the_way);
 
 /// Runs a test, after which the books must balance and every process must stop in order.
 async fn over(topology: Topology, test: impl AsyncFnOnce(&Deployment)) {
@@ -53,6 +59,10 @@ async fn over(topology: Topology, test: impl AsyncFnOnce(&Deployment)) {
     let verified = platform.command(&["verify", "--wait", "30"]).await;
     assert!(verified.status.success(), "{}", text(&verified));
     platform.stop().await;
+}
+
+async fn an_archive_is_fetched_wherever_it_was_asked_for(platform: &Deployment) {
+    crate::exports::fetched_wherever_it_was_asked_for(platform).await;
 }
 
 async fn rights_change_everywhere_within_seconds(platform: &Deployment) {

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 const SECRET: &str = "a secret of the tests, 32 bytes and more";
 const INTERNAL_KEY: &str = "the internal key of the tests";
+const MASTER_KEY: &str = "a master key of the tests, 32 bytes and more";
 
 /// How long a platform may take to start, or to work off what was left.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -146,6 +147,7 @@ fn settings(data: &Path) -> Settings {
         ("ECS_BCRYPT_COST", "4"),
         ("SECRET_KEY", SECRET),
         ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY),
+        ("ECS_MASTER_KEY", MASTER_KEY),
         ("ECS_DRAIN_TIMEOUT_S", "2"),
         ("ECS_DATA_DIR", data.to_str().unwrap()),
     ]

@@ -53,6 +53,8 @@ pub(crate) struct Site {
     broker: Broker,
     redis: Redis,
     pub(crate) database: Database,
+    /// The file in which the processes of the row keep keys.
+    vault: PathBuf,
 }
 
 /// A database of one row.
@@ -115,7 +117,8 @@ impl Engines {
         let database = self.copy().await?;
         let (broker, redis) =
             tokio::try_join!(self.broker(transport), Redis::start(RedisOptions::default()))?;
-        Ok(Site { broker, redis, database })
+        let vault = self.folder.join(format!("vault-{}.sqlite", self.number()));
+        Ok(Site { broker, redis, database, vault })
     }
 
     /// A database with nothing in it but accounts and consents.
@@ -144,10 +147,11 @@ impl Engines {
 }
 
 impl Site {
-    /// Three of the five settings that start the platform in production; the launcher has the two secrets.
+    /// Four of the seven settings that start the platform in production; the launcher has the three secrets.
     fn settings(&self) -> Vec<(&'static str, String)> {
         vec![
             ("DATABASE_URL", self.database.url.clone()),
+            ("ECS_VAULT_URL", format!("sqlite:{}", self.vault.display())),
             self.broker.setting(),
             ("REDIS_URL", self.redis.url().to_owned()),
             // Nobody has to learn that a process stops: nothing balances load here.

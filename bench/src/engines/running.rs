@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use ecs_store::{Books as _, Ledger, Maintenance as _};
 use ecs_store_postgres::{Options, PostgresStore};
+use ecs_vault::Keyring;
 
 use super::{SUMMED, Site, Transport, connect};
 use crate::bench::{Bench, LOOK, PATIENCE};
@@ -153,7 +154,7 @@ fn await_counted(bench: &Bench, site: &Site, accepted: u64) -> anyhow::Result<Du
 /// A run whose books are off is no run.
 fn balance(bench: &Bench, site: Site, accepted: u64, refused: u64) -> anyhow::Result<()> {
     bench.runtime.block_on(async {
-        let store = PostgresStore::open(Options::new(&site.database.url)).await?;
+        let store = PostgresStore::open(Options::new(&site.database.url), Keyring::in_memory()).await?;
         let totals = store.ledger_totals(Ledger::Emotions).await?;
         store.close().await?;
         let balanced = (accepted..=accepted + refused).contains(&totals.in_aggregates)

@@ -10,6 +10,7 @@ use ecs_domain::emotion::EmotionEvent;
 use ecs_store::Maintenance as _;
 use ecs_store_postgres::raw::{RawBatch, RawLoop};
 use ecs_store_postgres::{Options, PostgresStore};
+use ecs_vault::Keyring;
 use futures::future::try_join_all;
 
 use super::per_second;
@@ -33,7 +34,7 @@ pub(crate) async fn fold(
     let batches: Vec<(u64, RawBatch)> =
         events.chunks(batch.max(1)).map(|batch| (batch.len() as u64, RawBatch::new(batch))).collect();
     let (warm_up, counted) = batches.split_at(batches.len() / 10);
-    let store = PostgresStore::open(Options::new(url)).await?;
+    let store = PostgresStore::open(Options::new(url), Keyring::in_memory()).await?;
     let days: Vec<RawBatch> = events.chunks(50_000).map(RawBatch::new).collect();
     let mut loops = Vec::new();
     for _ in 0..writers {

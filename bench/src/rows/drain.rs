@@ -10,6 +10,7 @@ use ecs_domain::consent::ConsentRule;
 use ecs_emotion_processing::{Deps, EmotionProcessing, Rules};
 use ecs_store::{Books as _, Ledger, Maintenance as _};
 use ecs_store_sqlite::SqliteStore;
+use ecs_vault::Keyring;
 use ecs_work::{Supervisor, retention};
 
 use super::{Goal, Group, Measure, Row, Unit, Values};
@@ -45,7 +46,8 @@ pub(super) fn consume_group() -> Group {
 fn take(bench: &Bench, values: &mut Values) -> anyhow::Result<()> {
     let data = bench.data("backlog", "users")?;
     let rate = bench.runtime.block_on(async {
-        let store = SqliteStore::open(data.store(), ecs_store_sqlite::Options::default())?;
+        let store =
+            SqliteStore::open(data.store(), Keyring::in_memory(), ecs_store_sqlite::Options::default())?;
         let bus = bus::prefill(&data.bus(), &bench.population, bench.settings.events).await?;
         drain(Arc::new(bus), Arc::new(store), bench.settings.events).await
     })?;

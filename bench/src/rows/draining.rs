@@ -14,6 +14,7 @@ use ecs_metrics::Metrics;
 use ecs_servers::{Redis, RedisOptions};
 use ecs_store::Maintenance as _;
 use ecs_store_postgres::{Options, PostgresStore};
+use ecs_vault::Keyring;
 use ecs_work::{MeteredBus, Supervisor, retention};
 
 use super::batch_size;
@@ -120,7 +121,7 @@ impl<'a> Tables<'a> {
 async fn drain(bus: Arc<dyn Bus>, database: &str, count: u64) -> anyhow::Result<Drained> {
     let redis = Redis::start(RedisOptions::default()).await?;
     let backend = RedisBackend::open(ecs_cache_redis::Options::new(redis.url()))?;
-    let store = Arc::new(PostgresStore::open(Options::new(database)).await?);
+    let store = Arc::new(PostgresStore::open(Options::new(database), Keyring::in_memory()).await?);
     let (supervisor, metrics) = (Supervisor::new(), Metrics::new());
     let bus: Arc<dyn Bus> = Arc::new(MeteredBus::new(bus, &metrics));
     let role = EmotionProcessing::create(Deps {

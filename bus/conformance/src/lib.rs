@@ -11,6 +11,7 @@ pub mod groups;
 pub mod kit;
 pub mod log;
 pub mod pressure;
+pub mod recording;
 
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use async_trait::async_trait;
 use ecs_bus::Bus;
 #[doc(hidden)]
 pub use ecs_conformance;
+
+pub use recording::Recording;
 
 /// A transport under test.
 #[async_trait]

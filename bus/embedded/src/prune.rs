@@ -41,6 +41,23 @@ pub(crate) fn forget(
     Ok(Some(Forgotten { through, events: events as u64 }))
 }
 
+/// Moves the write-ahead log into the file and cuts it, for it still holds what was forgotten. Nobody waits for whoever reads an older
+/// state meanwhile: then the next sweep cuts it.
+pub(crate) fn cut_log(connection: &Connection) {
+    let cut = || {
+        let patience: i64 = connection.pragma_query_value(None, "busy_timeout", |row| row.get(0))?;
+        connection.pragma_update(None, "busy_timeout", 0)?;
+        let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        connection.pragma_update(None, "busy_timeout", patience)?;
+        Ok::<_, rusqlite::Error>(busy)
+    };
+    match cut() {
+        Ok(false) => {}
+        Ok(true) => tracing::debug!("somebody still reads what the bus's log holds"),
+        Err(error) => tracing::warn!(%error, "the bus's log could not be cut"),
+    }
+}
+
 /// The last position of the chunk that goes.
 fn last_before(
     connection: &Connection,

@@ -113,6 +113,8 @@ fn configure(connection: &Connection, options: &Options) -> rusqlite::Result<()>
     connection.pragma_update(None, "wal_autocheckpoint", options.checkpoint_pages)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
     connection.pragma_update(None, "cache_size", -8192)?;
+    // What is forgotten is overwritten: nobody reads it out of the file afterwards.
+    connection.pragma_update(None, "secure_delete", true)?;
     if let Some(bytes) = options.max_file_bytes {
         connection.pragma_update(None, "max_page_count", (bytes / PAGE_SIZE).max(1))?;
     }

@@ -228,6 +228,9 @@ impl Writer {
             Ok(Some(forgotten)) => {
                 self.shared.topic(subject).forget_through(forgotten.through);
                 self.shared.soil();
+                if forgotten.events < u64::from(prune::CHUNK) {
+                    prune::cut_log(connection);
+                }
                 Ok(forgotten.events)
             }
             Ok(None) => Ok(0),

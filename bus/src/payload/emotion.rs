@@ -10,7 +10,7 @@ use super::{PayloadError, WireTime, malformed, read, write};
 use crate::{Event, Headers, Subject};
 
 /// The body of `POST /v1/emotions/stream` with the ids that the platform gave it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EmotionPayload<'a> {
     user_id: UserId,
@@ -24,7 +24,7 @@ pub struct EmotionPayload<'a> {
     client_id: Option<Cow<'a, str>>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Body<'a> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
@@ -32,7 +32,7 @@ struct Body<'a> {
 }
 
 /// The contract writes these three in snake_case.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct WireMetrics {
     positivity: f64,
     intensity: f64,

@@ -8,7 +8,7 @@ use super::{PayloadError, WireTime, malformed, read, write};
 use crate::{Event, Headers, Subject};
 
 /// `{notificationId, userId, type, title, message, offerId, createdAt}`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NotificationPayload {
     notification_id: NotificationId,

@@ -21,7 +21,7 @@ pub struct ApprovedOffer {
 }
 
 /// `{offerId, userId, creditLimit, interestRate, creditType, acceptedAt}`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OfferPayload {
     offer_id: OfferId,

@@ -9,7 +9,7 @@ use crate::{Event, Headers, Subject};
 
 /// The body of `POST /v1/transactions` with the ids that the platform gave it. `occurredAt` is always there: the time
 /// of acceptance where the sender named none. `eventId` and `transactionId` are the same UUID.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TransactionPayload {
     user_id: UserId,

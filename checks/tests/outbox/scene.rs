@@ -13,6 +13,7 @@ use ecs_domain::{Clock, EventId, Timestamp};
 use ecs_store::{Credit as _, Maintenance as _, Outbox, OutboxRow, StoreError};
 use ecs_store_conformance::fixtures::{event_id, make_offer, message, now, offer_id, register, user};
 use ecs_store_sqlite::{Options, SqliteStore, Synchronous};
+use ecs_vault::Keyring;
 use ecs_work::{Relay, RelayDeps, Wake};
 use ecs_work_testkit::memory::MemoryBus;
 use tokio::sync::{mpsc, oneshot};
@@ -73,7 +74,7 @@ impl Hand {
 
 fn open(folder: &tempfile::TempDir) -> Arc<SqliteStore> {
     let options = Options { synchronous: Synchronous::Off, ..Options::default() };
-    Arc::new(SqliteStore::open(folder.path().join("store.db"), options).unwrap())
+    Arc::new(SqliteStore::open(folder.path().join("store.db"), Keyring::in_memory(), options).unwrap())
 }
 
 fn number(row: usize) -> u128 {

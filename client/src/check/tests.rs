@@ -98,7 +98,7 @@ async fn the_report_says_how_many_of_what() {
         counted: vec![key(1, 1), key(1, 2), key(1, 6)],
     };
     let report = journal(&entries, &books, Duration::ZERO).await.unwrap();
-    let accepted = Accepted { total: 5, counted: 2, discarded: 1, dead_lettered: 1, pending: 0 };
+    let accepted = Accepted { total: 5, counted: 2, discarded: 1, dead_lettered: 1, erased: 0, pending: 0 };
     assert_eq!(report.accepted, accepted);
     assert_eq!(report.unanswered, Unanswered { total: 2, arrived: 1 });
     assert_eq!((report.sent, report.counted_of_users, report.missing.count), (7, 3, 1));

@@ -149,7 +149,7 @@ mod tests {
         let mapping: Mapping = mapping.parse().unwrap();
         let row = RowReader::new(&mapping, header).unwrap().row(1, line.as_bytes());
         let read = row.purchase.map(|purchase| {
-            (row.customer.clone().unwrap(), purchase.at.to_string(), purchase.amount.to_string())
+            (row.customer.clone().unwrap(), purchase.at.to_string(), purchase.amount.digits())
         });
         let read = read.as_ref().map(|(user, at, amount)| (user.as_str(), at.as_str(), amount.as_str()));
         match (read, expect) {

@@ -46,13 +46,13 @@ impl Dispatch {
         Box::pin(async move { Ok(tell(upstream.forward(request).await, decision)) })
     }
 
-    /// Knows the caller and counts the call. Who fails at that counts by address, so that guessing at credentials has a
-    /// limit, too.
+    /// Knows the caller and counts the call. Whose credentials don't hold counts by address, so that guessing at them has a
+    /// limit, too; whose token was verified and can't be let in for a while is no guesser, and counts as its bearer.
     fn admit(&self, row: &Route, parts: &mut Parts) -> Result<Option<Decision>, Box<Response>> {
         let caller = self.caller(row.access, parts);
         let counted = match &caller {
             Ok(caller) => *caller,
-            Err(_) => self.somebody(parts),
+            Err(_) => parts.extensions.get().map_or_else(|| self.somebody(parts), Caller::bearing),
         };
         let decision = self.0.gate.pass(row.class, counted, || self.0.auth.clock.now());
         match (caller, decision) {

@@ -17,7 +17,7 @@ use ecs_domain::permission::Permission;
 use ecs_domain::{Clock, Timestamp, UserId};
 use ecs_limits::{InProcess, Keys};
 use ecs_metrics::Metrics;
-use ecs_web::auth::{SecretKey, Tokens};
+use ecs_web::auth::{Changes, SecretKey, Tokens};
 use ecs_web::handles::Upstream;
 use ecs_web::peer::{Peer, TrustedProxies};
 use ecs_web::{Auth, Identity, Limits, Problem, Secret, layers};
@@ -66,9 +66,14 @@ impl Edge {
     }
 
     fn over(quotas: &str, counts_loopback: bool, role: &MethodRouter) -> Self {
+        Self::knowing(Changes::none(), quotas, counts_loopback, role)
+    }
+
+    fn knowing(changes: Arc<Changes>, quotas: &str, counts_loopback: bool, role: &MethodRouter) -> Self {
         let clock = Arc::new(TestClock(Mutex::new("2026-11-21T12:00:00Z".parse().unwrap())));
         let tokens = Tokens::new(&SecretKey::new(Secret::new("x".repeat(32))).unwrap());
-        let auth = Arc::new(Auth::alone(tokens, Secret::new(KEY), Arc::clone(&clock) as _));
+        let auth = Auth { changes, ..Auth::alone(tokens, Secret::new(KEY), Arc::clone(&clock) as _) };
+        let auth = Arc::new(auth);
         let metrics = Metrics::new();
         let upstream = || Upstream::in_process("role", Router::new().fallback(role.clone()));
         let gateway = ApiGateway::create(Deps {
@@ -221,6 +226,22 @@ async fn guesses_at_tokens_and_keys_count_by_address_and_never_against_the_user(
     edge.check(READ, From::User(7), 200, Some([1, 0, 1])).await;
 }
 
+/// While nobody knows which rights have changed, a token that was signed here still tells whose call it is.
+#[tokio::test]
+async fn who_cannot_be_let_in_for_a_while_is_no_guesser() {
+    let role = any(async || StatusCode::OK);
+    let quotas = "read.address=1/s:1, read.user=1/s:2, read.operator=1/s:1";
+    let edge = Edge::knowing(Changes::followed(), quotas, false, &role);
+    edge.check(READ, From::User(7), 503, Some([2, 1, 1])).await;
+    edge.check(READ, From::User(8), 503, Some([2, 1, 1])).await;
+    edge.check(READ, From::User(7), 503, Some([2, 0, 2])).await;
+    edge.check(READ, From::User(7), 429, Some([2, 0, 2])).await;
+    edge.check(READ, From::Operator(9), 503, Some([1, 0, 1])).await;
+    // All of them called from one address, which has its whole quota for whoever guesses there.
+    edge.check(READ, From::Forger("198.51.100.1"), 401, Some([1, 0, 1])).await;
+    edge.check(READ, From::Forger("198.51.100.1"), 429, Some([1, 0, 1])).await;
+}
+
 #[tokio::test]
 async fn loopback_is_counted_where_the_setting_says_so() {
     for (counts, expect) in [(false, 200), (true, 429)] {
@@ -255,7 +276,7 @@ async fn off_is_off() {
 fn rows_of_a_class_are_of_its_kind() {
     let of = |class: Class| ROUTES.iter().filter(move |row| row.class == class);
     assert!(of(Class::Read).all(|row| row.methods == [Method::GET]));
-    let of_operators = ["/v1/operations/", "/v1/audit/"];
+    let of_operators = ["/v1/operations/", "/v1/audit/", "/v1/research/"];
     assert!(of(Class::Operations).all(|row| of_operators.iter().any(|start| row.path.starts_with(start))));
     assert!(of(Class::Credentials).all(|row| row.path.starts_with("/v1/auth/")));
     assert!(

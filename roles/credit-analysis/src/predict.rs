@@ -74,7 +74,8 @@ pub(crate) struct Body {
 /// The score with its explanation: `base_log_odds` and the contributions sum to the score's log-odds.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(examples(json!({
-    "risk_score": 0.18, "model_version": "scorecard-1", "base_log_odds": -1.4,
+    "risk_score": 0.18, "model_version": "scorecard-1",
+    "model_digest": "c0a7d2b6a1f2f0d3c4e5968778695a4b3c2d1e0ff0e1d2c3b4a5968778695a4b", "base_log_odds": -1.4,
     "contributions": [{"feature": "transaction_count_30d", "log_odds": -0.12}]
 })))]
 pub(crate) struct Prediction {
@@ -83,6 +84,8 @@ pub(crate) struct Prediction {
     risk_score: f64,
     /// Which model it was.
     model_version: String,
+    /// SHA-256 of its artefact, in hexadecimal.
+    model_digest: String,
     /// Where every score starts.
     base_log_odds: f64,
     /// What each input added, in the model's order. Positive ones raised the risk.
@@ -113,11 +116,11 @@ pub(crate) async fn predict(
     JsonBody(body): JsonBody<Body>,
 ) -> Result<Json<Prediction>, Problem> {
     let features = body.features(&state.scorecard).map_err(Problem::invalid)?;
-    Ok(Json(Prediction::new(state.scorecard.assess(&features), state.scorecard.intercept)))
+    Ok(Json(Prediction::new(state.scorecard.assess(&features))))
 }
 
 impl Prediction {
-    fn new(assessment: Assessment, base_log_odds: f64) -> Self {
+    fn new(assessment: Assessment) -> Self {
         let contributions = assessment
             .contributions
             .iter()
@@ -126,7 +129,8 @@ impl Prediction {
         Self {
             risk_score: assessment.risk_score,
             model_version: assessment.model_version,
-            base_log_odds,
+            model_digest: assessment.model_digest,
+            base_log_odds: assessment.base_log_odds,
             contributions,
         }
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use ecs_domain::scorecard::{Input, Scorecard, Term, Transform};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
 /// The scorecard that is built in: `models/scorecard-1.toml`.
@@ -114,7 +115,8 @@ pub fn parse(text: &str) -> Result<Scorecard, ScorecardError> {
         }
         terms.push(term);
     }
-    Ok(Scorecard { version: file.version, intercept, terms })
+    let digest = hex::encode(Sha256::digest(text));
+    Ok(Scorecard { version: file.version, digest, intercept, terms })
 }
 
 /// Turns what was read into a term, with the line at hand for whatever is wrong with it.

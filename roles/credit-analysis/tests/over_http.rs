@@ -152,11 +152,14 @@ async fn after_five_failures_it_is_not_asked_any_more() {
 
 #[tokio::test]
 async fn one_that_is_full_is_not_ill() {
-    let full = async || ecs_web::Problem::no_room("full", Duration::from_secs(7)).into_response();
-    let handle = handle(serve(Router::new().route("/v1/predict", post(full))).await);
-    for _ in 0..9 {
-        let refused = error(&handle, &RequestContext::make()).await;
-        assert_eq!(refused, HandleError::Unavailable { role: ROLE, retry_after: Duration::from_secs(7) });
+    let retry_after = Duration::from_secs(7);
+    for problem in [ecs_web::Problem::no_room, ecs_web::Problem::rate_limited] {
+        let full = async move || problem("full", retry_after).into_response();
+        let handle = handle(serve(Router::new().route("/v1/predict", post(full))).await);
+        for _ in 0..9 {
+            let refused = error(&handle, &RequestContext::make()).await;
+            assert_eq!(refused, HandleError::Unavailable { role: ROLE, retry_after });
+        }
     }
 }
 
@@ -188,12 +191,48 @@ async fn a_role_whose_work_hangs_is_ill_even_if_it_says_so_itself() {
 }
 
 #[tokio::test]
-async fn an_answer_that_makes_no_sense_is_a_fault() {
-    for nonsense in [
-        r#"{"risk_score": "high"}"#,
-        r#"{"risk_score":0.1,"model_version":"x","contributions":[{"feature":"shoe_size","log_odds":1}]}"#,
-    ] {
-        let handle = handle(serve(Router::new().route("/v1/predict", post(async move || nonsense))).await);
-        assert!(matches!(error(&handle, &RequestContext::make()).await, HandleError::Failed { .. }));
+async fn one_that_answers_nonsense_five_times_is_not_asked_any_more() {
+    let check = async |status: StatusCode, nonsense: &'static str| {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let answer = async move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            (status, nonsense)
+        };
+        let handle = handle(serve(Router::new().route("/v1/predict", post(answer))).await);
+        let context = RequestContext::make();
+        for _ in 0..5 {
+            let failed = error(&handle, &context).await;
+            assert!(matches!(failed, HandleError::Failed { .. }), "{status} {nonsense}: {failed:?}");
+        }
+        let open = error(&handle, &context).await;
+        assert!(matches!(open, HandleError::Unavailable { .. }), "{status} {nonsense}: {open:?}");
+        assert_eq!(asked.load(Ordering::SeqCst), 5, "{status} {nonsense}");
+    };
+    check(StatusCode::OK, "").await;
+    check(StatusCode::OK, r#"{"risk_score": "high"}"#).await;
+    check(StatusCode::OK, r#"{"risk_score":-0.5,"model_version":"x","base_log_odds":0,"contributions":[]}"#)
+        .await;
+    check(StatusCode::OK, r#"{"risk_score":1.5,"model_version":"x","base_log_odds":0,"contributions":[]}"#)
+        .await;
+    let unknown = r#"{"risk_score":0.1,"model_version":"x","base_log_odds":0,"contributions":[{"feature":"shoe_size","log_odds":1}]}"#;
+    check(StatusCode::OK, unknown).await;
+    check(StatusCode::FOUND, "").await;
+    check(StatusCode::IM_A_TEAPOT, "short and stout").await;
+}
+
+#[tokio::test]
+async fn sense_between_nonsense_keeps_the_breaker_closed() {
+    let asked = AtomicUsize::new(0);
+    let sense = r#"{"risk_score":0.5,"model_version":"x","base_log_odds":0,"contributions":[]}"#;
+    let asked = Arc::new(asked);
+    let answer = async move || if asked.fetch_add(1, Ordering::SeqCst) % 5 == 4 { sense } else { "[]" };
+    let handle = handle(serve(Router::new().route("/v1/predict", post(answer))).await);
+    let context = RequestContext::make();
+    for number in 0..15 {
+        match handle.assess(&SOME, &context).await {
+            Ok(assessment) => assert!(number % 5 == 4 && assessment.makes_sense(), "{number}"),
+            Err(error) => assert!(matches!(error, HandleError::Failed { .. }), "{number}: {error:?}"),
+        }
     }
 }

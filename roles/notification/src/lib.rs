@@ -95,7 +95,7 @@ impl Notification {
             store: Arc::clone(&deps.store) as _,
             clock: Arc::clone(&deps.clock),
             metrics: deps.metrics.clone(),
-            options: deps.webhooks,
+            options: deps.webhooks.clone(),
         })?;
         Ok(Self { deps, seats, hooks })
     }

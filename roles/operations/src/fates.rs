@@ -61,8 +61,8 @@ struct Key {
 #[derive(Serialize, ToSchema)]
 #[schema(examples(json!({"fates": ["counted"]})))]
 pub(crate) struct Fates {
-    /// Counted, discarded for lack of consent, dead-lettered, pending (replayed and on its way again), or unknown: on
-    /// its way for the first time, or never accepted.
+    /// Counted, discarded for lack of consent, dead-lettered, erased with whoever it was about, pending (replayed and on its way
+    /// again), or unknown: on its way for the first time, or never accepted.
     #[schema(schema_with = fate_list)]
     fates: Vec<&'static str>,
 }
@@ -72,10 +72,10 @@ fn ledgers() -> ObjectBuilder {
 }
 
 fn fate_list() -> ArrayBuilder {
-    let fates = one_of(["counted", "discarded", "dead_lettered", "pending", "unknown"]);
+    let fates = one_of(["counted", "discarded", "dead_lettered", "erased", "pending", "unknown"]);
     ArrayBuilder::new().items(fates).description(Some(
-        "Counted, discarded for lack of consent, dead-lettered, pending (replayed and on its way again), or unknown: on \
-         its way for the first time, or never accepted.",
+        "Counted, discarded for lack of consent, dead-lettered, erased with whoever it was about, pending (replayed and on its way \
+         again), or unknown: on its way for the first time, or never accepted.",
     ))
 }
 
@@ -139,6 +139,7 @@ fn name(fate: Fate) -> &'static str {
         Fate::Counted => "counted",
         Fate::Discarded => "discarded",
         Fate::DeadLettered => "dead_lettered",
+        Fate::Erased => "erased",
         Fate::Replayed { .. } => "pending",
         Fate::Unknown => "unknown",
     }

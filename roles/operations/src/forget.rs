@@ -1,3 +1,5 @@
+//! What goes for its age.
+//!
 //! Dead letters that were replayed or dropped are forgotten once the books no longer ask for them: when the bus has
 //! forgotten their events, too.
 
@@ -5,9 +7,9 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use ecs_store::{DeadLetters, StoreError};
-use ecs_work::{OnFailure, OnStop, Supervisor, periodic, retention};
+use ecs_work::{OnFailure, OnStop, Supervisor, ageing, periodic, retention};
 
-use crate::Deps;
+use crate::{Deps, research};
 
 /// How much longer than the bus keeps events: its sweeps come hourly, and a replayed event may wait in the outbox.
 const MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
@@ -24,7 +26,10 @@ pub(crate) fn start(deps: &Deps, supervisor: &Supervisor) {
 }
 
 async fn sweep(deps: &Deps) -> Result<(), StoreError> {
-    let before = retention::before(deps.clock.now(), deps.bus_retention.saturating_add(MARGIN));
+    let now = deps.clock.now();
+    ageing::sweep(deps.store.as_ref(), &deps.lifetimes, now).await?;
+    research::forget_salts(&deps.keyring, now).await?;
+    let before = retention::before(now, deps.bus_retention.saturating_add(MARGIN));
     let store: &dyn DeadLetters = deps.store.as_ref();
     loop {
         match store.forget_dead_letters(before, CHUNK).await? {

@@ -2,7 +2,7 @@
 //!
 //! Looking needs the permission `operations:read`, doing `operations:write`. Answers hold ids, counts and reasons, never
 //! what somebody felt, bought or was offered; the one exception is a dead letter's payload, for those who may also
-//! drop it.
+//! drop it. What the export for research says is about nobody in particular, and needs `research:export`.
 
 mod audit;
 mod balance;
@@ -12,6 +12,7 @@ mod forget;
 mod letters;
 mod problem;
 mod replays;
+mod research;
 mod shapes;
 
 use std::path::PathBuf;
@@ -24,10 +25,12 @@ use ecs_bus::Bus;
 use ecs_domain::Clock;
 use ecs_domain::emotion::StressThreshold;
 use ecs_store::{Books, DeadLetters, Store};
+use ecs_vault::Keyring;
 use ecs_web::Auth;
 use ecs_web::auth::Checkpoints;
 use ecs_web::openapi::OpenApiRouter;
 use ecs_web::{PolicedRoutes as _, policed};
+use ecs_work::ageing::Lifetimes;
 use ecs_work::{Finisher, Supervisor, Wake};
 use tokio::sync::Mutex;
 use utoipa::openapi::OpenApi;
@@ -50,8 +53,12 @@ pub struct Deps {
     /// The longest time for which the bus keeps events of any subject. Letters that were replayed or dropped are kept a
     /// little longer, for as long as the books may ask for them.
     pub bus_retention: Duration,
+    /// How long rows are kept that grow old.
+    pub lifetimes: Lifetimes,
     /// Wakes the relay once a replayed event is in the outbox.
     pub outbox: Wake,
+    /// Keeps what pseudonyms of exports are made with.
+    pub keyring: Keyring,
     /// Signs how far the audit log is.
     pub checkpoints: Arc<Checkpoints>,
     /// Where that is kept besides the process's log; best on another machine's disk.
@@ -62,6 +69,7 @@ pub struct Deps {
 #[derive(Clone)]
 pub struct Operations {
     deps: Deps,
+    exports: Arc<Mutex<()>>,
 }
 
 #[derive(Clone)]
@@ -69,6 +77,8 @@ struct Reading {
     deps: Deps,
     /// Balancing reads the whole log, so one caller's turn comes after the other's.
     turn: Arc<Mutex<()>>,
+    /// Held by the export that is made, until its last row is written: it has much in memory.
+    exports: Arc<Mutex<()>>,
     /// Nobody waits for it at the end: what is broken off there is resumed by the next call.
     finisher: Finisher,
 }
@@ -93,13 +103,18 @@ impl Operations {
     /// A role that serves nothing yet.
     #[must_use]
     pub fn create(deps: Deps) -> Self {
-        Self { deps }
+        Self { deps, exports: Arc::default() }
     }
 
-    /// `/v1/operations/books`, `/v1/operations/dead-letters` and `/v1/operations/replay`, with what is below them.
+    /// `/v1/operations/books`, `/v1/operations/dead-letters` and `/v1/operations/replay`, with what is below them, and
+    /// `/v1/audit` and `/v1/research`.
     pub fn routes(&self) -> Router {
-        let reading =
-            Reading { deps: self.deps.clone(), turn: Arc::default(), finisher: Finisher::default() };
+        let reading = Reading {
+            deps: self.deps.clone(),
+            turn: Arc::default(),
+            exports: Arc::clone(&self.exports),
+            finisher: Finisher::default(),
+        };
         Self::api().with_state(reading).into()
     }
 
@@ -109,7 +124,7 @@ impl Operations {
         Self::api().into_openapi()
     }
 
-    /// Starts forgetting dead letters that were replayed or dropped long ago, and sealing the audit log.
+    /// Starts forgetting what is past its time, and sealing the audit log.
     pub fn start(&self, supervisor: &Supervisor) {
         forget::start(&self.deps, supervisor);
         audit::start(&self.deps, supervisor);
@@ -129,5 +144,6 @@ impl Operations {
             .policed(policed!(letters::discard))
             .policed(policed!(replays::replay))
             .policed(policed!(replays::show))
+            .policed(policed!(research::export))
     }
 }

@@ -10,12 +10,12 @@ use utoipa::ToSchema;
 #[schema(as = Books, rename_all = "camelCase", examples(json!({
     "balances": true, "complaints": [], "at": "2026-11-20T14:30:00Z",
     "emotions": {
-        "accepted": 40, "counted": 38, "discarded": 0, "deadLettered": 1, "pending": 1, "missing": 0,
+        "accepted": 40, "counted": 38, "discarded": 0, "deadLettered": 1, "erased": 0, "pending": 1, "missing": 0,
         "missingExamples": [], "neverAccepted": 0, "neverAcceptedExamples": [], "inAggregates": 38, "named": 38,
         "summaryMismatches": []
     },
     "transactions": {
-        "accepted": 10, "counted": 10, "discarded": 0, "deadLettered": 0, "pending": 0, "missing": 0,
+        "accepted": 10, "counted": 10, "discarded": 0, "deadLettered": 0, "erased": 0, "pending": 0, "missing": 0,
         "missingExamples": [], "neverAccepted": 0, "neverAcceptedExamples": [], "inAggregates": 10, "named": 10,
         "summaryMismatches": []
     },
@@ -52,6 +52,8 @@ struct LedgerShape {
     discarded: u64,
     /// Of those: given up, and not on their way again.
     dead_lettered: u64,
+    /// Of those: gone with whoever they were about.
+    erased: u64,
     /// Of those: waiting, in flight, due for a retry, or replayed.
     pending: u64,
     /// Of those: settled, and yet unknown to the store. They are lost.

@@ -12,7 +12,7 @@ use ecs_web::auth::changes::Told;
 use ecs_web::auth::policy::Service;
 use ecs_web::handles::changes::Answer;
 use ecs_web::openapi::tag;
-use ecs_web::params::QueryParams;
+use ecs_web::params::{QueryParams, number};
 use serde::Deserialize;
 
 use crate::problems;
@@ -42,7 +42,7 @@ pub(crate) async fn follow(
     QueryParams(Question { after }): QueryParams<Question>,
     Extract(state): Extract<State>,
 ) -> Result<Json<Answer>, Problem> {
-    let after = after.map(|text| number(&text)).transpose()?;
+    let after = after.map(|text| number_after(&text)).transpose()?;
     let told = told(state.store.as_ref(), after, state.now()).await.map_err(problems::of_store)?;
     Ok(Json(Answer::new(told.changes, told.newest)))
 }
@@ -59,10 +59,8 @@ pub async fn told<S: RightsOfUsers + ?Sized>(
     Ok(Told { changes, newest })
 }
 
-/// Numbers of changes are whole and end where the document's do: at the largest of 64 bits with a sign.
-fn number(text: &str) -> Result<u64, Problem> {
-    let number = text.parse::<i64>().ok().and_then(|number| u64::try_from(number).ok());
-    number.ok_or_else(|| {
+fn number_after(text: &str) -> Result<u64, Problem> {
+    number(text).ok_or_else(|| {
         Problem::invalid(Violations::from(Violation::new("after", "must be a whole number of at least 0")))
     })
 }

@@ -4,8 +4,10 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A float that survives any number of trips through a cache.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Exact(pub(crate) f64);
+
+ecs_domain::redacted!(Exact => "Exact");
 
 impl Serialize for Exact {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -78,6 +78,11 @@ impl Guesses {
         self.guess(["password-change", "user"], user.uuid().as_bytes(), BY_ONE)
     }
 
+    /// An attempt of a logged-in user to show that it is them who wants to be erased.
+    pub(crate) fn erasure(&self, user: UserId) -> Result<Guess<'_>, Problem> {
+        self.guess(["erasure", "user"], user.uuid().as_bytes(), BY_ONE)
+    }
+
     fn guess(&self, realm: [&'static str; 2], subject: &[u8], quota: Quota) -> Result<Guess<'_>, Problem> {
         let key = self.keys.of(realm, subject);
         let decision = self.limiter.check(&key, &quota, 1, self.clock.now());

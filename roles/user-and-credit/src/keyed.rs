@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use ecs_domain::UserId;
 use ecs_store::{Begun, Claim, KeptAnswer, StoreError, StoredAnswer};
+use ecs_vault::Keyring;
 use ecs_web::idempotency::{self, Answer, Fingerprint};
 use ecs_web::{IdempotencyKey, Problem, RequestContext, body};
 use http::request::Parts;
@@ -49,12 +50,12 @@ pub(crate) enum Ended {
 
 /// A request's turn to have its effect.
 #[derive(Clone)]
-pub(crate) struct Turn(Option<Claim>);
+pub(crate) struct Turn(Option<(Claim, Keyring)>);
 
 impl Turn {
     /// What the write is given, so that it keeps the answer; nothing for a request without a key.
     pub(crate) fn keeping(self, answer: &Answer) -> Option<KeptAnswer> {
-        self.0.map(|claim| kept(claim, answer))
+        self.0.and_then(|(claim, keyring)| kept(claim, answer, &keyring))
     }
 }
 
@@ -89,10 +90,12 @@ impl Call {
         let held = Held::new(state, request.claim(caller));
         match begin(state, &held.claim, fingerprints).await? {
             Begun::Claimed => {
-                let ended = work(Turn(Some(held.claim.clone()))).await;
+                let turn = Turn(Some((held.claim.clone(), state.keyring.clone())));
+                let ended = work(turn).await;
                 held.settle(ended, &self.context).await
             }
             Begun::Answered(StoredAnswer { status, body }) => {
+                let body = opened(&held.claim, body, &state.keyring);
                 held.let_go();
                 state.metrics.replayed();
                 let status = StatusCode::from_u16(status).map_err(|error| Problem::internal(&error))?;
@@ -138,9 +141,28 @@ async fn begin(state: &State, claim: &Claim, fingerprints: Vec<Fingerprint>) -> 
     Ok(begun)
 }
 
-fn kept(claim: Claim, answer: &Answer) -> KeptAnswer {
-    let answer = StoredAnswer { status: answer.status.as_u16(), body: answer.body.clone() };
-    KeptAnswer { claim, answer }
+/// Answers say what people are called, so they are kept sealed. `None` when that is impossible: then the claim runs out.
+fn kept(claim: Claim, answer: &Answer, keyring: &Keyring) -> Option<KeptAnswer> {
+    match keyring.seal_common(about(&claim).as_bytes(), &answer.body) {
+        Ok(body) => {
+            let answer = StoredAnswer { status: answer.status.as_u16(), body: body.into() };
+            Some(KeptAnswer { claim, answer })
+        }
+        Err(error) => {
+            tracing::error!(%error, "the answer to a request with a key can't be sealed");
+            None
+        }
+    }
+}
+
+/// One from before answers were sealed is as it is.
+fn opened(claim: &Claim, body: Bytes, keyring: &Keyring) -> Bytes {
+    keyring.open_common(about(claim).as_bytes(), &body).map_or(body, Bytes::from)
+}
+
+/// An answer belongs to its key.
+fn about(claim: &Claim) -> String {
+    format!("answer {} {}", claim.scope, claim.key)
 }
 
 /// A claim that is freed when its request is given up: a dropped future, or a panic.
@@ -188,7 +210,8 @@ impl Held {
     /// the request finds it out anew.
     async fn finish(self, answer: &Answer) -> Result<(), Problem> {
         let Some(state) = &self.state else { return Ok(()) };
-        match state.store.finish_request(kept(self.claim.clone(), answer)).await {
+        let Some(kept) = kept(self.claim.clone(), answer, &state.keyring) else { return Ok(()) };
+        match state.store.finish_request(kept).await {
             Ok(()) => self.let_go(),
             Err(error @ StoreError::ClaimLost) => {
                 self.let_go();

@@ -2,13 +2,14 @@
 //!
 //! Who may do what: a user whatever concerns themselves; `users:create` provisions; `users:read-any` reads any user's
 //! account, consents and offers; `credit:write-any` analyses and accepts for any user. Consent is given and withdrawn by
-//! the user in person, whatever a token may do otherwise. That a user doesn't exist is told only to those who may act
+//! the user in person, whatever a token may do otherwise. `privacy:write-any` has archives of what is held on any user made. That a user doesn't exist is told only to those who may act
 //! for them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use ecs_bus::Bus;
 use ecs_cache::Cache;
 use ecs_domain::Clock;
 use ecs_domain::consent::ConsentRule;
@@ -16,22 +17,26 @@ use ecs_domain::policy::Policy;
 use ecs_limits::Limiter;
 use ecs_metrics::Metrics;
 use ecs_store::Store;
+use ecs_vault::Keyring;
 use ecs_web::Auth;
 use ecs_web::handles::CreditAnalysis;
 use ecs_web::idempotency::describe_replays;
 use ecs_web::openapi::OpenApiRouter;
 use ecs_web::{PolicedRoutes as _, policed};
-use ecs_work::{Finisher, Wake};
+use ecs_work::{Finisher, Supervisor, Wake};
 use utoipa::openapi::OpenApi;
 
 mod accept;
 mod access;
 mod accounts;
 mod analysis;
+mod attributes;
 mod change_password;
 mod changes;
 mod consents;
+mod erasures;
 mod exact;
+mod exports;
 mod features;
 mod guesses;
 mod keyed;
@@ -58,6 +63,12 @@ pub struct Deps {
     pub auth: Arc<Auth>,
     /// Where everything is kept.
     pub store: Arc<dyn Store>,
+    /// The keys of people, of whom some want to be forgotten.
+    pub keyring: Keyring,
+    /// The bus, of which it is asked whether it has forgotten them, too.
+    pub bus: Arc<dyn Bus>,
+    /// How long the bus keeps events at most.
+    pub bus_retention: Duration,
     /// User data, features and analysis results; [`Cache::none`] gives the same answers.
     pub cache: Cache,
     /// The time.
@@ -98,6 +109,12 @@ impl UserAndCredit {
         Self { state: State::new(deps, passwords, guesses) }
     }
 
+    /// Starts to build archives of what is held on people, and to erase those who want to be forgotten.
+    pub fn start(&self, supervisor: &Supervisor) {
+        exports::start(&self.state, supervisor);
+        erasures::start(&self.state, supervisor);
+    }
+
     /// Its calls, as the gateway has them.
     pub fn routes(&self) -> Router {
         Self::api().with_state(self.state.clone()).into()
@@ -133,5 +150,11 @@ impl UserAndCredit {
             .policed(policed!(consents::show))
             .policed(policed!(consents::give))
             .policed(policed!(consents::withdraw))
+            .policed(policed!(erasures::ask))
+            .policed(policed!(erasures::show))
+            .policed(policed!(attributes::show))
+            .policed(policed!(attributes::tell))
+            .policed(policed!(attributes::delete))
+            .merge(exports::api())
     }
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use ecs_domain::offer::CreditType;
 use ecs_domain::policy::{Band, Policy};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
 /// The policy that is built in.
@@ -69,6 +70,7 @@ pub fn parse(text: &str) -> Result<Policy, PolicyError> {
     let reader = Reader { text };
     let policy = Policy {
         version: file.version,
+        digest: hex::encode(Sha256::digest(text)),
         cut_off: reader.risk("cut_off", &file.cut_off)?,
         bands: file.bands.iter().map(|band| reader.band(band)).collect::<Result<_, _>>()?,
     };

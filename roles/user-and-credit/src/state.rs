@@ -10,6 +10,7 @@ use ecs_store::PasswordChange;
 use ecs_web::auth::{DeviceTokens, RefreshTokens};
 use ecs_web::idempotency::Fingerprints;
 use ecs_web::{Auth, Problem};
+use ecs_work::Wake;
 
 use crate::Deps;
 use crate::guesses::Guesses;
@@ -27,6 +28,8 @@ struct Shared {
     refresh_tokens: RefreshTokens,
     device_tokens: DeviceTokens,
     guesses: Guesses,
+    erasures: Wake,
+    exports: Wake,
 }
 
 impl State {
@@ -34,7 +37,18 @@ impl State {
         let fingerprints = Fingerprints::new(&deps.auth);
         let refresh_tokens = RefreshTokens::new(&deps.auth);
         let device_tokens = DeviceTokens::new(&deps.auth);
-        Self(Arc::new(Shared { deps, passwords, fingerprints, refresh_tokens, device_tokens, guesses }))
+        let erasures = Wake::new();
+        let exports = Wake::new();
+        Self(Arc::new(Shared {
+            deps,
+            passwords,
+            fingerprints,
+            refresh_tokens,
+            device_tokens,
+            guesses,
+            erasures,
+            exports,
+        }))
     }
 
     /// Now, in whole microseconds: what the store keeps, so that an answer reads the same before and after it.
@@ -75,6 +89,16 @@ impl State {
 
     pub(crate) fn guesses(&self) -> &Guesses {
         &self.0.guesses
+    }
+
+    /// Wakes those who erase.
+    pub(crate) fn erasures(&self) -> &Wake {
+        &self.0.erasures
+    }
+
+    /// Wakes whoever builds archives.
+    pub(crate) fn exports(&self) -> &Wake {
+        &self.0.exports
     }
 
     pub(crate) fn fingerprints(&self) -> &Fingerprints {

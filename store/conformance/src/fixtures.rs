@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ecs_domain::consent::ConsentRule;
-use ecs_domain::decision::{Decision, Outcome};
+use ecs_domain::decision::{Decision, Denial, Outcome};
 use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, StressThreshold, Unit};
 use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features};
 use ecs_domain::offer::{CreditType, Offer, OfferStatus, Terms};
-use ecs_domain::scorecard::{Assessment, Contribution, Input};
+use ecs_domain::policy::Facts;
+use ecs_domain::reason::Reason;
+use ecs_domain::scorecard::{Assessment, Contribution, Input, Second};
 use ecs_domain::transaction::Transaction;
 use ecs_domain::{Day, DecisionId, EventId, Money, OfferId, Rate, Timestamp, TransactionId, UserId};
 use ecs_store::{EmotionRules, NewDecision, NewUser, OutboxMessage, PageRequest, Store};
@@ -158,15 +160,32 @@ pub fn denial(of: u128, number: u128, decided_at: Timestamp) -> Decision {
         features: features(),
         assessment: Assessment {
             risk_score: 0.1 + 0.2,
-            model_version: "scorecard-1".to_owned(),
+            model_version: "empathic-7".to_owned(),
+            model_digest: "ab".repeat(32),
+            base_log_odds: -1.0 / 3.0,
+            without_emotions: Some(second("financial-7", 0.7 / 3.0)),
+            challenger: Some(second("empathic-8", f64::MIN_POSITIVE)),
             contributions: vec![
                 contribution(Input::TransactionCount30d, 1.0 / 3.0),
                 contribution(Input::AvgStress7d, -2.225_073_858_507_201e-308),
             ],
         },
+        facts: Facts {
+            exposure: Money::from_minor_units(1_234_567),
+            last_denied_at: Some(decided_at - 49.hours()),
+        },
         policy_version: "policy-1".to_owned(),
-        outcome: Outcome::Denied("no recent transaction".to_owned()),
+        policy_digest: "cd".repeat(32),
+        outcome: Outcome::Denied(Denial {
+            reasons: vec![Reason::NoRecentTransaction, Reason::StressEvents],
+            text: "no recent transaction".to_owned(),
+        }),
+        approved_without_emotions: Some(true),
     }
+}
+
+fn second(version: &str, risk_score: f64) -> Second {
+    Second { risk_score, model_version: version.to_owned(), model_digest: "ef".repeat(32) }
 }
 
 fn features() -> Features {

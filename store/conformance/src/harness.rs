@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ecs_domain::{Day, UserId};
 use ecs_store::Store;
+use ecs_vault::Keyring;
 
 /// An engine under test, with a store of its own that starts empty.
 #[async_trait]
@@ -32,6 +33,15 @@ pub trait Harness: Send + Sync + Sized + 'static {
 
     /// Closes the store and opens it again over the same data.
     async fn reopen(self) -> Self;
+
+    /// The keys that the store seals with, the same after it was opened again.
+    fn keyring(&self) -> &Keyring;
+
+    /// Every table with the text of all its rows, bytes in hexadecimal digits, read past the contract.
+    async fn everything(&self) -> Vec<(String, String)>;
+
+    /// Runs a statement behind the store's back.
+    async fn run(&self, sql: &str);
 
     /// The row of `emotional_events_summary`, read past the contract, as another system would.
     async fn summary(&self, user: UserId, day: Day) -> Option<SummaryRow>;

@@ -5,12 +5,17 @@
 #![expect(clippy::unwrap_used, reason = "this crate is made of tests")]
 
 pub mod accounts;
+pub mod ageing;
+pub mod attributes;
 pub mod audit;
+pub mod biography;
 pub mod books;
 pub mod consents;
 pub mod credit;
 pub mod dead_letters;
 pub mod emotions;
+pub mod erasures;
+pub mod exports;
 pub mod features;
 pub mod fixtures;
 mod harness;
@@ -19,7 +24,9 @@ pub mod life;
 pub mod log_replays;
 pub mod notifications;
 pub mod outbox;
+pub mod personal_data;
 pub mod replays;
+pub mod research;
 pub mod retention;
 pub mod rights;
 pub mod sessions;
@@ -52,6 +59,15 @@ macro_rules! conformance {
                 batches_chain_every_entry, of_those_who_seal_at_once_one_does;
             consents: what_was_said_last_holds, saying_the_same_again_keeps_its_time, what_was_said_is_kept_with_what_was_shown,
                 consent_of_an_unknown_user_is_refused;
+            erasures: what_is_personal_stands_sealed, no_key_is_made_for_nobody, what_was_plain_is_sealed, a_request_ends_what_somebody_is_known_by,
+                credit_stands_in_the_way_unless_it_goes_along, whoever_is_being_erased_gets_nothing_more, the_last_admin_is_not_erased,
+                nothing_is_left_of_whoever_was_erased, raw_events_are_found_by_themselves, much_is_erased_piece_by_piece, nothing_of_the_erased_is_taken_in,
+                a_tombstone_from_elsewhere_is_heeded, the_erased_are_listed, a_store_knows_its_vault, an_erasure_tells_how_far_it_is,
+                the_audit_log_outlives_whom_it_is_about;
+            attributes: attributes_are_replaced_as_a_whole, without_consent_no_attributes_are_kept,
+                attributes_go_with_their_consent;
+            research: a_month_is_counted_from_its_first_instant_to_its_last, only_those_who_agree_are_counted,
+                people_come_in_pages;
             emotions: an_event_counts_once, repeats_in_one_batch_count_once, the_same_id_on_another_day_is_another_event,
                 the_same_id_of_another_user_is_another_event, unknown_users_do_not_cost_their_batch_mates,
                 order_does_not_change_a_bit, batches_at_the_same_time_count_once, without_consent_events_are_discarded,
@@ -85,6 +101,12 @@ macro_rules! conformance {
             webhook_deliveries: claims_of_deliveries_do_not_overlap, a_claim_of_a_delivery_runs_out,
                 a_failed_attempt_is_made_again, no_host_gets_more_than_its_share, a_delivery_is_resent,
                 a_log_of_attempts_has_an_end, old_deliveries_go, reopening_keeps_deliveries;
+            exports: an_export_is_its_users, of_those_who_ask_at_once_one_is_first, a_person_keeps_so_many_exports,
+                claims_of_exports_do_not_overlap, an_attempt_that_lost_its_lease_writes_nothing,
+                an_attempt_is_given_back_or_up, archives_expire, a_removed_export_is_gone,
+                asking_for_an_export_is_audited, reopening_keeps_exports;
+            personal_data: a_person_is_told_everything, nothing_is_told_of_somebody_else, pages_follow_each_other,
+                rows_are_told_in_the_same_words, what_is_kept_inside_is_told, what_was_done_is_told_to_both;
             dead_letters: a_dead_letter_is_kept_once, original_bytes_are_kept,
                 letters_are_found_by_each_of_their_properties, letters_come_in_pages, letters_are_counted_by_sort,
                 a_replay_moves_the_event_into_the_outbox, a_replayed_event_that_fails_again_waits_again,
@@ -94,6 +116,9 @@ macro_rules! conformance {
                 totals_add_up, a_summary_that_is_off_is_found, offers_are_accounted_for;
             retention: raw_rows_go_and_aggregates_stay, days_without_their_raw_rows_are_not_compared, a_late_redelivery_after_retention_counts_once,
                 old_ids_go, a_repeat_renews_the_id, retention_works_in_pieces;
+            ageing: summaries_go_and_their_events_stay_counted, denials_and_expired_offers_go_and_what_was_accepted_stays,
+                numbers_of_notifications_go_on_behind_those_that_went, transactions_go_by_their_arrival,
+                letters_that_waited_too_long_are_dropped, secrets_go_when_their_overlap_is_over, ageing_works_in_pieces;
             replays: what_is_right_is_confirmed, a_row_that_is_off_is_healed_at_the_switch,
                 a_row_that_is_richer_than_its_events_is_kept, what_is_not_kept_is_carried_over, what_goes_meanwhile_is_carried_over, folds_go_on_throughout,
                 a_replay_goes_on_where_it_was, another_threshold_begins_anew,

@@ -14,6 +14,7 @@ use ecs_servers::{Postgres, PostgresOptions};
 use ecs_store::{EmotionRules, Folded, Folds, Maintenance};
 use ecs_store_postgres::raw::{RawBatch, RawLoop};
 use ecs_store_postgres::{Options, PostgresStore};
+use ecs_vault::Keyring;
 use futures::future::try_join_all;
 use jiff::ToSpan;
 use tokio_postgres::{Client, NoTls};
@@ -47,7 +48,7 @@ async fn main() -> Result<()> {
         (None, url) => url.cloned().context("no address")?,
     };
     println!("{} events of {} users, {WRITERS} writers", workload.events, workload.users);
-    let store = Arc::new(PostgresStore::open(Options::new(&url)).await?);
+    let store = Arc::new(PostgresStore::open(Options::new(&url), Keyring::in_memory()).await?);
     let client = connect(&url).await?;
     provision(&client, workload.users).await?;
     let (mut raw, mut fold) = (Vec::new(), Vec::new());

@@ -10,6 +10,7 @@ use ecs_store_conformance::fixtures::{
     after, approval, first_page, message, new_decision, new_user, now, offer_id, user,
 };
 use ecs_store_postgres::{Options, PostgresStore};
+use ecs_vault::Keyring;
 
 const CUSTOMERS: u128 = 1_000;
 
@@ -47,7 +48,7 @@ impl Times {
 #[tokio::main]
 async fn main() -> Result<()> {
     let server = Postgres::start(PostgresOptions::default()).await?;
-    let store = PostgresStore::open(Options::new(server.url("postgres"))).await?;
+    let store = PostgresStore::open(Options::new(server.url("postgres")), Keyring::in_memory()).await?;
     let mut times = Times::default();
     for number in 0..CUSTOMERS {
         customer(&store, &mut times, number).await?;

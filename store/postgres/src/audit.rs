@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use ecs_domain::Timestamp;
-use ecs_store::StoreError;
 use ecs_store::audit::{Audit, Batch, Digest, Entry, EntryFilter, FIRST, NewEntry, Totals, digest};
+use ecs_store::{StoreError, sealed};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -27,7 +27,8 @@ pub(crate) const NEWEST: &str = "SELECT number, at, actor, act, subject, was, be
 /// Only one seals at a time; whoever reads batches is not held up.
 const ALONE: &str = "LOCK TABLE audit_batches IN SHARE ROW EXCLUSIVE MODE";
 pub(crate) const LAST: &str = "SELECT number, digest FROM audit_batches ORDER BY number DESC LIMIT 1";
-pub(crate) const SEAL: &str = "UPDATE audit_entries SET batch = $2 WHERE number = ANY ($1)";
+pub(crate) const SEAL: &str = "UPDATE audit_entries e SET batch = $2, was = s.was, became = s.became
+     FROM unnest($1::bigint[], $3::text[], $4::text[]) AS s (number, was, became) WHERE e.number = s.number";
 const ADD: &str = "INSERT INTO audit_batches (number, entries, digest, sealed_at) VALUES ($1, $2, $3, $4)";
 const TOTALS: &str = "SELECT count(batch) AS sealed, count(*) - count(batch) AS unsealed,
         min(at) FILTER (WHERE batch IS NULL) AS oldest FROM audit_entries";
@@ -46,8 +47,15 @@ impl Audit for PostgresStore {
     }
 
     async fn seal(&self, now: Timestamp, most: usize) -> Result<Option<Batch>, StoreError> {
+        let most = &limit(most);
+        let unsealed = self.primary.run(Call::quick("audit.unsealed"), |session| async move {
+            list(&session, UNSEALED, &[most]).await
+        });
+        let mut entries = unsealed.await?;
+        sealed::seal_entries(&mut entries, &self.keyring).await?;
+        let entries = &entries;
         self.primary
-            .run(Call::quick("audit.seal"), |session| async move { seal(&session, now, most).await })
+            .run(Call::quick("audit.seal"), |session| async move { seal(&session, entries, now).await })
             .await
     }
 
@@ -85,17 +93,16 @@ impl Audit for PostgresStore {
         let EntryFilter { actor, subject, act } = filter;
         let (before, most) = (&before.map_or(i64::MAX, signed), &limit(most));
         let (actor, act) = (&actor.map(|actor| actor.uuid()), &act.map(|act| act.as_str()));
-        self.primary
-            .run(Call::quick("audit.entries"), |session| async move {
-                match (subject, actor) {
-                    (Some(subject), actor) => {
-                        list(&session, BY_SUBJECT, &[subject, before, actor, act, most]).await
-                    }
-                    (None, Some(actor)) => list(&session, BY_ACTOR, &[actor, before, act, most]).await,
-                    (None, None) => list(&session, NEWEST, &[before, act, most]).await,
+        let found = self.primary.run(Call::quick("audit.entries"), |session| async move {
+            match (subject, actor) {
+                (Some(subject), actor) => {
+                    list(&session, BY_SUBJECT, &[subject, before, actor, act, most]).await
                 }
-            })
-            .await
+                (None, Some(actor)) => list(&session, BY_ACTOR, &[actor, before, act, most]).await,
+                (None, None) => list(&session, NEWEST, &[before, act, most]).await,
+            }
+        });
+        sealed::open_entries(found.await?, &self.keyring).await
     }
 }
 
@@ -132,28 +139,32 @@ pub(crate) fn note<'a>(flight: &mut Flight<'a>, row: &'a EntryRow<'_>) {
     flight.add(NOTE, &row.params());
 }
 
-async fn seal(session: &Session, now: Timestamp, most: usize) -> Result<Option<Batch>, Fault> {
-    let most = limit(most);
+/// `None` when there is nothing to seal, or when somebody else has sealed any of these.
+async fn seal(session: &Session, entries: &[Entry], now: Timestamp) -> Result<Option<Batch>, Fault> {
+    let most = limit(entries.len());
     let mut flight = session.flight();
     flight.begin();
     flight.add(ALONE, &[]);
     let last = flight.add(LAST, &[]);
     let unsealed = flight.add(UNSEALED, &[&most]);
     let mut answers = flight.send().await?;
-    let entries: Vec<Entry> = answers.take(unsealed).rows.iter().map(read).collect::<Result<_, _>>()?;
+    let still: Vec<Entry> = answers.take(unsealed).rows.iter().map(read).collect::<Result<_, _>>()?;
     let mut flight = session.flight();
-    if entries.is_empty() {
+    let same = still.iter().map(|entry| entry.number).eq(entries.iter().map(|entry| entry.number));
+    if entries.is_empty() || !same {
         flight.roll_back();
         flight.send().await?;
         return Ok(None);
     }
     let (last, previous) = answers.take(last).first().map(read_last).transpose()?.unwrap_or((0, FIRST));
-    let (number, digest) = (last + 1, digest(last + 1, &previous, &entries));
+    let (number, digest) = (last + 1, digest(last + 1, &previous, entries));
     let numbers: Vec<i64> = entries.iter().map(|entry| signed(entry.number)).collect();
+    let before: Vec<&str> = entries.iter().map(|entry| entry.before.as_str()).collect();
+    let after: Vec<&str> = entries.iter().map(|entry| entry.after.as_str()).collect();
     let (column, bytes, sealed_at) = (signed(number), digest.as_slice(), micros(now));
     let entries = entries.len() as u64;
     let counted = signed(entries);
-    flight.add(SEAL, &[&numbers, &column]);
+    flight.add(SEAL, &[&numbers, &column, &before, &after]);
     flight.add(ADD, &[&column, &counted, &bytes, &sealed_at]);
     flight.commit();
     flight.send().await?;

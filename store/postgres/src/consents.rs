@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use ecs_domain::consent::{Consent, Locale, Purpose, Said, Shown};
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::audit::NewEntry;
-use ecs_store::{Consents, StoreError};
+use ecs_store::{ATTRIBUTES_PURPOSE, Consents, StoreError};
 use tokio_postgres::Row;
 
 use crate::PostgresStore;
+use crate::attributes;
 use crate::audit::{self, EntryRow};
 use crate::column::{get, limit, micros};
 use crate::engine::{Call, Fault, Session};
@@ -93,6 +94,9 @@ async fn set(
     let entry = EntryRow::new(&entry);
     for write in [SET, NOTE] {
         flight.add(write, &[&id, &name, &granted, &version, &locale, &at]);
+    }
+    if purpose == ATTRIBUTES_PURPOSE && !granted {
+        flight.add(attributes::DELETE, &[&id]);
     }
     audit::note(&mut flight, &entry);
     flight.commit();

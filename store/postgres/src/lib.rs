@@ -10,6 +10,8 @@
 //! - A connection that is lost while a transaction commits leaves open whether it was. The caller is told `Unavailable`, and
 //!   asks again: by its id, or with its key.
 
+mod ageing;
+mod attributes;
 mod audit;
 mod books;
 mod column;
@@ -17,6 +19,8 @@ mod consents;
 mod credit;
 mod dead_letters;
 mod engine;
+mod erasures;
+mod exports;
 mod folds;
 mod idempotency;
 mod maintenance;
@@ -25,15 +29,18 @@ mod notifications;
 mod options;
 mod outbox;
 mod partitions;
+mod personal_data;
 mod plan;
 #[cfg(test)]
 mod plans;
 pub mod raw;
 mod replays;
 mod replicas;
+mod research;
 mod rights;
 mod sessions;
 mod users;
+mod vault;
 mod webhooks;
 
 use std::future::Future;
@@ -42,6 +49,7 @@ use std::sync::Arc;
 use ecs_domain::UserId;
 use ecs_metrics::Metrics;
 use ecs_store::StoreError;
+use ecs_vault::Keyring;
 use engine::{Address, Call, Expect, Fault, Primary, Session, Target};
 use partitions::Partitions;
 use replicas::{Instead, Noted, Replicas};
@@ -49,6 +57,7 @@ use replicas::{Instead, Noted, Replicas};
 pub use migrations::Migration;
 pub use options::Options;
 pub use replicas::{Lsn, RecentWrites, RecentWritesError};
+pub use vault::PostgresVault;
 
 /// How many hosts an address names that can be read, for whoever tries what reads it.
 ///
@@ -61,6 +70,8 @@ pub fn hosts_in(address: &str) -> Result<usize, StoreError> {
 
 /// A store in a PostgreSQL database.
 pub struct PostgresStore {
+    /// Seals and opens what is personal.
+    keyring: Keyring,
     primary: Arc<Primary>,
     replicas: Option<Replicas>,
     partitions: Partitions,
@@ -69,13 +80,13 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     /// Connects, and brings the tables to this binary's version. A database that a newer binary wrote is refused, and so
-    /// is a server that answers for what it has not flushed.
-    pub async fn open(options: Options) -> Result<Self, StoreError> {
+    /// is a server that answers for what it has not flushed. What is personal is sealed with the keys of `keyring`.
+    pub async fn open(options: Options, keyring: Keyring) -> Result<Self, StoreError> {
         let noted = (!options.read_urls.is_empty()).then(|| Noted::new(options.recent_writes.clone()));
         let primary = Arc::new(connect(&options, noted.clone())?);
         migrate(&primary, &options).await.map_err(at_open)?;
         let replicas = noted.map(|noted| Replicas::start(&primary, noted, &options)).transpose()?;
-        Ok(Self { primary, replicas, partitions: Partitions::default(), metrics: options.metrics })
+        Ok(Self { keyring, primary, replicas, partitions: Partitions::default(), metrics: options.metrics })
     }
 
     /// Brings the tables to this binary's version. Returns the migrations that it ran.
@@ -127,6 +138,9 @@ impl PostgresStore {
     }
 }
 
+/// Whether this is the vault's database.
+const HOLDS_KEYS: &str = "SELECT to_regclass('vault_keys') IS NOT NULL";
+
 fn connect(options: &Options, noted: Option<Noted>) -> Result<Primary, StoreError> {
     let address = Address::parse(&options.url, options)?;
     let target = Target::new(address, Expect::Primary, options.clone());
@@ -135,6 +149,12 @@ fn connect(options: &Options, noted: Option<Noted>) -> Result<Primary, StoreErro
 
 async fn migrate(primary: &Primary, options: &Options) -> Result<Vec<Migration>, Fault> {
     let mut connection = primary.extra().await?;
+    let holds_keys = connection.client().query_one(HOLDS_KEYS, &[]).await?;
+    if column::get(&holds_keys, 0)? {
+        return Err(Fault::Unfit(
+            "the store must not be in the vault's database: its dumps would hold the keys".to_owned(),
+        ));
+    }
     migrations::apply(connection.client_mut(), options.long_statement_timeout).await
 }
 

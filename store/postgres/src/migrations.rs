@@ -20,7 +20,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 9] = [
+const ALL: [Migration; 13] = [
     Migration {
         version: 1,
         name: "accounts_and_credit",
@@ -41,6 +41,18 @@ const ALL: [Migration; 9] = [
         version: 9,
         name: "consent_history",
         sql: include_str!("../migrations/0009_consent_history.sql"),
+    },
+    Migration { version: 10, name: "privacy", sql: include_str!("../migrations/0010_privacy.sql") },
+    Migration {
+        version: 11,
+        name: "retention_and_research",
+        sql: include_str!("../migrations/0011_retention_and_research.sql"),
+    },
+    Migration { version: 12, name: "exports", sql: include_str!("../migrations/0012_exports.sql") },
+    Migration {
+        version: 13,
+        name: "decision_records",
+        sql: include_str!("../migrations/0013_decision_records.sql"),
     },
 ];
 

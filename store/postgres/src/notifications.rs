@@ -21,7 +21,8 @@ use crate::users;
 pub(crate) const INSERT: &str = "WITH new AS (
      INSERT INTO notifications (id, user_id, sequence, type, title, message, offer_id, created_at, stored_at)
      SELECT f.id, f.user_id,
-        (SELECT coalesce(max(n.sequence), 0) FROM notifications n WHERE n.user_id = f.user_id)
+        coalesce((SELECT max(n.sequence) FROM notifications n WHERE n.user_id = f.user_id),
+            (SELECT u.notifications_gone FROM users u WHERE u.id = f.user_id))
             + row_number() OVER (PARTITION BY f.user_id ORDER BY f.place),
         f.type, f.title, f.message, f.offer_id, f.created_at, $8::timestamptz
      FROM (SELECT DISTINCT ON (i.id) i.*
@@ -52,7 +53,8 @@ pub(crate) const BY_IDS: &str =
      FROM notifications WHERE id = ANY ($1)";
 /// One step down the index for each user.
 pub(crate) const LAST: &str =
-    "SELECT coalesce((SELECT max(sequence) FROM notifications n WHERE n.user_id = i.user_id), 0) AS last
+    "SELECT coalesce((SELECT max(sequence) FROM notifications n WHERE n.user_id = i.user_id),
+        (SELECT u.notifications_gone FROM users u WHERE u.id = i.user_id), 0) AS last
      FROM unnest($1::uuid[]) WITH ORDINALITY AS i (user_id, place) ORDER BY i.place";
 pub(crate) const MARK_ONE: &str = "UPDATE notifications SET read_at = coalesce(read_at, $3)
      WHERE id = $1 AND user_id = $2

@@ -1,7 +1,7 @@
 //! Rights of users, and the list of what changed.
 
 use async_trait::async_trait;
-use ecs_domain::permission::Access;
+use ecs_domain::permission::{Access, Permission, Role};
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::audit::NewEntry;
 use ecs_store::{Change, Changes, Rights, RightsChange, RightsChanged, RightsOfUsers, StoreError};
@@ -12,19 +12,22 @@ use crate::PostgresStore;
 use crate::audit::{self, EntryRow};
 use crate::column::{count, get, limit, micros, signed, unsigned};
 use crate::engine::{Call, Fault, Flight, Session};
-use crate::users;
+use crate::{erasures, users};
 
 pub(crate) const OF_USER: &str = "SELECT version, roles, permissions FROM users
      LEFT JOIN user_rights ON user_rights.user_id = users.id WHERE users.id = $1";
 pub(crate) const OTHER_ADMINS: &str = "SELECT EXISTS (
      SELECT FROM user_rights WHERE 'admin' = ANY (roles) AND user_id <> $1)";
+/// Of the names that were there, those stay that are none of `$6` and `$7`, all that this version knows.
 const SET: &str = "INSERT INTO user_rights (user_id, roles, permissions, granted_by, granted_at)
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (user_id) DO UPDATE SET
-        roles = excluded.roles, permissions = excluded.permissions,
+        roles = excluded.roles || ARRAY(SELECT name FROM unnest(user_rights.roles) AS name WHERE name <> ALL ($6)),
+        permissions = excluded.permissions
+            || ARRAY(SELECT name FROM unnest(user_rights.permissions) AS name WHERE name <> ALL ($7)),
         granted_by = excluded.granted_by, granted_at = excluded.granted_at";
 /// Waits for whoever is making a change, and makes the others wait. Of a transaction's locks a user's row comes first, then
 /// sessions, then this one.
-const LOCK_NEWEST: &str = "SELECT number FROM newest_change WHERE one FOR UPDATE";
+pub(crate) const LOCK_NEWEST: &str = "SELECT number FROM newest_change WHERE one FOR UPDATE";
 /// `next_change` of the contract. It takes the same lock.
 const ADVANCE: &str = "UPDATE newest_change SET number = greatest(number + 1, $1) WHERE one";
 const NEWEST: &str = "SELECT number FROM newest_change WHERE one";
@@ -87,12 +90,17 @@ async fn replace(session: &Session, change: &RightsChange) -> Result<RightsChang
     flight.begin();
     flight.add(users::LOCK, &[&user]);
     flight.add(LOCK_NEWEST, &[]);
+    let leaves = flight.add(erasures::IS_ASKED_FOR, &[&user]);
     let rights = flight.add(OF_USER, &[&user]);
     let others = flight.add(OTHER_ADMINS, &[&user]);
     let mut answers = flight.send().await?;
     let Some(rights) = answers.take(rights).first().map(read).transpose()? else {
         return undo(session, RightsChanged::Unknown).await;
     };
+    // Whoever is about to be erased holds nothing any more, and counts for nobody.
+    if answers.take(leaves).only()? {
+        return undo(session, RightsChanged::Unknown).await;
+    }
     let before = rights.access.clone();
     if before == change.access {
         return undo(session, RightsChanged::Done { rights, before }).await;
@@ -113,16 +121,21 @@ async fn undo(session: &Session, changed: RightsChanged) -> Result<RightsChanged
 
 /// Writes what was found good, and returns the number of the change.
 async fn write(session: &Session, change: &RightsChange, before: &Access) -> Result<u64, Fault> {
-    let names = |names: &mut dyn Iterator<Item = &'static str>| names.collect::<Vec<_>>();
-    let roles = names(&mut change.access.roles.iter().map(|role| role.as_str()));
-    let permissions = names(&mut change.access.permissions.iter().map(|permission| permission.as_str()));
+    let roles_of =
+        |roles: &mut dyn Iterator<Item = &Role>| roles.map(|role| role.as_str()).collect::<Vec<_>>();
+    let permissions_of = |permissions: &mut dyn Iterator<Item = &Permission>| {
+        permissions.map(|permission| permission.as_str()).collect::<Vec<_>>()
+    };
+    let (roles, known_roles) = (roles_of(&mut change.access.roles.iter()), roles_of(&mut Role::ALL.iter()));
+    let permissions = permissions_of(&mut change.access.permissions.iter());
+    let known_permissions = permissions_of(&mut Permission::ALL.iter());
     let (user, granter) = (change.user.uuid(), change.granter.uuid());
     let (now, number) = (micros(change.now), change.now.as_microsecond());
     let entry = NewEntry::of_rights(change, before);
     let entry = EntryRow::new(&entry);
     let mut flight = session.flight();
     audit::note(&mut flight, &entry);
-    flight.add(SET, &[&user, &roles, &permissions, &granter, &now]);
+    flight.add(SET, &[&user, &roles, &permissions, &granter, &now, &known_roles, &known_permissions]);
     note_user(&mut flight, &user, &number);
     let newest = flight.add(NEWEST, &[]);
     flight.commit();

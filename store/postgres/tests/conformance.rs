@@ -11,11 +11,13 @@ use ecs_servers::{Database, Engine};
 use ecs_store::{Maintenance, Store};
 use ecs_store_conformance::{Harness, SummaryRow, conformance};
 use ecs_store_postgres::{Options, PostgresStore};
+use ecs_vault::Keyring;
 use tokio_postgres::types::ToSql;
 
 /// A store in a database of its own.
 struct Postgres {
     database: Database,
+    keyring: Keyring,
     store: Arc<PostgresStore>,
 }
 
@@ -41,8 +43,9 @@ impl Harness for Postgres {
 
     async fn start() -> Self {
         let database = support::database().await;
-        let store = PostgresStore::open(Options::new(database.url())).await.unwrap();
-        Self { database, store: Arc::new(store) }
+        let keyring = Keyring::in_memory();
+        let store = PostgresStore::open(Options::new(database.url()), keyring.clone()).await.unwrap();
+        Self { database, keyring, store: Arc::new(store) }
     }
 
     fn store(&self) -> Arc<dyn Store> {
@@ -51,8 +54,30 @@ impl Harness for Postgres {
 
     async fn reopen(self) -> Self {
         self.store.close().await.unwrap();
-        let store = PostgresStore::open(Options::new(self.database.url())).await.unwrap();
-        Self { database: self.database, store: Arc::new(store) }
+        let store =
+            PostgresStore::open(Options::new(self.database.url()), self.keyring.clone()).await.unwrap();
+        Self { database: self.database, keyring: self.keyring, store: Arc::new(store) }
+    }
+
+    fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    async fn everything(&self) -> Vec<(String, String)> {
+        let client = support::client(self.database.url()).await;
+        let tables = "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition
+             AND relnamespace = 'public'::regnamespace";
+        let mut everything = Vec::new();
+        for table in client.query(tables, &[]).await.unwrap() {
+            let table: String = table.get(0);
+            let rows = format!("SELECT coalesce(string_agg(t::text, E'\n'), '') FROM \"{table}\" t");
+            everything.push((table, client.query_one(&rows, &[]).await.unwrap().get(0)));
+        }
+        everything
+    }
+
+    async fn run(&self, sql: &str) {
+        support::client(self.database.url()).await.batch_execute(sql).await.unwrap();
     }
 
     async fn summary(&self, user: UserId, day: Day) -> Option<SummaryRow> {

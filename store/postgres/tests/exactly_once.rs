@@ -16,6 +16,7 @@ use ecs_store::{
 };
 use ecs_store_conformance::fixtures::{after, at, day, emotion, now, register, rules, shuffle, user};
 use ecs_store_postgres::{Options, PostgresStore};
+use ecs_vault::Keyring;
 use futures::future::join_all;
 use tokio::sync::watch;
 use tokio_postgres::Client;
@@ -38,7 +39,7 @@ fn can_run() -> bool {
 
 async fn open(url: &str) -> Arc<PostgresStore> {
     let options = Options { max_connections: 4, ..Options::new(url) };
-    Arc::new(PostgresStore::open(options).await.unwrap())
+    Arc::new(PostgresStore::open(options, Keyring::in_memory()).await.unwrap())
 }
 
 /// Twelve hundred events of users who agree, refuse, or are unknown, on five days.

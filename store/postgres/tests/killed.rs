@@ -18,6 +18,7 @@ use ecs_store::{
 };
 use ecs_store_conformance::fixtures::{day, emotion, now, register, rules};
 use ecs_store_postgres::{Options, PostgresStore};
+use ecs_vault::Keyring;
 
 const ADDRESS: &str = "ECS_TEST_KILLED_ADDRESS";
 const USERS: u128 = 12;
@@ -46,7 +47,7 @@ fn retention(raw_floor: &str) -> Retention {
 #[tokio::test]
 async fn the_process_that_is_killed() {
     let Ok(address) = std::env::var(ADDRESS) else { return };
-    let store = PostgresStore::open(Options::new(address)).await.unwrap();
+    let store = PostgresStore::open(Options::new(address), Keyring::in_memory()).await.unwrap();
     let begins = |what: &str| writeln!(std::io::stdout(), "begins {what}").unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut floors = DAYS.iter().skip(1).cycle();
@@ -105,7 +106,7 @@ async fn whenever_a_process_is_killed_the_next_one_goes_on_and_nothing_is_lost_o
         return did_not_run("kills in the middle of retention and replays", &reason);
     }
     let database = support::database().await;
-    let store = PostgresStore::open(Options::new(database.url())).await.unwrap();
+    let store = PostgresStore::open(Options::new(database.url()), Keyring::in_memory()).await.unwrap();
     register(&store, 0..USERS).await;
     let events = events();
     for batch in events.chunks(1_000) {

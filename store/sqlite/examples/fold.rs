@@ -12,6 +12,7 @@ use ecs_domain::{EventId, Timestamp, UserId, utc_day};
 use ecs_store::{EmotionRules, Folds, Maintenance, Provision, Users};
 use ecs_store_sqlite::raw::{RawBatch, RawLoop};
 use ecs_store_sqlite::{Options, SqliteStore};
+use ecs_vault::Keyring;
 use futures::future::try_join_all;
 use jiff::{SignedDuration, ToSpan};
 use uuid::Uuid;
@@ -104,7 +105,7 @@ async fn measure_fold(events: &[EmotionEvent], batch: usize, now: Timestamp) -> 
     let folder = tempfile::tempdir_in(".")?;
     let path = folder.path().join("store.db");
     prepare(&path, events).await?;
-    let store = SqliteStore::open(&path, Options::default())?;
+    let store = SqliteStore::open(&path, Keyring::in_memory(), Options::default())?;
     let start = Instant::now();
     for batch in events.chunks(batch) {
         store.fold_emotions(batch, rules(now), now).await?;
@@ -116,7 +117,7 @@ async fn measure_fold(events: &[EmotionEvent], batch: usize, now: Timestamp) -> 
 
 /// Makes the users.
 async fn prepare(path: &Path, events: &[EmotionEvent]) -> Result<()> {
-    let store = SqliteStore::open(path, Options::default())?;
+    let store = SqliteStore::open(path, Keyring::in_memory(), Options::default())?;
     let mut users: Vec<UserId> = events.iter().map(|event| event.user).collect();
     users.sort_unstable();
     users.dedup();

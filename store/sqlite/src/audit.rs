@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use ecs_domain::Timestamp;
-use ecs_store::StoreError;
 use ecs_store::audit::{Audit, Batch, Digest, Entry, EntryFilter, FIRST, NewEntry, Totals, digest};
+use ecs_store::{StoreError, sealed};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use crate::SqliteStore;
@@ -25,7 +25,7 @@ pub(crate) const NEWEST: &str = "SELECT number, at, actor, act, subject, was, be
      FROM audit_entries WHERE number < ?1 AND (?2 IS NULL OR act = ?2) ORDER BY number DESC LIMIT ?3";
 pub(crate) const LAST: &str =
     "SELECT number, digest FROM audit_batches WHERE number = (SELECT max(number) FROM audit_batches)";
-pub(crate) const SEAL: &str = "UPDATE audit_entries SET batch = ?2 WHERE number = ?1";
+pub(crate) const SEAL: &str = "UPDATE audit_entries SET batch = ?2, was = ?3, became = ?4 WHERE number = ?1";
 const ADD: &str = "INSERT INTO audit_batches (number, entries, digest, sealed_at) VALUES (?1, ?2, ?3, ?4)";
 const TOTALS: &str =
     "SELECT count(batch), count(*) - count(batch), min(at) FILTER (WHERE batch IS NULL) FROM audit_entries";
@@ -41,7 +41,11 @@ impl Audit for SqliteStore {
     }
 
     async fn seal(&self, now: Timestamp, most: usize) -> Result<Option<Batch>, StoreError> {
-        self.write("audit.seal", move |connection| seal(connection, now, most)).await
+        let entries =
+            self.read("audit.unsealed", move |connection| list(connection, UNSEALED, [limit(most)]));
+        let mut entries = entries.await?;
+        sealed::seal_entries(&mut entries, &self.keyring).await?;
+        self.write("audit.seal", move |connection| seal(connection, &entries, now)).await
     }
 
     async fn audit_totals(&self) -> Result<Totals, StoreError> {
@@ -76,14 +80,14 @@ impl Audit for SqliteStore {
         let before = before.map_or(i64::MAX, |before| i64::try_from(before).unwrap_or(i64::MAX));
         let actor = actor.map(|actor| IdBytes(actor.uuid()));
         let (act, most) = (act.map(|act| act.as_str()), limit(most));
-        self.read("audit.entries", move |connection| match (&subject, &actor) {
+        let found = self.read("audit.entries", move |connection| match (&subject, &actor) {
             (Some(subject), actor) => {
                 list(connection, BY_SUBJECT, params![subject, before, actor, act, most])
             }
             (None, Some(actor)) => list(connection, BY_ACTOR, params![actor, before, act, most]),
             (None, None) => list(connection, NEWEST, params![before, act, most]),
-        })
-        .await
+        });
+        sealed::open_entries(found.await?, &self.keyring).await
     }
 }
 
@@ -96,10 +100,12 @@ pub(crate) fn note(connection: &Connection, entry: &NewEntry) -> Result<(), Faul
     Ok(())
 }
 
-/// Nobody else writes meanwhile, so the last batch is the last until the end.
-fn seal(connection: &Connection, now: Timestamp, most: usize) -> Result<Option<Batch>, Fault> {
-    let entries = list(connection, UNSEALED, [limit(most)])?;
-    if entries.is_empty() {
+/// Nobody else writes meanwhile, so the last batch is the last until the end. `None` when somebody else has sealed any of these.
+fn seal(connection: &Connection, entries: &[Entry], now: Timestamp) -> Result<Option<Batch>, Fault> {
+    let Some(first) = entries.first() else { return Ok(None) };
+    let still = list(connection, UNSEALED, [limit(entries.len())])?;
+    if !still.iter().map(|entry| entry.number).eq(entries.iter().map(|entry| entry.number)) {
+        tracing::debug!(first.number, "entries of the audit log were sealed elsewhere");
         return Ok(None);
     }
     let last = connection
@@ -108,11 +114,11 @@ fn seal(connection: &Connection, now: Timestamp, most: usize) -> Result<Option<B
         .optional()?;
     let (last, previous) = last.unwrap_or((0, FIRST));
     let number = last + 1;
-    let digest = digest(number, &previous, &entries);
+    let digest = digest(number, &previous, entries);
     let column = i64::try_from(number).unwrap_or(i64::MAX);
-    for entry in &entries {
-        let entry = i64::try_from(entry.number).unwrap_or(i64::MAX);
-        connection.prepare_cached(SEAL)?.execute((entry, column))?;
+    for entry in entries {
+        let key = i64::try_from(entry.number).unwrap_or(i64::MAX);
+        connection.prepare_cached(SEAL)?.execute((key, column, &entry.before, &entry.after))?;
     }
     let entries = entries.len() as u64;
     let values = params![column, i64::try_from(entries).unwrap_or(i64::MAX), digest, now.as_microsecond()];

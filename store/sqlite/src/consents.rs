@@ -4,13 +4,13 @@ use async_trait::async_trait;
 use ecs_domain::consent::{Consent, Locale, Purpose, Said, Shown};
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::audit::NewEntry;
-use ecs_store::{Consents, StoreError};
+use ecs_store::{ATTRIBUTES_PURPOSE, Consents, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::SqliteStore;
-use crate::audit;
 use crate::column::{At, IdText, Word, limit, micros};
 use crate::engine::Fault;
+use crate::{attributes, audit};
 
 pub(crate) const GET: &str =
     "SELECT granted, text_version, locale, updated_at FROM consents WHERE user_id = ?1 AND purpose = ?2";
@@ -71,6 +71,9 @@ fn set(
     for write in [SET, NOTE] {
         let values = params![id, purpose.as_str(), granted, version, locale, at];
         connection.prepare_cached(write)?.execute(values)?;
+    }
+    if purpose == ATTRIBUTES_PURPOSE && !granted {
+        attributes::delete(connection, user)?;
     }
     let before = before.map(|before| before.granted);
     audit::note(connection, &NewEntry::of_consent(user, purpose, before, granted, now))?;

@@ -15,6 +15,7 @@ use crate::SqliteStore;
 use crate::audit;
 use crate::column::{At, Id, IdText, Word, count, limit as held};
 use crate::engine::Fault;
+use crate::erasures;
 
 /// Nobody else writes meanwhile, so what isn't there now isn't there at the insert.
 pub(crate) const WAITS: &str = "SELECT 1 FROM dead_letters
@@ -59,7 +60,10 @@ impl DeadLetters for SqliteStore {
     async fn add_dead_letters(&self, letters: &[DeadLetterRow]) -> Result<(), StoreError> {
         let owned = letters.to_vec();
         self.write("dead_letters.add", move |connection| {
-            owned.iter().try_for_each(|letter| add(connection, letter))
+            owned.iter().try_for_each(|letter| match erasures::is_erased(connection, letter.key)? {
+                true => Ok(()),
+                false => add(connection, letter),
+            })
         })
         .await
     }

@@ -3,6 +3,8 @@
 //! One thread writes, and commits what waits for it together; a few threads read snapshots. There is one file per
 //! resource, each with its statements next to the code that binds them. The tables are in `migrations/`.
 
+mod ageing;
+mod attributes;
 mod audit;
 mod books;
 mod column;
@@ -10,6 +12,8 @@ mod consents;
 mod credit;
 mod dead_letters;
 mod engine;
+mod erasures;
+mod exports;
 mod folds;
 mod idempotency;
 mod maintenance;
@@ -17,15 +21,18 @@ mod migrations;
 mod notifications;
 mod options;
 mod outbox;
+mod personal_data;
 #[cfg(test)]
 mod plans;
 pub mod raw;
 mod replays;
+mod research;
 mod rights;
 mod sessions;
 #[cfg(test)]
 mod tests;
 mod users;
+mod vault;
 mod webhooks;
 
 use std::path::Path;
@@ -33,13 +40,17 @@ use std::time::Instant;
 
 use ecs_metrics::Metrics;
 use ecs_store::StoreError;
+use ecs_vault::Keyring;
 use engine::{Fault, Readers, Size, Writer, connect};
 
 pub use migrations::Migration;
 pub use options::{Options, Synchronous};
+pub use vault::SqliteVault;
 
 /// A store in one SQLite file.
 pub struct SqliteStore {
+    /// Seals and opens what is personal.
+    keyring: Keyring,
     writer: Writer,
     readers: Readers,
     metrics: Metrics,
@@ -47,10 +58,10 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens the file, makes it when it isn't there, and brings its tables to this binary's version.
-    /// A file that a newer binary wrote is refused.
-    #[expect(clippy::needless_pass_by_value, reason = "calls read `open(path, Options { .. })`")]
-    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
-        open(path.as_ref(), &options).map_err(StoreError::from)
+    /// A file that a newer binary wrote is refused. What is personal is sealed with the keys of `keyring`.
+    #[expect(clippy::needless_pass_by_value, reason = "calls read `open(path, keyring, Options { .. })`")]
+    pub fn open(path: impl AsRef<Path>, keyring: Keyring, options: Options) -> Result<Self, StoreError> {
+        open(path.as_ref(), keyring, &options).map_err(StoreError::from)
     }
 
     /// Brings the tables of the file at `path` to this binary's version. Returns the migrations that it ran.
@@ -117,12 +128,13 @@ const LOG_BYTES: i64 = 64 << 20;
 /// The writer's page cache, in KiB (negative, as the pragma has it). Folds come back to the same days' pages.
 const WRITER_CACHE: i64 = -32_768;
 
-fn open(path: &Path, options: &Options) -> Result<SqliteStore, Fault> {
+fn open(path: &Path, keyring: Keyring, options: &Options) -> Result<SqliteStore, Fault> {
     let mut writer = open_writer(path, options)?;
     migrations::apply(&mut writer)?;
     outbox::release_all(&writer)?;
     idempotency::release_all(&writer)?;
     webhooks::release_all(&writer)?;
+    exports::release_all(&writer)?;
     let readers = (0..options.readers.max(1))
         .map(|_| {
             let reader = connect(path, options)?;
@@ -131,7 +143,7 @@ fn open(path: &Path, options: &Options) -> Result<SqliteStore, Fault> {
         })
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let (writer, readers) = (Writer::start(writer)?, Readers::start(readers)?);
-    Ok(SqliteStore { writer, readers, metrics: options.metrics.clone() })
+    Ok(SqliteStore { keyring, writer, readers, metrics: options.metrics.clone() })
 }
 
 fn open_writer(path: &Path, options: &Options) -> rusqlite::Result<rusqlite::Connection> {
@@ -139,6 +151,8 @@ fn open_writer(path: &Path, options: &Options) -> rusqlite::Result<rusqlite::Con
     writer.pragma_update(None, "wal_autocheckpoint", options.checkpoint_pages)?;
     writer.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
     writer.pragma_update(None, "cache_size", WRITER_CACHE)?;
+    // What is deleted is overwritten: nobody reads it out of the file afterwards.
+    writer.pragma_update(None, "secure_delete", true)?;
     secure(&writer)?;
     Ok(writer)
 }

@@ -17,7 +17,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 12] = [
+const ALL: [Migration; 16] = [
     Migration { version: 1, name: "first_tables", sql: include_str!("../migrations/0001_first_tables.sql") },
     Migration { version: 2, name: "raw_floor", sql: include_str!("../migrations/0002_raw_floor.sql") },
     Migration {
@@ -45,6 +45,18 @@ const ALL: [Migration; 12] = [
         version: 12,
         name: "consent_history",
         sql: include_str!("../migrations/0012_consent_history.sql"),
+    },
+    Migration { version: 13, name: "privacy", sql: include_str!("../migrations/0013_privacy.sql") },
+    Migration {
+        version: 14,
+        name: "retention_and_research",
+        sql: include_str!("../migrations/0014_retention_and_research.sql"),
+    },
+    Migration { version: 15, name: "exports", sql: include_str!("../migrations/0015_exports.sql") },
+    Migration {
+        version: 16,
+        name: "decision_records",
+        sql: include_str!("../migrations/0016_decision_records.sql"),
     },
 ];
 

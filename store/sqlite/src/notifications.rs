@@ -16,7 +16,7 @@ use crate::webhooks;
 pub(crate) const INSERT: &str =
     "INSERT INTO notifications (id, user_id, sequence, type, title, message, offer_id,
         created_at, stored_at)
-     SELECT ?1, u.id, (SELECT coalesce(max(n.sequence), 0) + 1 FROM notifications n WHERE n.user_id = u.id),
+     SELECT ?1, u.id, (SELECT coalesce(max(n.sequence), u.notifications_gone) + 1 FROM notifications n WHERE n.user_id = u.id),
         ?3, ?4, ?5, ?6, ?7, ?8
      FROM users u WHERE u.id = ?2
      ON CONFLICT (id) DO NOTHING";
@@ -31,7 +31,8 @@ pub(crate) const AFTER: &str =
 pub(crate) const BY_ID: &str =
     "SELECT id, user_id, sequence, read_at, type, title, message, offer_id, created_at
      FROM notifications WHERE id = ?1";
-pub(crate) const LAST: &str = "SELECT coalesce(max(sequence), 0) FROM notifications WHERE user_id = ?1";
+pub(crate) const LAST: &str = "SELECT coalesce((SELECT max(sequence) FROM notifications WHERE user_id = ?1),
+        (SELECT notifications_gone FROM users WHERE id = ?1), 0)";
 pub(crate) const MARK_ONE: &str = "UPDATE notifications SET read_at = coalesce(read_at, ?3)
      WHERE id = ?1 AND user_id = ?2
      RETURNING id, user_id, sequence, read_at, type, title, message, offer_id, created_at";

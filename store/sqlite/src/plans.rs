@@ -1,10 +1,12 @@
 //! Hot queries must have an index: SQLite's own plan says SEARCH, and never SCAN of a table.
 
+use ecs_store::personal_data::{Section, held_in};
 use rusqlite::Connection;
 
 use crate::{
-    audit, books, consents, credit, dead_letters, folds, idempotency, maintenance, migrations, notifications,
-    outbox, replays, rights, sessions, users, webhooks,
+    ageing, attributes, audit, books, consents, credit, dead_letters, erasures, exports, folds, idempotency,
+    maintenance, migrations, notifications, outbox, personal_data, replays, research, rights, sessions,
+    users, webhooks,
 };
 
 /// The statement's plan, line by line. Parameters are left unbound: plans don't look at them.
@@ -54,6 +56,15 @@ fn statements_of_work() -> Vec<&'static str> {
         folds::{emotion_statements as emotions, feature_statements as features},
     };
     vec![
+        erasures::IS_ERASED,
+        users::PLAIN,
+        attributes::GET,
+        attributes::PUT,
+        attributes::DELETE,
+        research::PEOPLE,
+        research::TRANSACTIONS,
+        research::EMOTIONS,
+        research::DECISIONS,
         consents::GET,
         consents::HISTORY,
         emotions::STANDING,
@@ -131,11 +142,42 @@ fn statements_of_webhooks() -> Vec<&'static str> {
     ]
 }
 
+/// What archives for people cause.
+fn statements_of_exports() -> Vec<&'static str> {
+    use exports::statements;
+    vec![
+        statements::KNOWN,
+        statements::UNDER_WAY,
+        statements::PUSH_OUT,
+        statements::LIST,
+        statements::FIND,
+        statements::ANY_DUE,
+        statements::CLAIM,
+        statements::ADVANCE,
+        statements::END,
+        statements::REMOVE,
+        statements::EXPIRE,
+        statements::CHUNK,
+        statements::DROP_CHUNKS,
+    ]
+}
+
 /// What the books and the upkeep cause.
 fn statements_of_care() -> Vec<&'static str> {
+    use ageing::statements as aged;
     use books::{counted_statements as counted, fate_statements as fates, mismatch_statements as mismatches};
     use replays::{logged_statements as logged, piece_statements as pieces};
     vec![
+        aged::SUMMARIES,
+        aged::DENIALS,
+        aged::EXPIRED,
+        aged::DECISION,
+        aged::OFFER,
+        aged::NOTIFICATIONS,
+        aged::UP_TO,
+        aged::GO_ON_BEHIND,
+        aged::LETTERS,
+        aged::SECRETS,
         fates::RAW,
         fates::INBOX,
         fates::TRANSACTION,
@@ -180,8 +222,13 @@ fn statements_of_care() -> Vec<&'static str> {
 fn every_hot_statement_has_its_index() {
     let mut connection = Connection::open_in_memory().unwrap();
     migrations::apply(&mut connection).unwrap();
-    let all =
-        [statements_of_accounts(), statements_of_work(), statements_of_webhooks(), statements_of_care()];
+    let all = [
+        statements_of_accounts(),
+        statements_of_work(),
+        statements_of_webhooks(),
+        statements_of_exports(),
+        statements_of_care(),
+    ];
     for sql in all.into_iter().flatten() {
         let plan = plan(&connection, sql);
         assert!(plan.iter().any(|line| line.contains("SEARCH")), "no index for {sql}: {plan:?}");
@@ -198,4 +245,44 @@ fn transactions_of_a_window_come_from_the_index_alone() {
     migrations::apply(&mut connection).unwrap();
     let plan = plan(&connection, folds::feature_statements::TRANSACTIONS);
     assert!(plan.iter().any(|line| line.contains("COVERING INDEX transactions_by_user")), "{plan:?}");
+}
+
+/// The outbox is short, and has no index by its events' keys.
+#[test]
+fn what_is_held_on_a_person_is_found_by_the_person() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    migrations::apply(&mut connection).unwrap();
+    for section in Section::ALL.iter().filter(|section| **section != Section::Outbox) {
+        let reading = personal_data::statements::of(*section);
+        for sql in [reading.page, reading.count] {
+            let plan = plan(&connection, sql);
+            // The days that a table has are a list of a few.
+            let few = |line: &str| {
+                ["CONSTANT ROW", "SCAN days", "SCAN (subquery", "SCAN entries"]
+                    .iter()
+                    .any(|few| line.contains(few))
+            };
+            let scans = plan.iter().any(|line| line.starts_with("SCAN") && !few(line));
+            assert!(!scans, "a scan in {sql}: {plan:?}");
+            // The number of a row is an index, too, but one of everybody's.
+            let of_all =
+                plan.iter().any(|line| line.contains("INTEGER PRIMARY KEY") && line.contains("rowid>"));
+            assert!(!of_all, "rows of everybody in {sql}: {plan:?}");
+        }
+    }
+}
+
+/// Whoever adds a table says what becomes of it in an archive.
+#[test]
+fn every_table_is_told_or_left_out_for_a_reason() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    migrations::apply(&mut connection).unwrap();
+    let mut statement = connection
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        .unwrap();
+    let tables: Vec<String> =
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    assert!(tables.len() > 20, "{tables:?}");
+    let forgotten: Vec<_> = tables.iter().filter(|table| held_in(table).is_none()).collect();
+    assert!(forgotten.is_empty(), "say in store/src/personal_data/tables.rs what becomes of {forgotten:?}");
 }

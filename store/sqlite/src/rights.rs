@@ -1,7 +1,9 @@
 //! Rights of users, and the list of what changed.
 
+use std::str::FromStr;
+
 use async_trait::async_trait;
-use ecs_domain::permission::Access;
+use ecs_domain::permission::{Access, Permission, Role};
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::audit::NewEntry;
 use ecs_store::{
@@ -14,9 +16,11 @@ use crate::SqliteStore;
 use crate::audit;
 use crate::column::{IdBytes, IdText, count, limit};
 use crate::engine::Fault;
+use crate::erasures;
 
 pub(crate) const OF_USER: &str = "SELECT version, roles, permissions FROM users
      LEFT JOIN user_rights ON user_rights.user_id = users.id WHERE users.id = ?1";
+const WORDS: &str = "SELECT roles, permissions FROM user_rights WHERE user_id = ?1";
 pub(crate) const OTHER_ADMINS: &str =
     "SELECT 1 FROM user_rights WHERE roles LIKE '% admin %' AND user_id <> ?1 LIMIT 1";
 const SET: &str = "INSERT INTO user_rights (user_id, roles, permissions, granted_by, granted_at)
@@ -67,23 +71,34 @@ impl RightsOfUsers for SqliteStore {
 /// Nobody else writes meanwhile, so what it was judged by stands until the end.
 fn replace(connection: &Connection, change: &RightsChange) -> Result<RightsChanged, Fault> {
     let Some(rights) = of_user(connection, change.user)? else { return Ok(RightsChanged::Unknown) };
+    // Whoever is about to be erased holds nothing any more, and counts for nobody.
+    if erasures::is_asked_for(connection, change.user)? {
+        return Ok(RightsChanged::Unknown);
+    }
     let before = rights.access.clone();
     if before == change.access {
         return Ok(RightsChanged::Done { rights, before });
     }
     let id = IdText::new(change.user.uuid());
-    let others = connection.prepare_cached(OTHER_ADMINS)?.exists([&id])?;
+    let others = other_admins(connection, change.user)?;
     if let Err(refusal) = before.may_become(&change.access, &change.held, others) {
         return Ok(RightsChanged::Refused(refusal));
     }
     let Access { roles, permissions } = &change.access;
-    let (roles, permissions) = (words(roles), words(permissions));
+    let [unknown_roles, unknown_permissions] = unknown(connection, &id)?;
+    let roles = words(roles.iter().map(ToString::to_string).chain(unknown_roles));
+    let permissions = words(permissions.iter().map(ToString::to_string).chain(unknown_permissions));
     let granter = IdText::new(change.granter.uuid());
     let at = change.now.as_microsecond();
     connection.prepare_cached(SET)?.execute(params![id, roles, permissions, granter, at])?;
     let version = note_user(connection, change.user, change.now)?.unwrap_or(rights.version);
     audit::note(connection, &NewEntry::of_rights(change, &before))?;
     Ok(RightsChanged::Done { rights: Rights { access: change.access.clone(), version }, before })
+}
+
+/// Whether somebody else may do everything.
+pub(crate) fn other_admins(connection: &Connection, user: UserId) -> Result<bool, Fault> {
+    Ok(connection.prepare_cached(OTHER_ADMINS)?.exists([IdText::new(user.uuid())])?)
 }
 
 pub(crate) fn of_user(connection: &Connection, user: UserId) -> Result<Option<Rights>, Fault> {
@@ -101,9 +116,23 @@ pub(crate) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Rights> {
     Ok(Rights { access: Access::of(roles, permissions), version: count(row.get(first)?) })
 }
 
+/// What a newer version granted and this one doesn't know: names of roles, and of permissions.
+fn unknown(connection: &Connection, user: &IdText) -> Result<[Vec<String>; 2], Fault> {
+    let read = |row: &Row<'_>| {
+        let [roles, permissions] = [row.get::<_, String>(0)?, row.get(1)?];
+        Ok([strangers::<Role>(&roles), strangers::<Permission>(&permissions)])
+    };
+    Ok(connection.prepare_cached(WORDS)?.query_row([user], read).optional()?.unwrap_or_default())
+}
+
+/// The names that are none of these.
+fn strangers<T: FromStr>(words: &str) -> Vec<String> {
+    words.split_whitespace().filter(|name| name.parse::<T>().is_err()).map(ToOwned::to_owned).collect()
+}
+
 /// The form in which `LIKE '% name %'` finds a name.
-fn words(names: impl IntoIterator<Item = impl ToString>) -> String {
-    names.into_iter().fold(" ".to_owned(), |words, name| words + &name.to_string() + " ")
+fn words(names: impl IntoIterator<Item = String>) -> String {
+    names.into_iter().fold(" ".to_owned(), |words, name| words + &name + " ")
 }
 
 fn newest(connection: &Connection) -> Result<u64, Fault> {

@@ -137,7 +137,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StandingSession> {
 }
 
 /// How many sessions it ended, and whether there is such a user.
-fn end_all(connection: &Connection, user: UserId, now: Timestamp) -> Result<(u64, bool), Fault> {
+pub(crate) fn end_all(connection: &Connection, user: UserId, now: Timestamp) -> Result<(u64, bool), Fault> {
     let ended = connection
         .prepare_cached(END_ALL)?
         .execute(params![IdText::new(user.uuid()), now.as_microsecond()])?;

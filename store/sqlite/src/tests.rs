@@ -3,8 +3,10 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use ecs_store::{Folded, Folds, Maintenance, StoreError, Users};
+use ecs_domain::permission::{Access, Permission, Role};
+use ecs_store::{Folded, Folds, Maintenance, RightsChange, RightsOfUsers, StoreError, Users};
 use ecs_store_conformance::fixtures::{emotion, new_user, now, register, rules, user};
+use ecs_vault::Keyring;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -15,7 +17,7 @@ const MORNING: &str = "2026-11-20T08:00:00Z";
 
 fn open(folder: &TempDir) -> SqliteStore {
     let options = Options { busy_timeout: Duration::from_millis(20), ..Options::default() };
-    SqliteStore::open(folder.path().join("store.db"), options).unwrap()
+    SqliteStore::open(folder.path().join("store.db"), Keyring::in_memory(), options).unwrap()
 }
 
 /// Lets the file grow by so many pages and no further, as a full disk would.
@@ -104,7 +106,8 @@ async fn a_newer_database_is_refused() {
     assert_eq!(SqliteStore::pending_migrations(&path, &Options::default()).unwrap(), []);
     let other = Connection::open(&path).unwrap();
     other.execute("INSERT INTO schema_migrations VALUES (9999, 'later', '', '')", []).unwrap();
-    let refused = SqliteStore::open(&path, Options::default()).err().unwrap().to_string();
+    let refused =
+        SqliteStore::open(&path, Keyring::in_memory(), Options::default()).err().unwrap().to_string();
     assert!(refused.contains("use a newer binary"), "{refused}");
 }
 
@@ -150,6 +153,36 @@ async fn contract_columns_read_as_others_expect_them() {
         at("2026-11-20T12:00:00.000000Z"),
     );
     assert_eq!(row, expect);
+}
+
+/// A newer version that runs beside this one granted what this one doesn't know, and mustn't find it gone.
+#[tokio::test]
+async fn a_change_of_rights_keeps_what_only_a_newer_version_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    register(&store, [1]).await;
+    let change = |access| RightsChange {
+        user: user(1),
+        access,
+        granter: user(2),
+        held: Permission::ALL.iter().copied().collect(),
+        now: now(),
+    };
+    store.change_rights(change(Access::of([Role::Analyst], []))).await.unwrap();
+    let grant = "UPDATE user_rights SET roles = ' analyst auditor ', permissions = ' audit:read moons:land '";
+    store.write("test", move |connection| Ok(connection.execute(grant, [])?)).await.unwrap();
+    let check = async |access: Access, expect: [&str; 2]| {
+        store.change_rights(change(access.clone())).await.unwrap();
+        assert_eq!(store.rights(user(1)).await.unwrap().unwrap().access, access);
+        let words = "SELECT roles, permissions FROM user_rights";
+        let read = |connection: &Connection| {
+            Ok(connection.query_row(words, [], |row| Ok([row.get::<_, String>(0)?, row.get(1)?]))?)
+        };
+        assert_eq!(store.write("test", read).await.unwrap(), expect);
+    };
+    check(Access::of([Role::Operator], []), [" operator auditor ", " moons:land "]).await;
+    check(Access::of([], [Permission::AuditRead]), [" auditor ", " audit:read moons:land "]).await;
+    check(Access::default(), [" auditor ", " moons:land "]).await;
 }
 
 /// They hold what customers felt and bought.

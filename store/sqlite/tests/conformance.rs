@@ -9,11 +9,14 @@ use ecs_domain::{Day, UserId};
 use ecs_store::{Maintenance, Store};
 use ecs_store_conformance::{Harness, SummaryRow, conformance};
 use ecs_store_sqlite::{Options, SqliteStore};
+use ecs_vault::Keyring;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
 /// A store in a folder of its own.
 struct Sqlite {
     folder: tempfile::TempDir,
+    keyring: Keyring,
     store: Arc<SqliteStore>,
 }
 
@@ -38,8 +41,10 @@ impl Harness for Sqlite {
 
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(folder.path().join("store.db"), Options::default()).unwrap();
-        Self { folder, store: Arc::new(store) }
+        let keyring = Keyring::in_memory();
+        let store =
+            SqliteStore::open(folder.path().join("store.db"), keyring.clone(), Options::default()).unwrap();
+        Self { folder, keyring, store: Arc::new(store) }
     }
 
     fn store(&self) -> Arc<dyn Store> {
@@ -48,8 +53,24 @@ impl Harness for Sqlite {
 
     async fn reopen(self) -> Self {
         self.store.close().await.unwrap();
-        let store = SqliteStore::open(self.path(), Options::default()).unwrap();
-        Self { folder: self.folder, store: Arc::new(store) }
+        let store = SqliteStore::open(self.path(), self.keyring.clone(), Options::default()).unwrap();
+        Self { folder: self.folder, keyring: self.keyring, store: Arc::new(store) }
+    }
+
+    fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    async fn everything(&self) -> Vec<(String, String)> {
+        let connection = self.connect();
+        let mut tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
+        let tables: Vec<String> =
+            tables.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        tables.into_iter().map(|table| (table.clone(), text_of(&connection, &table))).collect()
+    }
+
+    async fn run(&self, sql: &str) {
+        self.connect().execute_batch(sql).unwrap();
     }
 
     async fn summary(&self, user: UserId, day: Day) -> Option<SummaryRow> {
@@ -79,6 +100,25 @@ impl Harness for Sqlite {
              WHERE user_id = ?1 AND summary_date = ?2";
         self.tamper(sql, user, day, more);
     }
+}
+
+/// All rows of a table, with bytes as hexadecimal digits.
+fn text_of(connection: &Connection, table: &str) -> String {
+    let mut rows = connection.prepare(&format!("SELECT * FROM \"{table}\"")).unwrap();
+    let columns = rows.column_count();
+    let mut rows = rows.query([]).unwrap();
+    let mut text = String::new();
+    while let Some(row) = rows.next().unwrap() {
+        for column in 0..columns {
+            match row.get_ref(column).unwrap() {
+                ValueRef::Text(value) => text += &String::from_utf8_lossy(value),
+                ValueRef::Blob(value) => value.iter().for_each(|byte| text += &format!("{byte:02x}")),
+                ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => {}
+            }
+            text.push('\n');
+        }
+    }
+    text
 }
 
 conformance!(Sqlite);

@@ -9,6 +9,7 @@ use ecs_domain::emotion::EmotionEvent;
 use ecs_store::{Books, Folded, Folds, Maintenance};
 use ecs_store_conformance::fixtures::{day, emotion, now, register, rules};
 use ecs_store_sqlite::{Options, SqliteStore};
+use ecs_vault::Keyring;
 
 /// Where the child finds its store. Without it, the child's test has nothing to do.
 const STORE: &str = "ECS_KILL_TEST_STORE";
@@ -23,7 +24,7 @@ fn batch(number: u128) -> Vec<EmotionEvent> {
 #[tokio::test]
 async fn child_that_folds_until_it_is_killed() {
     let (Ok(path), Ok(first)) = (std::env::var(STORE), std::env::var(FIRST)) else { return };
-    let store = SqliteStore::open(path, Options::default()).unwrap();
+    let store = SqliteStore::open(path, Keyring::in_memory(), Options::default()).unwrap();
     let first: u128 = first.parse().unwrap();
     for number in first..first + 100_000 {
         store.fold_emotions(&batch(number), rules(), now()).await.unwrap();
@@ -37,13 +38,13 @@ async fn child_that_folds_until_it_is_killed() {
 async fn a_killed_process_leaves_whole_batches() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
-    let store = SqliteStore::open(&path, Options::default()).unwrap();
+    let store = SqliteStore::open(&path, Keyring::in_memory(), Options::default()).unwrap();
     register(&store, 0..7).await;
     store.close().await.unwrap();
     let mut first = 0;
     for lines in [1, 5, 12] {
         let last = fold_and_kill(&path, first, lines);
-        let store = SqliteStore::open(&path, Options::default()).unwrap();
+        let store = SqliteStore::open(&path, Keyring::in_memory(), Options::default()).unwrap();
         for number in 0..=last {
             let again = store.fold_emotions(&batch(number), rules(), now()).await.unwrap();
             assert!(

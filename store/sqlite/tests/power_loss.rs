@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_powerloss::{Disk, Moment, Mount, Trigger, VFS};
-use ecs_store::Users as _;
+use ecs_store::{RightsOfUsers, Users};
 use ecs_store_conformance::fixtures::{new_user, user};
 use ecs_store_sqlite::{Options, SqliteStore};
+use ecs_vault::Keyring;
 
 fn open(disk: &Arc<Disk>, power_up: u64) -> (SqliteStore, Mount) {
     // A folder for each disk: what is left of an earlier owner must not reach the files of a later one.
     let folder = PathBuf::from(format!("/power-loss/store-{power_up}"));
     let mount = disk.mount(&folder).unwrap();
     let options = Options { vfs: Some(VFS.to_owned()), ..Options::default() };
-    (SqliteStore::open(folder.join("store.db"), options).unwrap(), mount)
+    (SqliteStore::open(folder.join("store.db"), Keyring::in_memory(), options).unwrap(), mount)
 }
 
 /// The first process writes and dies before that is flushed. The second finds it, and what it then tells others, the bus
@@ -30,14 +31,14 @@ async fn what_a_killed_process_left_unflushed_is_flushed_before_anybody_sees_it(
 
     let disk = disk.outlived();
     let (store, mount) = open(&disk, 101);
-    assert!(store.user(user(1)).await.unwrap().is_some());
+    assert!(store.rights(user(1)).await.unwrap().is_some());
     disk.cut_now();
     drop((store, mount));
 
     for seed in 0..50 {
         let (image, _) = disk.wreck(seed);
         let (store, _mount) = open(&Disk::restored(image, Duration::ZERO), seed);
-        assert!(store.user(user(1)).await.unwrap().is_some(), "seed {seed}");
+        assert!(store.rights(user(1)).await.unwrap().is_some(), "seed {seed}");
     }
 }
 
@@ -55,13 +56,13 @@ async fn what_a_failed_sync_left_behind_is_written_anew_before_anybody_sees_it()
 
     let disk = disk.outlived();
     let (store, mount) = open(&disk, folder + 1);
-    assert!(store.user(user(1)).await.unwrap().is_some(), "the refused write is there to read");
+    assert!(store.rights(user(1)).await.unwrap().is_some(), "the refused write is there to read");
     disk.cut_now();
     drop((store, mount));
 
     for seed in 0..50 {
         let (image, _) = disk.wreck(seed);
         let (store, _mount) = open(&Disk::restored(image, Duration::ZERO), folder + 2 + seed);
-        assert!(store.user(user(1)).await.unwrap().is_some(), "seed {seed}");
+        assert!(store.rights(user(1)).await.unwrap().is_some(), "seed {seed}");
     }
 }

@@ -25,7 +25,7 @@ pub use device_tokens::{DeviceToken, DeviceTokens};
 pub use identity::Identity;
 pub use policed::{ACCESS, Policed, PolicedRoutes, Required, required};
 pub use refresh_tokens::{RefreshToken, RefreshTokens};
-pub use seals::{SealError, Seals};
+pub use seals::seals;
 pub use service_keys::ServiceKeys;
 pub use tokens::{SecretKey, TokenError, Tokens, WeakKey};
 

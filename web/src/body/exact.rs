@@ -6,8 +6,11 @@ use serde_json::value::RawValue;
 
 /// The float that is nearest to a JSON number's digits. The JSON library is faster and may be off by one bit, which is
 /// too much where two processes must come to the same result.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct Exact(pub f64);
+
+// Scores and features come as such numbers.
+ecs_domain::redacted!(Exact => "Exact");
 
 impl<'de> Deserialize<'de> for Exact {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

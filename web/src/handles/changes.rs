@@ -95,8 +95,8 @@ fn verdict(status: StatusCode) -> Verdict {
 #[async_trait]
 impl ListOfChanges for HttpChanges {
     async fn after(&self, number: Option<u64>) -> Result<Told, String> {
-        let response = self.remote.send(&self.call(number)?).await.map_err(|lost| format!("{lost:?}"))?;
-        let (head, answer) = response.into_parts();
+        let answered = self.remote.send(&self.call(number)?).await.map_err(|lost| format!("{lost:?}"))?;
+        let (head, answer) = answered.response.into_parts();
         if head.status != StatusCode::OK {
             return Err(format!("the answer has status {}", head.status.as_u16()));
         }

@@ -15,7 +15,7 @@ mod types;
 pub use complete::complete;
 pub(crate) use complete::operations;
 pub use params::{OfferPath, PageQuery, UserPath};
-pub use types::{Day, Id, Instant, Money, Rate, one_of};
+pub use types::{Day, Id, Instant, Money, Rate, Zip, one_of};
 pub use utoipa_axum::router::OpenApiRouter;
 pub use utoipa_axum::routes;
 
@@ -33,6 +33,8 @@ pub mod tag {
     pub const NOTIFICATIONS: &str = "Notifications";
     /// What users say about the use of their data.
     pub const CONSENT: &str = "Consent";
+    /// What people may ask of whoever keeps their data.
+    pub const PRIVACY: &str = "Privacy";
     /// What operators ask and do.
     pub const OPERATIONS: &str = "Operations";
     /// Whether a process lives and is ready.

@@ -26,6 +26,10 @@ pub struct Money;
 #[derive(Debug, Clone, Copy)]
 pub struct Rate;
 
+/// The bytes of a ZIP file.
+#[derive(Debug, Clone, Copy)]
+pub struct Zip;
+
 /// The schema of a text that is one of these words: a function over it goes into `#[schema(schema_with = …)]`.
 #[must_use]
 pub fn one_of(words: impl IntoIterator<Item = &'static str>) -> ObjectBuilder {
@@ -54,6 +58,12 @@ impl PartialSchema for Instant {
     fn schema() -> RefOr<Schema> {
         let what = "A point in time, ISO 8601, in UTC.";
         finished(object(Type::String, "date-time", what).examples(["2026-11-20T14:30:00Z"]))
+    }
+}
+
+impl PartialSchema for Zip {
+    fn schema() -> RefOr<Schema> {
+        finished(object(Type::String, "binary", "A ZIP file."))
     }
 }
 
@@ -86,6 +96,12 @@ impl ToSchema for Id {
 impl ToSchema for Instant {
     fn name() -> Cow<'static, str> {
         "Instant".into()
+    }
+}
+
+impl ToSchema for Zip {
+    fn name() -> Cow<'static, str> {
+        "Zip".into()
     }
 }
 

@@ -102,6 +102,24 @@ async fn only_a_token_of_ours_that_holds_gets_in() {
     check_token("three empty parts", "..".to_owned(), 401).await;
 }
 
+/// The clocks of two processes differ: the one that made the token is ahead or behind. Only the end that the token names counts, by
+/// the clock of whoever is asked, without a leeway: a token lasts a little longer or shorter, and is never refused for being young.
+#[tokio::test]
+async fn clock_skew_between_processes_moves_the_end_of_a_token_and_nothing_else() {
+    const LIFETIME: i64 = 3_600;
+    let made_at = |now: i64| {
+        let claims = json!({"iss": "ecs", "sub": user(), "iat": now, "exp": now + LIFETIME});
+        forge(&hs256(), &claims, KEY)
+    };
+    for ahead in [1, 30, 300, LIFETIME] {
+        check_token("made by a clock that is ahead", made_at(NOW + ahead), 200).await;
+    }
+    for behind in [1, 30, 300, LIFETIME - 1] {
+        check_token("made by a clock that is behind", made_at(NOW - behind), 200).await;
+    }
+    check_token("made by a clock that is a lifetime behind", made_at(NOW - LIFETIME), 401).await;
+}
+
 #[tokio::test]
 async fn alg_none_without_a_signature_stays_out() {
     let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());

@@ -56,6 +56,29 @@ async fn a_model_that_hangs_is_waited_for_five_times_and_then_not_asked() {
     assert_eq!(model.0.load(Ordering::SeqCst), 5);
 }
 
+/// Says that the risk is what no risk can be.
+struct Senseless(f64);
+
+#[async_trait]
+impl CreditAnalysis for Senseless {
+    async fn assess(&self, _: &Features, _: &RequestContext) -> Result<Assessment, HandleError> {
+        Ok(Assessment { risk_score: self.0, ..Assessment::unexplained("x", 0.5) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_makes_no_sense_five_times_is_not_asked() {
+    for risk in [f64::NAN, f64::INFINITY, -0.5, 1.5] {
+        let handle = Guarded::new(Arc::new(Senseless(risk)), &Metrics::new());
+        for _ in 0..5 {
+            let failed = ask(&handle, RequestContext::make()).await.0;
+            assert!(matches!(failed, HandleError::Failed { .. }), "{risk}: {failed:?}");
+        }
+        let open = ask(&handle, RequestContext::make()).await.0;
+        assert!(matches!(open, HandleError::Unavailable { .. }), "{risk}: {open:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn clients_in_a_hurry_say_nothing_about_the_model() {
     let model = Arc::new(Hanging::default());

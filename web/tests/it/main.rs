@@ -16,5 +16,6 @@ mod policy;
 mod remote;
 mod server;
 mod shedding;
+mod slow;
 mod streams;
 mod support;

@@ -1,4 +1,4 @@
-//! The books of one ledger: accepted = counted + discarded + dead-lettered + pending.
+//! The books of one ledger: accepted = counted + discarded + dead-lettered + erased + pending.
 
 use std::collections::HashSet;
 
@@ -72,6 +72,7 @@ pub(super) fn enter(report: &mut LedgerReport, key: EventKey, settled: bool, fat
         Fate::Counted => report.counted += 1,
         Fate::Discarded => report.discarded += 1,
         Fate::DeadLettered => report.dead_lettered += 1,
+        Fate::Erased => report.erased += 1,
         Fate::Unknown | Fate::Replayed { .. } if settled => {
             report.missing += 1;
             note(&mut report.missing_examples, key);

@@ -77,7 +77,13 @@ impl Told {
         let mut fates = store.letter_fates(Subject::Notifications.as_str(), &events).await?.into_iter();
         unnotified.retain(|_| match fates.next() {
             Some(Fate::DeadLettered | Fate::Replayed { in_outbox: true }) => false,
-            Some(Fate::Counted | Fate::Discarded | Fate::Unknown | Fate::Replayed { in_outbox: false })
+            Some(
+                Fate::Counted
+                | Fate::Discarded
+                | Fate::Erased
+                | Fate::Unknown
+                | Fate::Replayed { in_outbox: false },
+            )
             | None => true,
         });
         Ok(Self { unnotified })

@@ -33,6 +33,9 @@ pub struct LedgerReport {
     pub discarded: u64,
     /// Of those: given up.
     pub dead_lettered: u64,
+    /// Of those: gone with whoever they were about.
+    #[serde(default)]
+    pub erased: u64,
     /// Of those: waiting, in flight, or due for a retry.
     pub pending: u64,
     /// Of those: settled on the bus, and yet unknown to the store. They are lost.

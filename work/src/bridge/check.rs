@@ -17,6 +17,9 @@ pub(super) async fn run(bridge: &Bridge) -> Result<(), BridgeError> {
         if plan.subjects.contains(&Subject::Emotions) {
             return Err(BridgeError::EmotionsInArchive);
         }
+        if bridge.keyring.is_none() {
+            return Err(BridgeError::NoKeys);
+        }
         to.capabilities().require(LOG).map_err(BridgeError::To)?;
     }
     if from.capabilities().keeps_log && to.capabilities().keeps_log {

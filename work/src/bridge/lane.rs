@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Bridge;
+use super::payloads::{self, Sorted};
 use super::progress::OfSubject;
 use crate::BackOff;
 
@@ -104,8 +105,13 @@ impl<'a> Lane<'a> {
         batch: Vec<Delivery>,
     ) -> Result<Option<String>, BusError> {
         let begun = Instant::now();
-        let mut rest = batch;
-        let mut settlements = Vec::with_capacity(rest.len());
+        let mut settlements = Vec::with_capacity(batch.len());
+        let mut rest = match payloads::sort(self.bridge, batch).await {
+            Ok(sorted) => self.sorted(sorted, &mut settlements),
+            // Nothing of the batch is settled, so it comes again.
+            Err(error) => return Ok(Some(error.to_string())),
+        };
+        let erased = settlements.iter().filter(|one| matches!(one.verdict, Verdict::Ack)).count() as u64;
         let mut trouble = None;
         loop {
             let (left, pause) = self.publish(rest, &mut settlements).await;
@@ -126,8 +132,19 @@ impl<'a> Lane<'a> {
         if !settlements.is_empty() {
             member.settle(settlements).await?;
         }
-        self.progress.copied(copied as u64);
+        self.progress.settled(copied as u64 - erased, erased);
         Ok(trouble)
+    }
+
+    /// Settles what is not copied, and returns what is.
+    fn sorted(&mut self, sorted: Sorted, settlements: &mut Vec<Settlement>) -> Vec<Delivery> {
+        let acknowledged = |delivery: Delivery| Settlement { tag: delivery.tag, verdict: Verdict::Ack };
+        settlements.extend(sorted.erased.into_iter().map(acknowledged));
+        for (delivery, reason) in sorted.unreadable {
+            let verdict = self.refuse(delivery.event.id, reason);
+            settlements.push(Settlement { tag: delivery.tag, verdict });
+        }
+        sorted.copied
     }
 
     /// Publishes once. Returns what may be tried again, how long to wait before that, and why.
@@ -142,7 +159,9 @@ impl<'a> Lane<'a> {
         for (delivery, result) in batch.into_iter().zip(results) {
             let verdict = match result {
                 Ok(()) => Verdict::Ack,
-                Err(error @ PublishError::TooLarge { .. }) => self.refuse(delivery.event.id, &error),
+                Err(error @ PublishError::TooLarge { .. }) => {
+                    self.refuse(delivery.event.id, error.to_string())
+                }
                 Err(error) => {
                     let wait = match &error {
                         PublishError::WindowFull { retry_after } => *retry_after,
@@ -161,8 +180,7 @@ impl<'a> Lane<'a> {
     }
 
     /// It stays in the group, where a later bridge finds it, and holds up nothing.
-    fn refuse(&mut self, id: EventId, error: &PublishError) -> Verdict {
-        let reason = error.to_string();
+    fn refuse(&mut self, id: EventId, reason: String) -> Verdict {
         if self.refused.insert(id) {
             tracing::warn!(subject = %self.progress.subject, event = %id, reason, "an event can't be copied");
             self.progress.refused(id, reason.clone());
@@ -180,7 +198,7 @@ impl<'a> Lane<'a> {
         let mut state = self.progress.lock();
         let at_start = *state.at_start.get_or_insert(backlog.pending);
         state.left = backlog.pending;
-        let settled = state.copied.saturating_add(state.refused);
+        let settled = state.copied.saturating_add(state.erased).saturating_add(state.refused);
         state.caught_up = state.caught_up || self.has_caught_up(&backlog, at_start, settled);
         Ok(state.caught_up && !self.bridge.plan.follow)
     }

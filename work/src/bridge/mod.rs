@@ -3,10 +3,11 @@
 //! The bridge is a group of its own on the bus that it copies from, which therefore keeps how far it came: it goes on where it
 //! was stopped or killed, and several share the work. It settles there only what the other bus has made durable. So nothing is
 //! lost, and what is copied twice has one effect, for whoever consumes goes by the events' ids. It holds no more than one window of
-//! events of each subject at a time.
+//! events of each subject at a time. Events of people who were erased are not copied.
 
 mod check;
 mod lane;
+mod payloads;
 mod progress;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use ecs_bus::{Bus, BusError, Group, Subject};
 use ecs_domain::Clock;
+use ecs_vault::Keyring;
 use futures::future::try_join_all;
 use tokio_util::sync::CancellationToken;
 
@@ -72,6 +74,9 @@ pub enum BridgeError {
     /// Both are the same.
     #[error("both addresses lead to the same bus: what is copied would come round and round")]
     SameBus,
+    /// What goes into an archive goes there sealed.
+    #[error("an archive is filled with the keys of the vault, and none is found here (ECS_VAULT_URL)")]
+    NoKeys,
     /// What somebody feels is not kept for long.
     #[error("{} does not go into an archive: what people feel is kept for some days only", Subject::Emotions)]
     EmotionsInArchive,
@@ -97,6 +102,8 @@ pub struct Bridge {
     pub plan: Plan,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// Tells whose events are left out, because they were erased, and seals what goes into an archive.
+    pub keyring: Option<Keyring>,
 }
 
 impl Bridge {

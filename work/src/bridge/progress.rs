@@ -30,6 +30,8 @@ pub struct SubjectProgress {
     pub at_start: Option<u64>,
     /// How many it has copied and settled. One that was delivered again is counted again.
     pub copied: u64,
+    /// How many it has left out, because their people were erased.
+    pub erased: u64,
     /// How many were left when it last looked, the refused ones included.
     pub left: u64,
     /// How many events the other bus refuses for good. They stay unsettled.
@@ -62,6 +64,7 @@ impl Progress {
                 subject: subject.as_str(),
                 at_start: None,
                 copied: 0,
+                erased: 0,
                 left: 0,
                 refused: 0,
                 refusals: Vec::new(),
@@ -89,10 +92,11 @@ impl OfSubject {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn copied(&self, events: u64) {
+    pub(super) fn settled(&self, copied: u64, erased: u64) {
         let mut state = self.lock();
-        state.copied += events;
-        state.left = state.left.saturating_sub(events);
+        state.copied += copied;
+        state.erased += erased;
+        state.left = state.left.saturating_sub(copied + erased);
         state.trouble = None;
     }
 

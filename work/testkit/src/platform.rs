@@ -11,6 +11,7 @@ use ecs_domain::decision::{Decision, Outcome};
 use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, Unit};
 use ecs_domain::features::Features;
 use ecs_domain::offer::{CreditType, Offer, OfferStatus, Terms};
+use ecs_domain::policy::Facts;
 use ecs_domain::scorecard::Assessment;
 use ecs_domain::transaction::Transaction;
 use ecs_domain::{Clock, DecisionId, EventId, Money, OfferId, Rate, Timestamp, TransactionId, UserId};
@@ -19,6 +20,7 @@ use ecs_store::{
     NewDecision, OutboxMessage, Provision, Users as _,
 };
 use ecs_store_sqlite::SqliteStore;
+use ecs_vault::Keyring;
 use ecs_work::{Supervisor, outbox_message};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -65,8 +67,12 @@ impl Platform {
         let clock = Arc::new(MovableClock::default());
         let options = ecs_bus_embedded::Options::new(Arc::clone(&clock) as Arc<dyn Clock>);
         let bus = EmbeddedBus::open(folder.path().join("bus.db"), options).unwrap();
-        let store =
-            SqliteStore::open(folder.path().join("store.db"), ecs_store_sqlite::Options::default()).unwrap();
+        let store = SqliteStore::open(
+            folder.path().join("store.db"),
+            Keyring::in_memory(),
+            ecs_store_sqlite::Options::default(),
+        )
+        .unwrap();
         let (bus, store) = (Arc::new(bus), Arc::new(store));
         Self { bus, store, clock, supervisor: Supervisor::new(), folder }
     }
@@ -130,13 +136,12 @@ impl Platform {
                 account_age_days: 30.0,
                 emotions: None,
             },
-            assessment: Assessment {
-                risk_score: 0.1,
-                model_version: "test".to_owned(),
-                contributions: Vec::new(),
-            },
+            assessment: Assessment::unexplained("test", 0.1),
+            facts: Facts::NONE,
             policy_version: "test".to_owned(),
+            policy_digest: String::new(),
             outcome: Outcome::Approved(offer.clone()),
+            approved_without_emotions: None,
         };
         self.store.record_decision(NewDecision { decision, stands_for: Duration::ZERO }, None).await.unwrap();
         offer

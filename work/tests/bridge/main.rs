@@ -76,6 +76,21 @@ async fn a_bridge_that_is_killed_goes_on_where_it_was_and_loses_nothing() {
     assert!(copied + 1_000 * kills as u64 >= there.len() as u64, "it went on, and did not begin anew");
 }
 
+#[tokio::test]
+async fn events_of_people_who_were_erased_are_left_out() {
+    let moving = Move::open();
+    let (gone, stays) = (moving.platform.user().await, moving.platform.user().await);
+    let now = moving.platform.clock.now();
+    let of = |user| (0..30).map(|number| emotion(user, &format!("e{number}"), now)).collect::<Vec<_>>();
+    moving.platform.publish([of(gone), of(stays)].concat()).await;
+    moving.keyring.destroy(gone, now).await.unwrap();
+    let progress = moving.run(everything()).await.unwrap();
+    let of = progress.now().into_iter().find(|of| of.subject == Subject::Emotions.as_str()).unwrap();
+    assert_eq!((of.copied, of.erased, of.left, of.caught_up), (30, 30, 0, true));
+    let there = events(moving.to.as_ref(), Subject::Emotions).await;
+    assert!(there.len() == 30 && there.iter().all(|event| event.key == stays));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_outage_of_either_side_is_waited_for() {
     let moving = Move::open();
@@ -174,6 +189,42 @@ async fn an_archive_forgets_when_its_time_is_over() {
     moving.platform.clock.advance(day + Duration::from_secs(1));
     moving.run(archive).await.unwrap();
     assert_eq!(events(moving.to.as_ref(), Subject::Transactions).await.len(), 7);
+}
+
+/// What it says of somebody goes with their key, and of the others it comes back as it was.
+#[tokio::test]
+async fn an_archive_stands_sealed_and_forgets_whoever_is_erased() {
+    let moving = Move::open();
+    let archive = Plan { archive: Some(retention::OTHERS_ON_BUS), ..only(Subject::Transactions) };
+    moving.fill(5).await;
+    moving.fill(7).await;
+    let sent = events(moving.platform.bus.as_ref(), Subject::Transactions).await;
+    assert_eq!(moving.run(archive.clone()).await.unwrap().now()[0].copied, 12);
+    let kept = events(moving.to.as_ref(), Subject::Transactions).await;
+    assert!(kept.iter().all(|event| !String::from_utf8_lossy(&event.payload).contains("amount")));
+
+    let (back, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let options = || Options::new(Arc::clone(&moving.platform.clock) as Arc<dyn Clock>);
+    let bring = async |to: Arc<dyn Bus>, keyring, name| {
+        let copies = Copies::Everything(Group(name));
+        let (from, plan) = (Arc::clone(&moving.to), Plan { copies, ..only(Subject::Transactions) });
+        let progress =
+            over(&Bridge { from, to: Arc::clone(&to), keyring, ..moving.bridge(plan) }).await.unwrap();
+        (progress.now().remove(0), events(to.as_ref(), Subject::Transactions).await)
+    };
+    let (_, came) = bring(Move::bus(&back, options()), Some(moving.keyring.clone()), "one").await;
+    assert_eq!(came, sent);
+
+    let gone = sent[0].key;
+    moving.keyring.destroy(gone, moving.platform.clock.now()).await.unwrap();
+    let (of, came) = bring(Move::bus(&folder, options()), Some(moving.keyring.clone()), "two").await;
+    assert_eq!((of.copied, of.erased), (7, 5));
+    assert!(came.iter().all(|event| event.key != gone));
+    let nowhere = tempfile::tempdir().unwrap();
+    let (of, came) = bring(Move::bus(&nowhere, options()), None, "three").await;
+    assert_eq!((of.copied, of.refused, came.len()), (0, 12, 0), "without keys nobody reads it");
+    let refused = over(&Bridge { keyring: None, ..moving.bridge(archive) }).await.err().unwrap();
+    assert!(refused.to_string().contains("ECS_VAULT_URL"), "{refused}");
 }
 
 #[tokio::test]

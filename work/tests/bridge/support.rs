@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ecs_bus::{Bus, Event, Frontier, Headers, Subject};
 use ecs_bus_embedded::{EmbeddedBus, Options};
 use ecs_domain::{Clock, EventId};
+use ecs_vault::Keyring;
 use ecs_work::bridge::{Bridge, BridgeError, Copies, GROUP, Plan, Progress};
 use ecs_work_testkit::platform::{Platform, emotion, malformed, transaction};
 use tempfile::TempDir;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 /// A platform and the bus that it moves to, which share a clock.
 pub(crate) struct Move {
+    pub(crate) keyring: Keyring,
     pub(crate) platform: Arc<Platform>,
     pub(crate) to: Arc<dyn Bus>,
     pub(crate) folder: TempDir,
@@ -22,7 +24,7 @@ impl Move {
     pub(crate) fn open() -> Self {
         let (platform, folder) = (Arc::new(Platform::open()), tempfile::tempdir().unwrap());
         let to = Self::bus(&folder, Options::new(Arc::clone(&platform.clock) as Arc<dyn Clock>));
-        Self { platform, to, folder }
+        Self { platform, to, folder, keyring: Keyring::in_memory() }
     }
 
     pub(crate) fn bus(folder: &TempDir, options: Options) -> Arc<dyn Bus> {
@@ -49,7 +51,13 @@ impl Move {
 
     pub(crate) fn bridge(&self, plan: Plan) -> Bridge {
         let (from, to) = (Arc::clone(&self.platform.bus) as Arc<dyn Bus>, Arc::clone(&self.to));
-        Bridge { from, to, plan, clock: Arc::clone(&self.platform.clock) as Arc<dyn Clock> }
+        Bridge {
+            from,
+            to,
+            plan,
+            clock: Arc::clone(&self.platform.clock) as Arc<dyn Clock>,
+            keyring: Some(self.keyring.clone()),
+        }
     }
 
     pub(crate) async fn run(&self, plan: Plan) -> Result<Progress, BridgeError> {

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use ecs_vault::Keyring;
 
 use crate::data_dir::DataDir;
-use crate::platform::{Storage, SystemClock, bus_name};
+use crate::platform::{Storage, SystemClock, bus_name, existing_keyring};
 use crate::settings::{Address, BusAt, Raw, Settings, Source, Value, bus_at, catalogue};
 
 /// A bus, not opened yet.
@@ -56,6 +57,11 @@ impl End {
             self.settings.data_dir.display()
         );
         Ok(())
+    }
+
+    /// The keys of this end's platform, if they can be found here.
+    pub(super) async fn keyring(&self) -> anyhow::Result<Option<Keyring>> {
+        existing_keyring(&self.settings).await.with_context(|| self.to_string())
     }
 
     /// Opens it. One in a folder is taken for this process.

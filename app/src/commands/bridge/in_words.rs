@@ -32,6 +32,9 @@ impl Rates {
         #[expect(clippy::cast_precision_loss, reason = "for the eye")]
         let rate = of.copied.saturating_sub(before) as f64 / seconds;
         let mut line = format!("{:24} {} copied, {rate:.0}/s, {} left", of.subject, of.copied, of.left);
+        if of.erased > 0 {
+            line += &format!(", {} left out of people who were erased", of.erased);
+        }
         if of.refused > 0 {
             line += &format!(", {} refused", of.refused);
         }
@@ -74,6 +77,7 @@ mod tests {
             at_start: Some(10),
             copied,
             left,
+            erased: 0,
             refused: 0,
             refusals: Vec::new(),
             trouble: None,

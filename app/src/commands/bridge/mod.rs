@@ -50,7 +50,13 @@ pub(super) async fn run(args: &BridgeArgs, settings: &Settings, raw: &Raw) -> an
         to: Arc::clone(target.bus()?),
         plan,
         clock: Arc::new(SystemClock),
+        keyring: from.keyring().await?,
     };
+    if bridge.keyring.is_none() && !args.quiet {
+        eprint_all(
+            "no vault is found here (ECS_VAULT_URL), so events of people who were erased are copied, too",
+        );
+    }
     let stop = CancellationToken::new();
     let told = stop.clone();
     tokio::spawn(async move {
@@ -121,7 +127,7 @@ fn placed(error: BridgeError, from: &End, to: &End) -> anyhow::Error {
     let side = match &error {
         BridgeError::From(_) => Some(from.to_string()),
         BridgeError::To(_) => Some(to.to_string()),
-        BridgeError::SameBus | BridgeError::EmotionsInArchive => None,
+        BridgeError::SameBus | BridgeError::NoKeys | BridgeError::EmotionsInArchive => None,
     };
     match side {
         Some(side) => anyhow::Error::from(error).context(side),

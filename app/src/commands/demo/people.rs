@@ -143,7 +143,9 @@ async fn apply(client: &Client, person: &Person) -> anyhow::Result<()> {
     };
     say(&format!(
         "{} applied for credit and was offered {} at {} % a year",
-        person.name, offer.credit_limit, offer.interest_rate
+        person.name,
+        offer.credit_limit.digits(),
+        offer.interest_rate.digits()
     ));
     match own.accept(offer.offer_id, person.user).await {
         Ok(()) | Err(CallError::Refused { status: 409, .. }) => {}

@@ -10,6 +10,7 @@ use ecs_cache::Cache;
 use ecs_domain::Clock;
 use ecs_metrics::Metrics;
 use ecs_store::Store;
+use ecs_vault::Keyring;
 use ecs_work::MeteredBus;
 
 #[cfg(any(feature = "postgres", feature = "nats"))]
@@ -67,10 +68,11 @@ pub(super) async fn store(
     settings: &Settings,
     data: &DataDir,
     engines: &Engines,
+    keyring: &Keyring,
 ) -> anyhow::Result<Arc<dyn Store>> {
     match &settings.store {
-        StoreAt::DataFolder => sqlite(data, engines),
-        StoreAt::Postgres { .. } => postgres(settings, engines).await,
+        StoreAt::DataFolder => sqlite(data, engines, keyring),
+        StoreAt::Postgres { .. } => postgres(settings, engines, keyring).await,
     }
 }
 
@@ -112,9 +114,9 @@ pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<Vec<Applied>>
 }
 
 #[cfg(feature = "sqlite")]
-fn sqlite(data: &DataDir, engines: &Engines) -> anyhow::Result<Arc<dyn Store>> {
+fn sqlite(data: &DataDir, engines: &Engines, keyring: &Keyring) -> anyhow::Result<Arc<dyn Store>> {
     let options = ecs_store_sqlite::Options { metrics: engines.metrics.clone(), ..engines.store.clone() };
-    let store = ecs_store_sqlite::SqliteStore::open(data.store(), options)
+    let store = ecs_store_sqlite::SqliteStore::open(data.store(), keyring.clone(), options)
         .with_context(|| format!("the store {}", data.store().display()))?;
     Ok(Arc::new(store))
 }
@@ -128,7 +130,7 @@ fn migrate_sqlite(data: &DataDir) -> anyhow::Result<Vec<Applied>> {
 }
 
 #[cfg(not(feature = "sqlite"))]
-fn sqlite(_: &DataDir, _: &Engines) -> anyhow::Result<Arc<dyn Store>> {
+fn sqlite(_: &DataDir, _: &Engines, _: &Keyring) -> anyhow::Result<Arc<dyn Store>> {
     anyhow::bail!("the store over SQLite is not built into this binary")
 }
 
@@ -192,12 +194,16 @@ fn recent_writes(
 }
 
 #[cfg(feature = "postgres")]
-async fn postgres(settings: &Settings, engines: &Engines) -> anyhow::Result<Arc<dyn Store>> {
+async fn postgres(
+    settings: &Settings,
+    engines: &Engines,
+    keyring: &Keyring,
+) -> anyhow::Result<Arc<dyn Store>> {
     let options = postgres_options(settings, &engines.metrics)?;
     let name = format!("{} (DATABASE_URL)", super::store_name(settings));
     let store =
         patience::open(&name, settings.start_timeout, ecs_store::StoreError::is_retryable, async || {
-            ecs_store_postgres::PostgresStore::open(options.clone()).await
+            ecs_store_postgres::PostgresStore::open(options.clone(), keyring.clone()).await
         });
     Ok(Arc::new(store.await?))
 }
@@ -214,7 +220,7 @@ async fn migrate_postgres(settings: &Settings) -> anyhow::Result<Vec<Applied>> {
 }
 
 #[cfg(not(feature = "postgres"))]
-async fn postgres(_: &Settings, _: &Engines) -> anyhow::Result<Arc<dyn Store>> {
+async fn postgres(_: &Settings, _: &Engines, _: &Keyring) -> anyhow::Result<Arc<dyn Store>> {
     anyhow::bail!("the store over PostgreSQL is not built into this binary")
 }
 

@@ -7,14 +7,16 @@ mod patience;
 mod rabbitmq;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod recent_writes;
+mod vault;
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use ecs_bus::Bus;
 use ecs_cache::Cache;
-use ecs_domain::Clock;
+use ecs_domain::{Clock, Timestamp};
 use ecs_store::Store;
+use ecs_vault::Keyring;
 use ecs_web::health::Health;
 use tokio_util::sync::CancellationToken;
 
@@ -23,9 +25,11 @@ use crate::data_dir::{DataDir, Lock};
 use crate::settings::{BusAt, CacheIn, Settings, StoreAt};
 pub use engines::Engines;
 pub(crate) use engines::migrate;
+pub(crate) use vault::existing as existing_keyring;
 
 /// Where everything is kept. The data folder, where store or bus are in it, is ours as long as this lives.
 pub struct Storage {
+    keyring: Option<Keyring>,
     store: Option<Arc<dyn Store>>,
     bus: Option<Arc<dyn Bus>>,
     /// What can be made anew from the store.
@@ -37,18 +41,31 @@ impl Storage {
     /// Opens everything that the settings name, bringing the tables up to this version. Engines in the data folder take it
     /// for this process; an engine elsewhere that is away is waited for, as long as the settings say.
     pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let engines = Engines::new(settings, clock);
-        Self::open_with(settings, engines, Uses::EVERYTHING).await
+        let (engines, now) = (Engines::new(settings, Arc::clone(&clock)), clock.now());
+        Self::open_with(settings, engines, Uses::EVERYTHING, now).await
     }
 
     /// The same with other engines, and only what is used.
-    pub(super) async fn open_with(settings: &Settings, engines: Engines, uses: Uses) -> anyhow::Result<Self> {
+    pub(super) async fn open_with(
+        settings: &Settings,
+        engines: Engines,
+        uses: Uses,
+        now: Timestamp,
+    ) -> anyhow::Result<Self> {
         let data = DataDir::new(&settings.data_dir);
         let lock = if settings.uses_data_folder() { Some(data.lock()?) } else { None };
-        let store = if uses.store { Some(engines::store(settings, &data, &engines).await?) } else { None };
+        let keyring = if uses.store { Some(vault::keyring(settings, &data, &engines).await?) } else { None };
+        let store = match &keyring {
+            Some(keyring) => {
+                let store = engines::store(settings, &data, &engines, keyring).await?;
+                vault::reconcile(store.as_ref(), keyring, now).await?;
+                Some(store)
+            }
+            None => None,
+        };
         let bus = if uses.bus { Some(engines::bus(settings, &data, &engines).await?) } else { None };
         let cache = if uses.store { engines::cache(settings, &engines)? } else { Cache::none() };
-        Ok(Self { store, bus, cache, lock })
+        Ok(Self { keyring, store, bus, cache, lock })
     }
 
     /// The bus alone. Nothing else is opened, and the data folder is taken only for a bus that is in it.
@@ -56,12 +73,17 @@ impl Storage {
         let data = DataDir::new(&settings.data_dir);
         let lock = if settings.bus.is_shared() { None } else { Some(data.lock()?) };
         let bus = engines::bus(settings, &data, &Engines::new(settings, clock)).await?;
-        Ok(Self { store: None, bus: Some(bus), cache: Cache::none(), lock })
+        Ok(Self { keyring: None, store: None, bus: Some(bus), cache: Cache::none(), lock })
     }
 
     /// Users, aggregates, decisions, offers, dead letters. An error in a process none of whose roles uses it.
     pub fn store(&self) -> anyhow::Result<&Arc<dyn Store>> {
         self.store.as_ref().context("no role of this process uses the store")
+    }
+
+    /// The keys of people. An error as above.
+    pub fn keyring(&self) -> anyhow::Result<&Keyring> {
+        self.keyring.as_ref().context("no role of this process uses the store")
     }
 
     /// Events. An error as above.
@@ -79,6 +101,12 @@ impl Storage {
             health = health.check("store", move || {
                 let store = Arc::clone(&store);
                 async move { store.ping().await.map_err(|error| error.to_string()) }
+            });
+        }
+        if let Some(keyring) = self.keyring.clone() {
+            health = health.check("vault", move || {
+                let keyring = keyring.clone();
+                async move { keyring.vault().ping().await.map_err(|error| error.to_string()) }
             });
         }
         if let Some(bus) = self.bus.clone() {
@@ -101,8 +129,12 @@ impl Storage {
             Some(store) => store.close().await.context("closing the store"),
             None => Ok(()),
         };
+        let vault = match &self.keyring {
+            Some(keyring) => keyring.vault().close().await.context("closing the vault"),
+            None => Ok(()),
+        };
         drop(self.lock);
-        bus.and(store)
+        bus.and(store).and(vault)
     }
 }
 

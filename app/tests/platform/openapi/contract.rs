@@ -106,7 +106,7 @@ impl Contract {
         let media_type = media_type.split(';').next().unwrap_or_default();
         let documented = &content[media_type];
         assert!(!documented.is_null(), "{call}: the content type {media_type:?} is not documented");
-        if media_type.ends_with("json") {
+        if media_type == "application/json" || media_type.ends_with("+json") {
             let faults = self.faults(&documented["schema"], &answer.json());
             assert!(faults.is_empty(), "{call}: {faults:#?} in {}", String::from_utf8_lossy(&answer.body));
         }
@@ -167,7 +167,7 @@ fn a_wrong_answer_is_found_out() {
     let score = json!({"$ref": "#/components/schemas/Prediction"});
     let faults = |change: &dyn Fn(&mut Value)| {
         let mut value = json!({
-            "risk_score": 0.5, "model_version": "1", "base_log_odds": 0.1,
+            "risk_score": 0.5, "model_version": "1", "model_digest": "", "base_log_odds": 0.1,
             "contributions": [{"feature": "f", "log_odds": 0.2}]
         });
         change(&mut value);

@@ -15,7 +15,7 @@ use crate::support::http::Answer;
 use crate::support::{INTERNAL_KEY, TestApp, emotion, eventually};
 
 /// What must have happened before the others, in this order.
-const FIRST: [&str; 11] = [
+const FIRST: [&str; 12] = [
     "POST /v1/auth/register",
     "POST /v1/auth/login",
     "POST /v1/auth/refresh",
@@ -23,6 +23,7 @@ const FIRST: [&str; 11] = [
     "POST /v1/users",
     "PUT /v1/users/{user_id}/consents/{purpose}",
     "POST /v1/users/{user_id}/webhooks",
+    "POST /v1/users/{user_id}/exports",
     "POST /v1/emotions/stream",
     "POST /v1/transactions",
     "POST /v1/users/{user_id}/credit-analysis",
@@ -30,8 +31,11 @@ const FIRST: [&str; 11] = [
 ];
 
 /// What the others must come before.
-const LAST: [&str; 2] =
-    ["DELETE /v1/users/{user_id}/consents/{purpose}", "DELETE /v1/users/{user_id}/webhooks/{webhook_id}"];
+const LAST: [&str; 3] = [
+    "DELETE /v1/users/{user_id}/consents/{purpose}",
+    "DELETE /v1/users/{user_id}/webhooks/{webhook_id}",
+    "DELETE /v1/users/{user_id}/exports/{export_id}",
+];
 
 /// A platform with a person, and what is there by now.
 struct Stage {
@@ -94,9 +98,27 @@ impl Stage {
     async fn prepare(&mut self, call: &str) {
         match call {
             "POST /v1/users/{user_id}/credit-analysis" => self.earn().await,
+            "PUT /v1/users/{user_id}/attributes" => self.agree("demographics").await,
+            "POST /v1/users/{user_id}/erasure" => {
+                // Whoever asks has the example's password, and no credit.
+                self.ids.insert("former", self.user.to_string());
+                self.user = self.app.person("wants-to-go").await.id;
+                self.ids.insert("user_id", self.user.to_string());
+            }
+            "GET /v1/erasures/{receipt}" => {
+                let receipt = self.app.receipt_of_somebody().await;
+                self.ids.insert("receipt", receipt);
+            }
             letters if letters.contains("/dead-letters/") => self.lose_an_event(letters).await,
             _ => {}
         }
+    }
+
+    /// Consent to another purpose than the examples'.
+    async fn agree(&self, purpose: &str) {
+        let (bearer, path) = (self.bearer(), format!("/v1/users/{}/consents/{purpose}", self.user));
+        let headers = [("authorization", bearer.as_str())];
+        self.app.http.call("PUT", &path, &headers, None).await.expect_status(200);
     }
 
     /// A history for which there is an offer.
@@ -231,9 +253,26 @@ impl Stage {
                 let webhook = answer.json()["webhook"]["id"].as_str().unwrap().to_owned();
                 self.ids.insert("webhook_id", webhook);
             }
+            "POST /v1/users/{user_id}/exports" => {
+                let export = answer.json()["id"].as_str().unwrap().to_owned();
+                let path = format!("/v1/users/{}/exports/{export}", self.user);
+                let bearer = self.bearer();
+                eventually("the archive is ready", async || {
+                    let shown =
+                        self.app.http.get(&path, &[("authorization", &bearer)]).await.expect_status(200);
+                    (shown["state"] == "ready").then_some(())
+                })
+                .await;
+                self.ids.insert("export_id", export);
+            }
             "POST /v1/users/{user_id}/credit-analysis" => {
                 let offer = answer.json()["offer"]["offer_id"].as_str().unwrap().to_owned();
                 self.ids.insert("offer_id", offer);
+            }
+            "POST /v1/users/{user_id}/erasure" => {
+                let former = self.ids["former"].clone();
+                self.user = former.parse().unwrap();
+                self.ids.insert("user_id", former);
             }
             "POST /v1/credit-offers/{offer_id}/accept" => {
                 let path = format!("/v1/users/{}/notifications", self.user);

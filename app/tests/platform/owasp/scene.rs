@@ -2,12 +2,13 @@
 
 use ecs_domain::UserId;
 use ecs_domain::permission::Permission;
-use ecs_web::auth::service_keys::{self, PERMISSIONS};
+use ecs_web::auth::service_keys::PERMISSIONS;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::calls::{Call, Ids, NO_STREAM, Who, calls};
 use crate::support::http::Answer;
+use crate::support::keys::KeyList;
 use crate::support::{Person, TestApp, emotion, eventually};
 
 pub(super) struct Scene {
@@ -32,9 +33,9 @@ pub(super) fn key_for_all_but(permission: Permission) -> String {
 impl Scene {
     pub(super) async fn set() -> Self {
         let keys = tempfile::tempdir().unwrap();
-        let file = keys.path().join("keys.toml");
-        std::fs::write(&file, listed()).unwrap();
-        let app = TestApp::with(&[("ECS_SERVICE_KEYS_FILE", file.to_str().unwrap())]).await;
+        let list = KeyList::within(keys.path());
+        list.write(listed());
+        let app = TestApp::with(&[("ECS_SERVICE_KEYS_FILE", list.file())]).await;
         let (victim, other) = (app.person("victim").await, app.person("other").await);
         app.live_well(&victim).await;
         let webhooks = format!("/v1/users/{}/webhooks", victim.id);
@@ -52,6 +53,8 @@ impl Scene {
             ("notification_id", told["id"].as_str().unwrap().to_owned()),
             ("webhook_id", webhook["webhook"]["id"].as_str().unwrap().to_owned()),
             ("delivery_id", told["id"].as_str().unwrap().to_owned()),
+            ("export_id", app.export(&victim).await["id"].as_str().unwrap().to_owned()),
+            ("receipt", app.receipt_of_somebody().await),
             ("letter_id", lose_an_event(&app).await),
             ("purpose", "emotion-analysis".to_owned()),
             ("file", "start.js".to_owned()),
@@ -61,7 +64,8 @@ impl Scene {
 
     /// What must be in no answer to anybody else.
     fn secrets(&self) -> Vec<String> {
-        let ids = ["user_id", "offer_id", "notification_id", "webhook_id"].map(|name| self.ids[name].clone());
+        let ids = ["user_id", "offer_id", "notification_id", "webhook_id", "export_id"]
+            .map(|name| self.ids[name].clone());
         [ids.to_vec(), vec!["victim@example.com".to_owned()]].concat()
     }
 
@@ -105,19 +109,12 @@ impl Scene {
     }
 }
 
-/// A file that lists the keys.
-fn listed() -> String {
-    let entry = |key: String, permissions: Vec<Permission>| {
-        let digest: String =
-            service_keys::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        let permissions: Vec<&str> = permissions.into_iter().map(Permission::as_str).collect();
-        format!("[[keys]]\nname = \"{key}\"\nsha256 = \"{digest}\"\npermissions = {permissions:?}\n")
-    };
-    let both = PERMISSIONS.into_iter().map(|one| {
+/// For each permission a key that has it alone, and one that has all the others.
+fn listed() -> impl Iterator<Item = (String, Vec<Permission>)> {
+    PERMISSIONS.into_iter().flat_map(|one| {
         let others = PERMISSIONS.into_iter().filter(|other| *other != one).collect();
-        entry(key_for(one), vec![one]) + &entry(key_for_all_but(one), others)
-    });
-    both.collect()
+        [(key_for(one), vec![one]), (key_for_all_but(one), others)]
+    })
 }
 
 /// The number of a dead letter.

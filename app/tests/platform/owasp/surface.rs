@@ -9,7 +9,7 @@ use super::scene::Scene;
 use crate::openapi::contract::Contract;
 use crate::support::http::Answer;
 use crate::support::process::{ecs, run, text};
-use crate::support::{INTERNAL_KEY, SECRET, TestApp, emotion};
+use crate::support::{INTERNAL_KEY, KEYS, SECRET, TestApp, emotion};
 
 /// Fields by which a call takes an address, each with a test that the platform calls nobody it shouldn't: that of a webhook, whose
 /// guard is tested where it is (`roles/notification/src/webhooks`). The id of one is none.
@@ -126,11 +126,10 @@ async fn an_outage_says_nothing_of_its_cause(app: &TestApp) {
 
 /// No secret has a default, a weak one is refused, and what is for trials only is not taken.
 async fn production_is_not_started_carelessly() {
-    let good = [("SECRET_KEY", SECRET), ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY)];
     let check = async |name: &str, value: Option<&str>| {
         let folder = tempfile::tempdir().unwrap();
         let mut command = ecs(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
-        command.env("ECS_MODE", "production").envs(good).env_remove(name);
+        command.env("ECS_MODE", "production").envs(KEYS).env_remove(name);
         command.envs(value.map(|value| (name, value)));
         let output = run(command).await;
         let said = text(&output);
@@ -143,6 +142,8 @@ async fn production_is_not_started_carelessly() {
     check("SECRET_KEY", Some("a secret that is too short")).await;
     check("INTERNAL_SERVICE_API_KEY", None).await;
     check("INTERNAL_SERVICE_API_KEY", Some("a short key")).await;
+    check("ECS_MASTER_KEY", None).await;
+    check("ECS_MASTER_KEY", Some("a short master key")).await;
     check("ECS_BCRYPT_COST", Some("4")).await;
     check("EMOTION_CONSENT", Some("assumed")).await;
 }

@@ -13,7 +13,7 @@ use ecs_servers::{
 use super::edge::Edge;
 use super::encryption::Encryption;
 use super::process::{command, run};
-use super::{INTERNAL_KEY, MovableClock, SECRET, eventually};
+use super::{KEYS, MovableClock, eventually};
 
 /// How a platform is cut into processes, and what it stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,11 @@ pub(crate) enum Topology {
     RolePerProcessOverRabbitMq,
     /// One process per role over PostgreSQL, NATS and Redis, and nothing that isn't encrypted.
     Encrypted,
+    /// The same over RabbitMQ.
+    EncryptedOverRabbitMq,
+    /// The same over Kafka.
+    #[cfg(feature = "kafka-tls")]
+    EncryptedOverKafka,
 }
 
 impl Topology {
@@ -50,9 +55,16 @@ impl Topology {
                 (vec![edge.to_vec(), work], 1)
             }
             Self::RolePerProcess => (Role::ALL.into_iter().map(|role| vec![role]).collect(), 2),
-            Self::RolePerProcessOverKafka | Self::RolePerProcessOverRabbitMq | Self::Encrypted => {
-                (Role::ALL.into_iter().map(|role| vec![role]).collect(), 1)
-            }
+            _ => (Role::ALL.into_iter().map(|role| vec![role]).collect(), 1),
+        }
+    }
+
+    fn is_encrypted(self) -> bool {
+        match self {
+            Self::Encrypted | Self::EncryptedOverRabbitMq => true,
+            #[cfg(feature = "kafka-tls")]
+            Self::EncryptedOverKafka => true,
+            _ => false,
         }
     }
 }
@@ -60,6 +72,8 @@ impl Topology {
 /// The real servers of one deployment, with nothing in them that counts.
 pub(crate) struct Servers {
     database: Database,
+    /// Where keys and tombstones are.
+    vault: Database,
     pub(crate) nats: Nats,
     pub(crate) redis: Redis,
 }
@@ -74,7 +88,7 @@ impl Servers {
         }
         // In this order everywhere: whoever has one of two that are reserved must get the other.
         let (nats, redis) = (Nats::reserve().await.unwrap(), Redis::reserve().await.unwrap());
-        Some(Self { database: database().await, nats, redis })
+        Some(Self { database: database().await, vault: database().await, nats, redis })
     }
 
     /// Such that NATS and Redis may be killed. `None`, loudly, where they can't be started here.
@@ -86,19 +100,19 @@ impl Servers {
         }
         let nats = Nats::start(NatsOptions::default()).await.unwrap();
         let redis = Redis::start(RedisOptions::default()).await.unwrap();
-        Some(Self { database: database().await, nats, redis })
+        Some(Self { database: database().await, vault: database().await, nats, redis })
     }
 
     /// The settings that are enough to start a platform over these servers.
     pub(crate) fn settings(&self) -> Vec<(String, String)> {
-        [self.addresses(), owned(&[("SECRET_KEY", SECRET), ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY)])]
-            .concat()
+        [self.addresses(), owned(&KEYS)].concat()
     }
 
     /// The settings that lead to these servers.
     pub(crate) fn addresses(&self) -> Vec<(String, String)> {
         owned(&[
             ("DATABASE_URL", self.database.url()),
+            ("ECS_VAULT_URL", self.vault.url()),
             ("NATS_URL", self.nats.url()),
             ("REDIS_URL", self.redis.url()),
         ])
@@ -132,21 +146,27 @@ pub(crate) struct Process {
 impl Deployment {
     /// Starts every process and waits until all of them are ready. `None` where an engine can't be had.
     pub(crate) async fn start(topology: Topology) -> Option<Self> {
+        Self::start_with(topology, &[]).await
+    }
+
+    /// The same with settings beside those that every test has.
+    pub(crate) async fn start_with(topology: Topology, more: &[(&str, &str)]) -> Option<Self> {
         let mut settings = owned(&[
             ("ECS_MODE", "testing"),
             ("ECS_BCRYPT_COST", "4"),
             ("ECS_DATABASE_CONNECTIONS", "4"),
             ("ECS_RATE_LIMITS", "off"),
         ]);
+        settings.extend(owned(more));
         let mut encryption = None;
         let servers = match topology {
             Topology::Embedded => {
-                settings.extend(owned(&[("SECRET_KEY", SECRET), ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY)]));
+                settings.extend(owned(&KEYS));
                 None
             }
-            Topology::Encrypted => {
-                settings.extend(owned(&[("SECRET_KEY", SECRET), ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY)]));
-                encryption = Some(Encryption::start(&format!("{topology:?}")).await?);
+            topology if topology.is_encrypted() => {
+                settings.extend(owned(&KEYS));
+                encryption = Some(Encryption::start(topology).await?);
                 None
             }
             _ => Some(Servers::reserve(&format!("{topology:?}")).await?),
@@ -198,6 +218,11 @@ impl Deployment {
         self.processes.iter().filter(|process| process.roles.contains(&role)).collect()
     }
 
+    /// What its processes are set to.
+    pub(crate) fn settings(&self) -> &[(String, String)] {
+        &self.settings
+    }
+
     /// Runs a command of an operator against it, who has the settings of the platform and knows where a gateway is.
     pub(crate) async fn command(&self, arguments: &[&str]) -> Output {
         let mut command = command(arguments);
@@ -247,6 +272,12 @@ impl Process {
     /// The end of its log.
     pub(crate) fn log(&self) -> String {
         self.program.last_words()
+    }
+
+    /// All of its log.
+    pub(crate) fn whole_log(&self) -> String {
+        let log = std::fs::read(self.program.folder().join("log")).unwrap();
+        String::from_utf8_lossy(&log).into_owned()
     }
 
     pub(crate) fn is_alive(&self) -> bool {

@@ -131,6 +131,32 @@ impl Edge {
         page["items"].as_array().cloned().unwrap_or_default()
     }
 
+    /// The receipt of somebody who asked to be erased.
+    pub(crate) async fn receipt_of_somebody(&self) -> String {
+        let gone = self.person("gone").await;
+        let path = format!("/v1/users/{}/erasure", gone.id);
+        let asked = self.as_person(&gone, "POST", &path, Some(&json!({"password": PASSWORD}))).await;
+        asked.expect_status(202)["receipt"].as_str().unwrap().to_owned()
+    }
+
+    /// What an operator with every permission sends.
+    pub(crate) fn bearer_of_an_operator(&self) -> String {
+        format!("Bearer {}", self.token(UserId::new(uuid::Uuid::nil()), Permission::ALL))
+    }
+
+    /// Asks for everything that is held on a person, and waits until the archive can be fetched.
+    pub(crate) async fn export(&self, person: &Person) -> Value {
+        let path = format!("/v1/users/{}/exports", person.id);
+        let asked = self.as_person(person, "POST", &path, None).await.expect_status(202);
+        let path = format!("{path}/{}", asked["id"].as_str().unwrap());
+        eventually("the archive is ready", async || {
+            let shown = self.as_person(person, "GET", &path, None).await.expect_status(200);
+            assert_ne!(shown["state"], "failed", "{shown}");
+            (shown["state"] == "ready").then_some(shown)
+        })
+        .await
+    }
+
     /// What the books say once nothing is pending: every accepted event has its place in them.
     pub(crate) async fn settled_books(&self) -> Value {
         let operator = self.operator();

@@ -121,7 +121,8 @@ impl Answer {
     #[track_caller]
     pub(crate) fn expect_status(&self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
-        if self.body.is_empty() { Value::Null } else { self.json() }
+        let is_zip = self.headers.get("content-type").is_some_and(|kind| kind == "application/zip");
+        if self.body.is_empty() || is_zip { Value::Null } else { self.json() }
     }
 
     /// A problem of this status that names exactly these fields.

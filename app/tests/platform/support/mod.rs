@@ -4,9 +4,11 @@ pub(crate) mod deployment;
 pub(crate) mod edge;
 pub(crate) mod encryption;
 pub(crate) mod http;
+pub(crate) mod keys;
 pub(crate) mod process;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,8 +20,13 @@ use serde_json::{Value, json};
 
 pub(crate) use self::edge::{Edge, Person};
 
-pub(crate) const SECRET: &str = "a secret of the tests, 32 bytes and more";
+/// Without a space or comma, so that it can be listed among the keys that are accepted.
+pub(crate) const SECRET: &str = "a-secret-of-the-tests-32-bytes-and-more";
 pub(crate) const INTERNAL_KEY: &str = "the internal key of the tests";
+pub(crate) const MASTER_KEY: &str = "a master key of the tests, 32 bytes and more";
+/// The secrets that no mode but the embedded makes for itself.
+pub(crate) const KEYS: [(&str, &str); 3] =
+    [("SECRET_KEY", SECRET), ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY), ("ECS_MASTER_KEY", MASTER_KEY)];
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// How long anything may take before a test gives up on it.
@@ -46,7 +53,7 @@ pub(crate) struct TestApp {
     pub(crate) platform: Platform,
     pub(crate) edge: Edge,
     pub(crate) folder: tempfile::TempDir,
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 impl std::ops::Deref for TestApp {
@@ -73,6 +80,7 @@ impl TestApp {
             ("ECS_RATE_LIMITS", "off"),
             ("SECRET_KEY", SECRET),
             ("INTERNAL_SERVICE_API_KEY", INTERNAL_KEY),
+            ("ECS_MASTER_KEY", MASTER_KEY),
             ("ECS_DATA_DIR", folder.path().to_str().unwrap()),
         ]
         .into_iter()
@@ -95,6 +103,20 @@ impl TestApp {
         let Self { platform, edge, folder, settings } = self;
         platform.stop().await.unwrap();
         Self::over(folder, edge.clock, settings).await
+    }
+
+    /// Stops in order, and leaves the folder.
+    pub(crate) async fn end(self) -> tempfile::TempDir {
+        self.platform.stop().await.unwrap();
+        self.folder
+    }
+
+    /// Stops in order, does something to what was kept, and starts again over it.
+    pub(crate) async fn restart_after(self, change: impl AsyncFnOnce(&Path)) -> Self {
+        let Self { platform, edge, folder, settings } = self;
+        Box::pin(platform.stop()).await.unwrap();
+        change(folder.path()).await;
+        Box::pin(Self::over(folder, edge.clock, settings)).await
     }
 
     /// Starts again over the same folder after something broke: what the stop then complains of is of no interest.

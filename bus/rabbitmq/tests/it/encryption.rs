@@ -25,7 +25,8 @@ async fn encrypted(name: &str) -> (RabbitMq, SocketAddr, TempDir) {
         path("key.pem"),
         root = path("root.pem")
     );
-    (RabbitMq::start(RabbitMqOptions { settings }).await.unwrap(), address, folder)
+    let options = RabbitMqOptions { settings, certificate: None };
+    (RabbitMq::start(options).await.unwrap(), address, folder)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

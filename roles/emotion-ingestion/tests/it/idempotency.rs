@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use ecs_bus::Event;
+use ecs_bus_conformance::Recording;
 use ecs_domain::EventId;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, FakeBus, USER, event, request, send};
+use crate::support::{Answer, USER, event, request, send};
 
-async fn send_with(bus: &Arc<FakeBus>, content_type: &str, keys: &[&str], body: &str) -> Answer {
+async fn send_with(bus: &Arc<Recording>, content_type: &str, keys: &[&str], body: &str) -> Answer {
     let request =
         keys.iter().fold(request(content_type), |request, key| request.header("Idempotency-Key", *key));
     send(bus, request.body(body.to_owned().into()).unwrap()).await
 }
 
-async fn one(bus: &Arc<FakeBus>, key: &str, body: &Value) -> EventId {
+async fn one(bus: &Arc<Recording>, key: &str, body: &Value) -> EventId {
     let answer = send_with(bus, "application/json", &[key], &body.to_string()).await;
     assert_eq!(answer.status, 202, "{}", answer.json);
     answer.json["eventId"].as_str().unwrap().parse().unwrap()
@@ -22,7 +23,7 @@ async fn one(bus: &Arc<FakeBus>, key: &str, body: &Value) -> EventId {
 
 /// The ids of an upload's events in the order of its lines, which is the one of their moods.
 async fn upload(key: &str, lines: &[&str]) -> Vec<EventId> {
-    let bus = FakeBus::taking_all();
+    let bus = Recording::taking_all();
     let answer = send_with(&bus, "application/x-ndjson", &[key], &lines.join("\n")).await;
     assert_eq!((answer.status, &answer.json["rejected"]), (202, &json!([])));
     let mut events = bus.events();
@@ -46,7 +47,7 @@ fn line(kind: &str) -> String {
 
 #[tokio::test]
 async fn a_key_is_as_good_as_an_id_in_the_body() {
-    let bus = FakeBus::taking_all();
+    let bus = Recording::taking_all();
     let mut named = event();
     named["eventId"] = "phone 42".into();
     let by_id = one(&bus, "something else", &named).await;
@@ -76,7 +77,7 @@ async fn lines_are_named_by_the_key_and_their_number() {
 
 #[tokio::test]
 async fn a_line_of_an_upload_is_not_the_event_of_its_key() {
-    let bus = FakeBus::taking_all();
+    let bus = Recording::taking_all();
     let single = one(&bus, "K", &event()).await;
     assert_ne!(upload("K", &[&line("a")]).await, [single]);
     send_with(&bus, "application/x-ndjson", &["K"], &line("a")).await;
@@ -95,7 +96,7 @@ async fn an_id_in_a_line_comes_first() {
 async fn a_header_that_is_no_key_is_refused_by_its_name() {
     for keys in [&["a", "b"][..], &["x\u{fc}"], &["\"open"], &[""], &[&"x".repeat(129)]] {
         for content_type in ["application/json", "application/x-ndjson"] {
-            let bus = FakeBus::taking_all();
+            let bus = Recording::taking_all();
             let answer = send_with(&bus, content_type, keys, &event().to_string()).await;
             assert_eq!((answer.status, &answer.json["errors"][0]["field"]), (422, &json!("Idempotency-Key")));
             assert!(bus.events().is_empty(), "{keys:?}");

@@ -3,19 +3,20 @@
 use axum::body::Body;
 use ecs_bus::Subject;
 use ecs_bus::payload::EmotionPayload;
+use ecs_bus_conformance::Recording;
 use ecs_domain::EventId;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, FakeBus, KEY, USER, down, event, full, request, send};
+use crate::support::{Answer, KEY, USER, down, event, full, request, send};
 
 async fn post(body: impl Into<Body>) -> Answer {
-    send(&FakeBus::taking_all(), request("application/json").body(body.into()).unwrap()).await
+    send(&Recording::taking_all(), request("application/json").body(body.into()).unwrap()).await
 }
 
 #[tokio::test]
 async fn an_event_is_accepted_and_on_the_bus() {
-    let bus = FakeBus::taking_all();
+    let bus = Recording::taking_all();
     let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let request = request("application/json").header("x-request-id", "r1").header("traceparent", traceparent);
     let mut body = event();
@@ -40,7 +41,7 @@ async fn an_event_is_accepted_and_on_the_bus() {
 
 #[tokio::test]
 async fn an_event_without_a_name_gets_an_id_that_sorts_by_time() {
-    let bus = FakeBus::taking_all();
+    let bus = Recording::taking_all();
     for _ in 0..2 {
         let answer = send(&bus, request("application/json").body(event().to_string().into()).unwrap()).await;
         let id: EventId = answer.json["eventId"].as_str().unwrap().parse().unwrap();
@@ -140,7 +141,7 @@ async fn the_key_comes_first_then_the_content_type_then_the_body() {
         if let Some(key) = key {
             request = request.header("x-internal-key", key);
         }
-        let bus = FakeBus::taking_all();
+        let bus = Recording::taking_all();
         let answer = send(&bus, request.body(body.into()).unwrap()).await;
         assert_eq!(answer.status, expect, "{key:?} {content_type}");
         assert_eq!(answer.headers["content-type"], "application/problem+json");
@@ -159,7 +160,7 @@ async fn the_key_comes_first_then_the_content_type_then_the_body() {
 #[tokio::test]
 async fn what_the_bus_does_not_take_is_not_accepted() {
     let check = async |error: fn() -> ecs_bus::PublishError, expect: u16, retry_after: Option<&str>| {
-        let bus = FakeBus::refusing(move |_| Some(error()));
+        let bus = Recording::refusing(move |_| Some(error()));
         let answer = send(&bus, request("application/json").body(event().to_string().into()).unwrap()).await;
         let header = answer.headers.get("retry-after").map(|value| value.to_str().unwrap());
         assert_eq!((answer.status, header), (expect, retry_after), "{}", answer.json);
@@ -177,7 +178,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let content_type = if lines { "application/x-ndjson" } else { "application/json" };
         let request = request(content_type).body(body.into()).unwrap();
-        let answer = runtime.block_on(send(&FakeBus::taking_all(), request));
+        let answer = runtime.block_on(send(&Recording::taking_all(), request));
         prop_assert!(answer.status < 500, "{}", answer.status);
     }
 
@@ -189,7 +190,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let content_type = if lines { "application/x-ndjson" } else { "application/json" };
         let request = request(content_type).body(body.into()).unwrap();
-        let answer = runtime.block_on(send(&FakeBus::taking_all(), request));
+        let answer = runtime.block_on(send(&Recording::taking_all(), request));
         prop_assert!(answer.status < 500, "{}", answer.status);
     }
 }

@@ -3,10 +3,10 @@
 use axum::body::{Body, Bytes};
 use ecs_bus::PublishError;
 use ecs_bus::payload::EmotionPayload;
-use ecs_domain::emotion::EmotionEvent;
+use ecs_bus_conformance::Recording;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, FakeBus, LIMITS, down, event, full, request, send};
+use crate::support::{Answer, LIMITS, down, event, full, request, send};
 
 /// A valid line whose kind of emotion is this word.
 fn line(kind: &str) -> String {
@@ -15,11 +15,11 @@ fn line(kind: &str) -> String {
     event.to_string()
 }
 
-async fn upload(bus: &std::sync::Arc<FakeBus>, lines: &[String]) -> Answer {
+async fn upload(bus: &std::sync::Arc<Recording>, lines: &[String]) -> Answer {
     send(bus, request("application/x-ndjson").body(lines.join("\n").into()).unwrap()).await
 }
 
-fn kinds(bus: &FakeBus) -> Vec<String> {
+fn kinds(bus: &Recording) -> Vec<String> {
     let decode = |event| EmotionPayload::decode(event).unwrap().kind.as_str().to_owned();
     let mut kinds: Vec<_> = bus.events().iter().map(decode).collect();
     kinds.sort();
@@ -27,13 +27,16 @@ fn kinds(bus: &FakeBus) -> Vec<String> {
 }
 
 /// Refuses the events whose kind of emotion begins with `prefix`.
-fn refusing(prefix: &'static str, error: fn() -> PublishError) -> std::sync::Arc<FakeBus> {
-    FakeBus::refusing(move |event: &EmotionEvent| event.kind.as_str().starts_with(prefix).then(error))
+fn refusing(prefix: &'static str, error: fn() -> PublishError) -> std::sync::Arc<Recording> {
+    Recording::refusing(move |event| {
+        let emotion = EmotionPayload::decode(event).unwrap();
+        emotion.kind.as_str().starts_with(prefix).then(error)
+    })
 }
 
 #[tokio::test]
 async fn every_line_is_published_in_chunks_of_bounded_size() {
-    let bus = FakeBus::taking_all();
+    let bus = Recording::taking_all();
     let names: Vec<String> = (0..20).map(|n| format!("kind{n:02}")).collect();
     let answer = upload(&bus, &names.iter().map(|name| line(name)).collect::<Vec<_>>()).await;
     assert_eq!(answer.status, 202);
@@ -46,7 +49,7 @@ async fn every_line_is_published_in_chunks_of_bounded_size() {
 async fn lines_may_arrive_in_pieces_of_any_size() {
     let text = [line("a"), String::new(), line("b"), line("c"), line("d")].join("\r\n");
     for size in [1, 7, 100, 1_000] {
-        let bus = FakeBus::taking_all();
+        let bus = Recording::taking_all();
         let pieces: Vec<Result<Bytes, String>> =
             text.as_bytes().chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
         let body = Body::from_stream(futures::stream::iter(pieces));
@@ -58,7 +61,7 @@ async fn lines_may_arrive_in_pieces_of_any_size() {
 
 #[tokio::test]
 async fn a_bad_line_is_named_and_the_others_are_accepted() {
-    let bus = FakeBus::taking_all();
+    let bus = Recording::taking_all();
     let bad_metric = line("x").replace("0.75", "1.5").replace("2025-08-19T11:00:00", "soon");
     let too_long = line(&"x".repeat(LIMITS.max_line));
     let answer =
@@ -113,7 +116,7 @@ async fn nothing_accepted_is_a_503_only_when_the_bus_alone_is_why() {
 #[tokio::test]
 async fn the_list_of_rejected_lines_is_bounded_the_count_is_not() {
     let lines: Vec<String> = (0..50).map(|_| "{".to_owned()).collect();
-    let answer = upload(&FakeBus::taking_all(), &lines).await;
+    let answer = upload(&Recording::taking_all(), &lines).await;
     let listed = answer.json["rejected"].as_array().unwrap();
     assert_eq!((listed.len(), &answer.json["rejectedTotal"]), (LIMITS.listed_rejections, &json!(50)));
     assert_eq!(listed[0]["line"], 1);
@@ -126,7 +129,7 @@ fn in_pieces(lines: usize) -> Body {
 
 #[tokio::test]
 async fn an_upload_over_its_limit_is_413_or_tells_what_was_accepted_of_it() {
-    let bus = FakeBus::taking_all();
+    let bus = Recording::taking_all();
     let announced = Body::from(vec![b' '; usize::try_from(LIMITS.max_body).unwrap() + 1]);
     assert_eq!(send(&bus, request("application/x-ndjson").body(announced).unwrap()).await.status, 413);
     assert!(bus.events().is_empty());
@@ -147,7 +150,7 @@ async fn an_upload_over_its_limit_is_413_or_tells_what_was_accepted_of_it() {
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_breaks_off_tells_what_was_accepted_of_it() {
     let check = async |lines: usize, silent: bool, expect: u16| {
-        let bus = FakeBus::taking_all();
+        let bus = Recording::taking_all();
         let mut pieces = vec![Ok(Bytes::from(format!("{}\n", line("a")))); lines];
         pieces.push(Ok(Bytes::from("{\"userId\"")));
         if !silent {
@@ -170,7 +173,7 @@ async fn an_upload_that_breaks_off_tells_what_was_accepted_of_it() {
 
 #[tokio::test]
 async fn a_compressed_upload_is_415() {
-    let bus = FakeBus::taking_all();
+    let bus = Recording::taking_all();
     let request = request("application/x-ndjson").header("content-encoding", "gzip");
     assert_eq!(send(&bus, request.body(line("a").into()).unwrap()).await.status, 415);
 }

@@ -1,16 +1,11 @@
 //! The role over a recording bus.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::body::Body;
-use ecs_bus::payload::EmotionPayload;
-use ecs_bus::{
-    Backlog, Bus, BusError, Capabilities, Event, Frontier, Group, LogPage, PublishError, Subject,
-    SubscribeOptions, Subscription,
-};
-use ecs_domain::emotion::EmotionEvent;
+use ecs_bus::{Bus, PublishError};
+use ecs_bus_conformance::Recording;
 use ecs_domain::{Clock, Timestamp};
 use ecs_emotion_ingestion::{Deps, EmotionIngestion, StreamLimits};
 use ecs_web::auth::{SecretKey, Tokens};
@@ -22,83 +17,6 @@ use tower::ServiceExt as _;
 
 pub(crate) const KEY: &str = "the-service-key-of-tests";
 pub(crate) const USER: &str = "00000000-0000-0000-0000-000000000007";
-
-type Refuse = dyn Fn(&EmotionEvent) -> Option<PublishError> + Send + Sync;
-
-/// Takes every event that it isn't told to refuse.
-pub(crate) struct FakeBus {
-    batches: Mutex<Vec<Vec<Event>>>,
-    refuse: Box<Refuse>,
-}
-
-impl FakeBus {
-    pub(crate) fn taking_all() -> Arc<Self> {
-        Self::refusing(|_| None)
-    }
-
-    pub(crate) fn refusing(
-        refuse: impl Fn(&EmotionEvent) -> Option<PublishError> + Send + Sync + 'static,
-    ) -> Arc<Self> {
-        Arc::new(Self { batches: Mutex::default(), refuse: Box::new(refuse) })
-    }
-
-    /// What was taken, batch by batch.
-    pub(crate) fn batches(&self) -> Vec<Vec<Event>> {
-        self.batches.lock().unwrap().clone()
-    }
-
-    pub(crate) fn events(&self) -> Vec<Event> {
-        self.batches().concat()
-    }
-}
-
-#[async_trait]
-impl Bus for FakeBus {
-    async fn publish(&self, batch: Vec<Event>) -> Vec<Result<(), PublishError>> {
-        // Results come later than the call, as from any real bus.
-        tokio::task::yield_now().await;
-        let refused = |event: &Event| (self.refuse)(&EmotionPayload::decode(event).unwrap());
-        let results: Vec<_> = batch.iter().map(|event| refused(event).map_or(Ok(()), Err)).collect();
-        let taken =
-            batch.into_iter().zip(&results).filter(|(_, result)| result.is_ok()).map(|(event, _)| event);
-        self.batches.lock().unwrap().push(taken.collect());
-        results
-    }
-
-    async fn subscribe(
-        &self,
-        _: Subject,
-        _: Group,
-        _: SubscribeOptions,
-    ) -> Result<Box<dyn Subscription>, BusError> {
-        Err(BusError::Closed)
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        let (stored_once_per_id, ordered_per_key, keeps_log, shared) = (false, false, false, false);
-        Capabilities { transport: "fake", stored_once_per_id, ordered_per_key, keeps_log, shared }
-    }
-
-    async fn backlog(&self, _: Subject, _: Group) -> Result<Backlog, BusError> {
-        Err(BusError::Closed)
-    }
-
-    async fn log(&self, _: Subject, _: &Frontier, _: usize) -> Result<LogPage, BusError> {
-        Err(BusError::Closed)
-    }
-
-    async fn prune(&self, _: Subject, _: Timestamp) -> Result<u64, BusError> {
-        Err(BusError::Closed)
-    }
-
-    async fn ping(&self) -> Result<(), BusError> {
-        Ok(())
-    }
-
-    async fn close(&self) -> Result<(), BusError> {
-        Ok(())
-    }
-}
 
 struct FixedClock;
 
@@ -129,11 +47,11 @@ pub(crate) fn request(content_type: &str) -> http::request::Builder {
     Request::post("/v1/emotions/stream").header("x-internal-key", KEY).header("content-type", content_type)
 }
 
-pub(crate) async fn send(bus: &Arc<FakeBus>, request: Request<Body>) -> Answer {
+pub(crate) async fn send(bus: &Arc<Recording>, request: Request<Body>) -> Answer {
     let clock: Arc<dyn Clock> = Arc::new(FixedClock);
     let tokens = Tokens::new(&SecretKey::new(Secret::new("x".repeat(32))).unwrap());
     let auth = Arc::new(Auth::alone(tokens, Secret::new(KEY), Arc::clone(&clock)));
-    let bus: Arc<dyn Bus> = Arc::<FakeBus>::clone(bus);
+    let bus: Arc<dyn Bus> = Arc::<Recording>::clone(bus);
     let role = EmotionIngestion::create(Deps { auth, bus, clock, limits: LIMITS });
     let router = layers::standard(role.routes(), "emotion-ingestion", Limits::default());
     let (head, body) = router.oneshot(request).await.unwrap().into_parts();

@@ -26,7 +26,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::guard::Reach;
+use super::guard::Guard;
 use super::schedule;
 use super::target::Target;
 use super::verdict::{Answer, Trouble};
@@ -61,7 +61,7 @@ impl Resolve for SystemResolver {
 
 /// Calls receivers.
 pub(crate) struct Caller {
-    reach: Reach,
+    guard: Guard,
     resolver: Arc<dyn Resolve>,
     tls: TlsConnector,
     /// How long a call may take in all.
@@ -83,7 +83,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 impl Caller {
     /// A caller that trusts these roots.
     pub(crate) fn new(
-        reach: Reach,
+        guard: Guard,
         resolver: Arc<dyn Resolve>,
         roots: RootCertStore,
         patience: Duration,
@@ -91,7 +91,12 @@ impl Caller {
         let provider = Arc::new(crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let config = config.with_root_certificates(roots).with_no_client_auth();
-        Ok(Self { reach, resolver, tls: TlsConnector::from(Arc::new(config)), patience })
+        Ok(Self { guard, resolver, tls: TlsConnector::from(Arc::new(config)), patience })
+    }
+
+    /// What addresses are judged by.
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// Sends a message and returns the head of the answer.
@@ -119,13 +124,13 @@ impl Caller {
         Ok(Box::new(encrypted))
     }
 
-    /// The host's addresses, when all of them may be called: one that isn't public among others is no oversight.
+    /// The host's addresses, when all of them may be called: one that may not among others is no oversight.
     async fn addresses(&self, target: &Target) -> Result<Vec<IpAddr>, Trouble> {
         let addresses = match target.literal() {
             Some(address) => vec![address],
             None => self.resolver.resolve(&target.name()).await.map_err(|_| Trouble::NoAddress)?,
         };
-        if addresses.is_empty() || !addresses.iter().all(|address| self.reach.allows(*address)) {
+        if addresses.is_empty() || !addresses.iter().all(|address| self.guard.allows(*address)) {
             return Err(Trouble::NoAddress);
         }
         Ok(addresses)

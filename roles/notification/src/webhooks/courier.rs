@@ -137,7 +137,7 @@ impl Courier {
     async fn send(&self, due: &DueDelivery) -> Result<Answer, Trouble> {
         let now = self.clock.now();
         let target =
-            Target::parse(&due.webhook.at.url, self.options.reach).map_err(|_| Trouble::NoAddress)?;
+            Target::parse(&due.webhook.at.url, self.caller.guard()).map_err(|_| Trouble::NoAddress)?;
         let message = self.message(due, now).ok_or_else(|| {
             tracing::error!(webhook = %due.webhook.id, "the secret of a webhook can't be opened: was SECRET_KEY replaced?");
             Trouble::Ours

@@ -1,6 +1,9 @@
 //! Which addresses may be called. Customers name hosts, and nobody may reach through us what only we can reach.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use ecs_web::peer::Network;
 
 /// Which addresses webhooks may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -12,12 +15,30 @@ pub enum Reach {
     Anywhere,
 }
 
-impl Reach {
+/// What an address is judged by: how far webhooks reach, and which networks they keep out of all the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Guard {
+    pub(crate) reach: Reach,
+    denied: Arc<[Network]>,
+}
+
+impl Guard {
+    /// A guard that lets nobody into the `denied` networks, however public they are: whoever runs the platform may have public
+    /// addresses that answer it alone.
+    pub(crate) fn new(reach: Reach, denied: &[Network]) -> Self {
+        Self { reach, denied: denied.into() }
+    }
+
     /// Whether this address may be connected to.
-    pub(crate) fn allows(self, address: IpAddr) -> bool {
-        match self {
-            Self::Public => is_public(address),
-            Self::Anywhere => true,
+    pub(crate) fn allows(&self, address: IpAddr) -> bool {
+        // What is mapped leads to the IPv4 address in it.
+        let canonical = address.to_canonical();
+        if self.denied.iter().any(|network| network.contains(canonical)) {
+            return false;
+        }
+        match self.reach {
+            Reach::Public => is_public(address),
+            Reach::Anywhere => true,
         }
     }
 }
@@ -79,8 +100,8 @@ mod tests {
         let check = |expect: bool, addresses: &[&str]| {
             for text in addresses {
                 let address = text.parse().unwrap();
-                assert_eq!(Reach::Public.allows(address), expect, "{text}");
-                assert!(Reach::Anywhere.allows(address));
+                assert_eq!(Guard::new(Reach::Public, &[]).allows(address), expect, "{text}");
+                assert!(Guard::new(Reach::Anywhere, &[]).allows(address));
             }
         };
         check(
@@ -97,5 +118,24 @@ mod tests {
         check(false, &["::", "::1", "::7f00:1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "64:ff9b::a00:1"]);
         check(false, &["64:ff9b:1::1", "100::1", "2001::1", "2001:20::1", "2001:db8::1", "2002:7f00:1::"]);
         check(false, &["3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fec0::1", "ff02::1"]);
+    }
+
+    #[test]
+    fn what_is_denied_is_denied_however_far_webhooks_reach() {
+        let denied = ["8.8.8.0/24", "1.1.1.1", "2606:4700::/32"].map(|network| network.parse().unwrap());
+        let check = |text: &str, public: bool, anywhere: bool| {
+            let address = text.parse().unwrap();
+            assert_eq!(Guard::new(Reach::Public, &denied).allows(address), public, "{text}");
+            assert_eq!(Guard::new(Reach::Anywhere, &denied).allows(address), anywhere, "{text}");
+        };
+        check("8.8.8.8", false, false);
+        check("8.8.4.4", true, true);
+        check("1.1.1.1", false, false);
+        check("1.1.1.2", true, true);
+        check("2606:4700:4700::1111", false, false);
+        check("2001:4860:4860::8888", true, true);
+        check("::ffff:8.8.8.8", false, false);
+        check("::ffff:8.8.4.4", false, true);
+        check("127.0.0.1", false, true);
     }
 }

@@ -29,8 +29,9 @@ use axum::extract::FromRef;
 use ecs_domain::Clock;
 use ecs_metrics::Metrics;
 use ecs_store::Webhooks;
+use ecs_vault::SealError;
 use ecs_web::Auth;
-use ecs_web::auth::SealError;
+use ecs_web::peer::Network;
 use ecs_work::{OnFailure, OnStop, Supervisor, Wake, periodic};
 use tokio_rustls::rustls;
 
@@ -39,6 +40,7 @@ pub(crate) use self::routes::api;
 
 use self::call::{Caller, SystemResolver};
 use self::courier::Courier;
+use self::guard::Guard;
 use self::secrets::Secrets;
 use self::upkeep::Upkeep;
 
@@ -46,10 +48,12 @@ use self::upkeep::Upkeep;
 const UPKEEP: Duration = Duration::from_secs(60 * 60);
 
 /// How webhooks behave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookOptions {
     /// Which addresses may be called.
     pub reach: Reach,
+    /// Networks that are never called, however far webhooks reach.
+    pub denied: Vec<Network>,
     /// How often what is due is looked for; what was kept by this process is sent at once.
     pub poll: Duration,
     /// How long an attempt may take.
@@ -71,6 +75,7 @@ impl Default for WebhookOptions {
     fn default() -> Self {
         Self {
             reach: Reach::Public,
+            denied: Vec::new(),
             poll: Duration::from_secs(1),
             patience: Duration::from_secs(15),
             at_once: 64,
@@ -97,7 +102,7 @@ pub(crate) struct Hooks {
     store: Arc<dyn Webhooks>,
     clock: Arc<dyn Clock>,
     secrets: Arc<Secrets>,
-    reach: Reach,
+    guard: Guard,
     courier: Arc<Courier>,
     /// Wakes the courier.
     pub(crate) wake: Wake,
@@ -122,7 +127,8 @@ impl Hooks {
     pub(crate) fn create(deps: HookDeps) -> Result<Self, SetupError> {
         let HookDeps { auth, store, clock, metrics, options } = deps;
         let (secrets, wake) = (Arc::new(Secrets::new(&auth)?), Wake::new());
-        let caller = Caller::new(options.reach, Arc::new(SystemResolver), roots(), options.patience)?;
+        let guard = Guard::new(options.reach, &options.denied);
+        let caller = Caller::new(guard.clone(), Arc::new(SystemResolver), roots(), options.patience)?;
         let courier = Arc::new(Courier {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -132,7 +138,7 @@ impl Hooks {
             options,
             wake: wake.clone(),
         });
-        Ok(Self { auth, store, clock, secrets, reach: options.reach, courier, wake })
+        Ok(Self { auth, store, clock, secrets, guard, courier, wake })
     }
 
     /// Starts sending and upkeep.

@@ -2,8 +2,9 @@
 
 use ecs_domain::{Timestamp, WebhookId};
 use ecs_store::{SealedSecrets, Webhook};
+use ecs_vault::{SealError, Seals};
 use ecs_web::Auth;
-use ecs_web::auth::{SealError, Seals};
+use ecs_web::auth::seals;
 
 use super::signature::SigningSecret;
 
@@ -16,7 +17,7 @@ pub(crate) struct Secrets(Seals);
 impl Secrets {
     /// Under keys derived from those of tokens.
     pub(crate) fn new(auth: &Auth) -> Result<Self, SealError> {
-        Seals::new(auth, LABEL).map(Self)
+        seals(auth, LABEL).map(Self)
     }
 
     /// The secret as the store keeps it.

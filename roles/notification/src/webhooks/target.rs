@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use super::guard::Reach;
+use super::guard::{Guard, Reach};
 
 /// The longest address.
 const MAX_BYTES: usize = 2_048;
@@ -19,12 +19,12 @@ pub(crate) struct Target {
 
 impl Target {
     /// Reads an address. It is parsed as browsers do it, so that another way of writing `127.0.0.1` is no other host.
-    pub(crate) fn parse(text: &str, reach: Reach) -> Result<Self, Cow<'static, str>> {
+    pub(crate) fn parse(text: &str, guard: &Guard) -> Result<Self, Cow<'static, str>> {
         if text.len() > MAX_BYTES {
             return Err("must have at most 2048 bytes".into());
         }
         let url = Url::parse(text).map_err(|_| "must be an address such as https://example.com/hooks")?;
-        match (url.scheme(), reach) {
+        match (url.scheme(), guard.reach) {
             ("https", _) | ("http", Reach::Anywhere) => {}
             _ => return Err("must begin with https://".into()),
         }
@@ -35,7 +35,7 @@ impl Target {
             return Err("must have no fragment".into());
         }
         let host = url.host().map(|host| host.to_owned()).ok_or("must name a host")?;
-        if !may_be_public(&host, reach) || url.port() == Some(0) {
+        if !may_be_called(&host, guard) || url.port() == Some(0) {
             return Err("must name a host of the public internet".into());
         }
         Ok(Self { url, host })
@@ -87,14 +87,12 @@ impl Target {
     }
 }
 
-/// Whether the host may be one of the public internet by what is written there.
-fn may_be_public(host: &Host, reach: Reach) -> bool {
-    if reach == Reach::Anywhere {
-        return true;
-    }
+/// Whether the host may be called by what is written there.
+fn may_be_called(host: &Host, guard: &Guard) -> bool {
     match host {
-        Host::Ipv4(address) => reach.allows((*address).into()),
-        Host::Ipv6(address) => reach.allows((*address).into()),
+        Host::Ipv4(address) => guard.allows((*address).into()),
+        Host::Ipv6(address) => guard.allows((*address).into()),
+        Host::Domain(_) if guard.reach == Reach::Anywhere => true,
         Host::Domain(name) => {
             let name = name.trim_end_matches('.');
             let within = |zone: &str| name.ends_with(zone);
@@ -111,7 +109,7 @@ mod tests {
     #[test]
     fn addresses_are_judged_by_what_they_say() {
         let check = |text: &str, expect: Result<&str, &str>| {
-            let read = Target::parse(text, Reach::Public).map(|target| target.authority());
+            let read = Target::parse(text, &Guard::default()).map(|target| target.authority());
             assert_eq!(read.as_deref().map_err(|message| &**message), expect, "{text}");
         };
         check("https://example.com/hooks?a=b", Ok("example.com"));
@@ -168,21 +166,22 @@ mod tests {
             "example.com:0",
         ] {
             let text = format!("https://{host}/hooks");
-            let refused = Target::parse(&text, Reach::Public).map(|target| target.authority());
+            let refused = Target::parse(&text, &Guard::default()).map(|target| target.authority());
             assert_eq!(refused.as_deref().map_err(|message| &**message), Err(inside), "{text}");
         }
     }
 
     #[test]
     fn a_demonstration_may_call_its_own_machine() {
-        let target = Target::parse("http://127.0.0.1:8080/hooks?a=b", Reach::Anywhere).unwrap();
+        let anywhere = Guard::new(Reach::Anywhere, &[]);
+        let target = Target::parse("http://127.0.0.1:8080/hooks?a=b", &anywhere).unwrap();
         assert!(!target.is_encrypted());
         assert_eq!((target.name().as_str(), target.port()), ("127.0.0.1", 8080));
         assert_eq!(
             (target.authority().as_str(), &*target.path_and_query()),
             ("127.0.0.1:8080", "/hooks?a=b")
         );
-        assert!(Target::parse("http://ana@127.0.0.1", Reach::Anywhere).is_err());
-        assert!(Target::parse("ftp://127.0.0.1", Reach::Anywhere).is_err());
+        assert!(Target::parse("http://ana@127.0.0.1", &anywhere).is_err());
+        assert!(Target::parse("ftp://127.0.0.1", &anywhere).is_err());
     }
 }

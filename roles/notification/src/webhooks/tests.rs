@@ -9,6 +9,7 @@ use bytes::Bytes;
 use ecs_domain::{Clock, Timestamp, WebhookId};
 use ecs_store::{AddedWebhook, NewWebhook, WebhookAddress, WebhookRotation, Webhooks as _};
 use ecs_web::auth::{SecretKey, Tokens};
+use ecs_web::peer::Network;
 use ecs_web::{Auth, Secret};
 use ecs_work_testkit::platform::Platform;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -19,7 +20,7 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig, crypto};
 use uuid::Uuid;
 
 use super::call::{Caller, Message, Resolve};
-use super::guard::Reach;
+use super::guard::{Guard, Reach};
 use super::secrets::Secrets;
 use super::signature::SigningSecret;
 use super::target::Target;
@@ -45,12 +46,12 @@ impl Resolve for Told {
 }
 
 fn caller(reach: Reach, told: &'static [&'static str], roots: RootCertStore) -> Caller {
-    Caller::new(reach, Arc::new(Told(told)), roots, Duration::from_secs(10)).unwrap()
+    Caller::new(Guard::new(reach, &[]), Arc::new(Told(told)), roots, Duration::from_secs(10)).unwrap()
 }
 
 async fn post(caller: &Caller, url: &str) -> Result<Answer, Trouble> {
     // Judged as a demonstration would, so that what is left is the judgement of the call itself.
-    let target = Target::parse(url, Reach::Anywhere).unwrap();
+    let target = Target::parse(url, &Guard::new(Reach::Anywhere, &[])).unwrap();
     let message = Message { headers: Vec::new(), body: Bytes::from_static(b"{}") };
     caller.post(&target, message, &Noon).await
 }
@@ -93,6 +94,24 @@ async fn no_name_leads_to_an_address_that_is_not_public() {
     assert_eq!(post(&caller, &format!("http://{address}/")).await, Err(Trouble::NoAddress), "no name at all");
 }
 
+/// Also where the name was taken for a good one, and by whatever address family the way there leads.
+#[tokio::test]
+async fn no_name_leads_into_a_network_that_is_denied() {
+    let address = receiver(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()).await;
+    let denied = ["127.0.0.0/8", "::1"].map(|network| network.parse().unwrap());
+    let check = async |told: &'static [&'static str], denied: &[Network], expect: Option<Trouble>| {
+        let guard = Guard::new(Reach::Anywhere, denied);
+        let patience = Duration::from_secs(10);
+        let caller = Caller::new(guard, Arc::new(Told(told)), RootCertStore::empty(), patience).unwrap();
+        let answer = post(&caller, &format!("http://hooks.example.com:{}/", address.port())).await;
+        assert_eq!(answer.err(), expect, "{told:?}");
+    };
+    check(&["127.0.0.1"], &[], None).await;
+    for told in [&["127.0.0.1"] as &[&str], &["::1"], &["::ffff:127.0.0.1"], &["1.1.1.1", "127.0.0.1"]] {
+        check(told, &denied, Some(Trouble::NoAddress)).await;
+    }
+}
+
 #[tokio::test]
 async fn only_the_head_of_an_answer_counts() {
     let check = async |answer: &[u8], expect: Result<Answer, Trouble>| {
@@ -124,7 +143,8 @@ async fn who_does_not_answer_in_time_has_not_answered() {
     let address = receiver(Vec::new()).await;
     let told = Arc::new(Told(&["127.0.0.1"]));
     let patience = Duration::from_millis(50);
-    let caller = Caller::new(Reach::Anywhere, told, RootCertStore::empty(), patience).unwrap();
+    let guard = Guard::new(Reach::Anywhere, &[]);
+    let caller = Caller::new(guard, told, RootCertStore::empty(), patience).unwrap();
     assert_eq!(post(&caller, &format!("http://{address}/")).await, Err(Trouble::Timeout));
 }
 

@@ -47,10 +47,10 @@ impl Scene {
     }
 
     pub(crate) fn with(streams: StreamOptions) -> Self {
-        Self::with_webhooks(streams, WebhookOptions::default())
+        Self::with_webhooks(streams, &WebhookOptions::default())
     }
 
-    pub(crate) fn with_webhooks(streams: StreamOptions, webhooks: WebhookOptions) -> Self {
+    pub(crate) fn with_webhooks(streams: StreamOptions, webhooks: &WebhookOptions) -> Self {
         let platform = Platform::open();
         let key = SecretKey::new(Secret::new("a secret of at least thirty-two bytes")).unwrap();
         let auth = Arc::new(Auth::alone(Tokens::new(&key), Secret::new("internal"), platform.clock.clone()));
@@ -66,7 +66,7 @@ impl Scene {
                 metrics: ecs_metrics::Metrics::new(),
                 stopping: stopping.clone(),
                 streams,
-                webhooks,
+                webhooks: webhooks.clone(),
             });
             let role = role.unwrap();
             role.start(&platform.supervisor);

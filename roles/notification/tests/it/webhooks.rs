@@ -21,7 +21,7 @@ fn near() -> WebhookOptions {
     WebhookOptions { reach: Reach::Anywhere, poll: Duration::from_millis(5), ..WebhookOptions::default() }
 }
 
-fn scene(webhooks: WebhookOptions) -> Scene {
+fn scene(webhooks: &WebhookOptions) -> Scene {
     Scene::with_webhooks(StreamOptions::default(), webhooks)
 }
 
@@ -78,7 +78,7 @@ impl Scene {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notification_reaches_every_webhook_of_its_user_signed() {
-    let (scene, receivers) = (scene(near()), [Receiver::start([]).await, Receiver::start([]).await]);
+    let (scene, receivers) = (scene(&near()), [Receiver::start([]).await, Receiver::start([]).await]);
     let (user, other) = (scene.platform.user().await, scene.platform.user().await);
     let (first, secret) = scene.add_webhook(user, &receivers[0].url).await;
     let (_, other_secret) = scene.add_webhook(user, &receivers[1].url).await;
@@ -107,7 +107,7 @@ async fn a_notification_reaches_every_webhook_of_its_user_signed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_attempt_is_repeated_when_it_is_time() {
-    let (scene, receiver) = (scene(near()), Receiver::start([500, 301]).await);
+    let (scene, receiver) = (scene(&near()), Receiver::start([500, 301]).await);
     let user = scene.platform.user().await;
     let (webhook, secret) = scene.add_webhook(user, &receiver.url).await;
     scene.tell(user, 1).await;
@@ -133,7 +133,7 @@ async fn a_failed_attempt_is_repeated_when_it_is_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_is_gone_is_left_alone_until_its_user_enables_it() {
-    let (scene, receiver) = (scene(near()), Receiver::start([410]).await);
+    let (scene, receiver) = (scene(&near()), Receiver::start([410]).await);
     let (user, own) = {
         let user = scene.platform.user().await;
         (user, Identity::of(user))
@@ -157,7 +157,7 @@ async fn a_receiver_that_is_gone_is_left_alone_until_its_user_enables_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_for_five_days_is_disabled() {
-    let (scene, receiver) = (scene(near()), Receiver::start([500; 3]).await);
+    let (scene, receiver) = (scene(&near()), Receiver::start([500; 3]).await);
     let user = scene.platform.user().await;
     let (webhook, _) = scene.add_webhook(user, &receiver.url).await;
     scene.tell(user, 1).await;
@@ -173,7 +173,7 @@ async fn what_fails_for_five_days_is_disabled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_secret_changes_both_sign() {
-    let (scene, receiver) = (scene(near()), Receiver::start([]).await);
+    let (scene, receiver) = (scene(&near()), Receiver::start([]).await);
     let user = scene.platform.user().await;
     let (webhook, old) = scene.add_webhook(user, &receiver.url).await;
     let path = format!("{webhook}/rotate-secret");
@@ -195,7 +195,7 @@ async fn while_a_secret_changes_both_sign() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_dead_process_attempted_is_sent_again_under_the_same_id() {
     let (scene, receiver) =
-        (scene(WebhookOptions { poll: Duration::from_secs(3_600), ..near() }), Receiver::start([]).await);
+        (scene(&WebhookOptions { poll: Duration::from_secs(3_600), ..near() }), Receiver::start([]).await);
     let user = scene.platform.user().await;
     let (webhook, _) = scene.add_webhook(user, &receiver.url).await;
     let (store, clock) = (&scene.platform.store, &scene.platform.clock);
@@ -218,7 +218,7 @@ async fn what_a_dead_process_attempted_is_sent_again_under_the_same_id() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_hangs_holds_up_nobody_else() {
-    let (scene, receiver) = (scene(near()), Receiver::start([]).await);
+    let (scene, receiver) = (scene(&near()), Receiver::start([]).await);
     let silent = Receiver::silent().await;
     let user = scene.platform.user().await;
     scene.add_webhook(user, &silent.url).await;
@@ -232,7 +232,7 @@ async fn a_receiver_that_hangs_holds_up_nobody_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn addresses_that_may_not_be_called_are_refused_by_name() {
-    let scene = scene(WebhookOptions::default());
+    let scene = scene(&WebhookOptions::default());
     let user = scene.platform.user().await;
     let (path, own) = (format!("/v1/users/{user}/webhooks"), Identity::of(user));
     for body in [
@@ -267,7 +267,7 @@ async fn addresses_that_may_not_be_called_are_refused_by_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_are_their_users_alone() {
-    let scene = scene(WebhookOptions { poll: Duration::from_secs(3_600), ..WebhookOptions::default() });
+    let scene = scene(&WebhookOptions { poll: Duration::from_secs(3_600), ..WebhookOptions::default() });
     let (user, other) = (scene.platform.user().await, scene.platform.user().await);
     let (webhook, _) = scene.add_webhook(user, "https://example.com/hooks").await;
     let id = webhook.rsplit('/').next().unwrap();

@@ -8,12 +8,11 @@ use ecs_store::audit::{Batch, Entry, Totals};
 use ecs_web::Problem;
 use ecs_web::auth::policy::Holding;
 use ecs_web::openapi::{Id, Instant, tag};
-use ecs_web::params::QueryParams;
+use ecs_web::params::{QueryParams, number};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::number;
 use crate::{Reading, problem};
 
 /// How many batches an answer has: each may hold a thousand entries.

@@ -8,11 +8,11 @@ use ecs_store::audit::{Act, EntryFilter};
 use ecs_web::Problem;
 use ecs_web::auth::policy::Holding;
 use ecs_web::openapi::tag;
-use ecs_web::params::QueryParams;
+use ecs_web::params::{QueryParams, number};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{EntryView, number};
+use super::EntryView;
 use crate::{Reading, problem};
 
 const DEFAULT_LIMIT: usize = 50;

@@ -47,11 +47,6 @@ pub(crate) struct EntryView {
     batch: Option<u64>,
 }
 
-/// A number as the store has them; its columns end where `i64` does.
-fn number(text: &str) -> Option<u64> {
-    text.parse().ok().filter(|number| i64::try_from(*number).is_ok())
-}
-
 impl From<Entry> for EntryView {
     fn from(entry: Entry) -> Self {
         let Entry { number, at, actor, act, subject, before, after, batch } = entry;

@@ -225,3 +225,15 @@ async fn letters_that_were_decided_long_ago_go_and_the_others_stay() {
     assert_eq!(scene.list("").await, [3, 2]);
     scene.platform.drain().await;
 }
+
+#[tokio::test]
+async fn letters_that_nobody_decided_about_are_dropped_for_their_age() {
+    let scene = Scene::with_letters(2).await;
+    scene.platform.clock.advance(std::time::Duration::from_secs(91 * 24 * 60 * 60));
+    scene.role.start(&scene.platform.supervisor);
+    let dropped = || async { scene.list("state=dropped").await == [2, 1] };
+    until("they are dropped", dropped).await;
+    let letter = scene.platform.store.dead_letter(LetterId(1)).await.unwrap().unwrap();
+    assert_eq!(letter.payload, None);
+    scene.platform.drain().await;
+}

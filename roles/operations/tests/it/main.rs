@@ -4,4 +4,5 @@
 mod books;
 mod letters;
 mod replays;
+mod research;
 mod support;

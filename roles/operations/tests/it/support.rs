@@ -8,8 +8,10 @@ use ecs_domain::emotion::{StressThreshold, Unit};
 use ecs_domain::permission::Permission;
 use ecs_domain::{Clock as _, UserId};
 use ecs_operations::{Deps, Operations};
+use ecs_vault::Keyring;
 use ecs_web::auth::{Checkpoints, SecretKey, Tokens};
 use ecs_web::{Auth, Identity, Secret};
+use ecs_work::ageing::Lifetimes;
 use ecs_work::{Wake, retention};
 use ecs_work_testkit::platform::Platform;
 use http::{Request, StatusCode};
@@ -40,6 +42,8 @@ impl Scene {
             raw_retention_days: retention::RAW_DAYS,
             stress: StressThreshold(Unit::new(0.7).unwrap()),
             bus_retention: retention::OTHERS_ON_BUS,
+            lifetimes: Lifetimes::DEFAULT,
+            keyring: Keyring::in_memory(),
             outbox: Wake::new(),
         });
         Self { platform, auth, role }
@@ -52,14 +56,18 @@ impl Scene {
     ) -> (StatusCode, Value) {
         let (mut parts, body) = request.into_parts();
         if let Some(identity) = identity {
-            let now = self.platform.clock.now();
-            let token = self.auth.tokens.issue(&identity, now, Duration::from_secs(60)).unwrap();
-            parts.headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+            parts.headers.insert("authorization", self.bearer(&identity).parse().unwrap());
         }
         let answer = self.role.routes().oneshot(Request::from_parts(parts, body)).await.unwrap();
         let status = answer.status();
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
+    /// What a request of theirs says of who they are.
+    pub(crate) fn bearer(&self, identity: &Identity) -> String {
+        let now = self.platform.clock.now();
+        format!("Bearer {}", self.auth.tokens.issue(identity, now, Duration::from_secs(60)).unwrap())
     }
 
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {

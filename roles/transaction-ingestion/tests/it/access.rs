@@ -2,14 +2,15 @@
 
 use axum::body::Body;
 use ecs_bus::PublishError;
+use ecs_bus_conformance::Recording;
 use ecs_domain::permission::Permission;
 use http::Request;
 use serde_json::json;
 
-use crate::support::{FakeBus, OTHER, USER, request, request_with, send, token, transaction};
+use crate::support::{OTHER, USER, request, request_with, send, token, transaction};
 
 async fn check(token: &str, content_type: &str, body: &str, expect: u16) {
-    let bus = FakeBus::taking_all();
+    let bus = Recording::taking_all();
     let answer = send(&bus, request_with(token, content_type, body.to_owned())).await;
     assert_eq!(answer.status, expect, "{content_type} {body:.80}");
     assert_eq!(bus.events().len(), usize::from(expect == 202));
@@ -34,7 +35,7 @@ async fn the_token_comes_first_then_the_body_then_the_user() {
     check(&own, "application/json", &json!({"userId": USER, "amount": 1}).to_string(), 202).await;
 
     let without_token = Request::post("/v1/transactions").body(Body::from("{")).unwrap();
-    assert_eq!(send(&FakeBus::taking_all(), without_token).await.status, 401);
+    assert_eq!(send(&Recording::taking_all(), without_token).await.status, 401);
 }
 
 #[tokio::test]
@@ -49,7 +50,9 @@ async fn others_transactions_need_the_permission_for_them() {
 #[tokio::test]
 async fn what_the_bus_does_not_take_is_not_accepted() {
     let check = async |error: PublishError, expect: u16, retry_after: Option<&str>| {
-        let answer = send(&FakeBus::refusing(error), request(transaction().to_string())).await;
+        let answer =
+            send(&Recording::refusing(move |_| Some(error.clone())), request(transaction().to_string()))
+                .await;
         let header = answer.headers.get("retry-after").map(|value| value.to_str().unwrap());
         assert_eq!((answer.status, header), (expect, retry_after), "{}", answer.json);
         assert!(!answer.json.to_string().contains("10.0.0.7"), "{}", answer.json);

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use ecs_bus::payload::TransactionPayload;
+use ecs_bus_conformance::Recording;
 use ecs_domain::{EventId, TransactionId};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, FakeBus, OTHER, USER, request, send, transaction};
+use crate::support::{Answer, OTHER, USER, request, send, transaction};
 
-async fn send_with(bus: &Arc<FakeBus>, keys: &[&str], body: &Value) -> Answer {
+async fn send_with(bus: &Arc<Recording>, keys: &[&str], body: &Value) -> Answer {
     let mut request = request(body.to_string());
     for key in keys {
         request.headers_mut().append("idempotency-key", key.parse().unwrap());
@@ -19,7 +20,7 @@ async fn send_with(bus: &Arc<FakeBus>, keys: &[&str], body: &Value) -> Answer {
 #[tokio::test]
 async fn a_key_is_as_good_as_an_id_in_the_body() {
     let check = async |keys: &[&str], in_body: Option<&str>, expect: &str| {
-        let bus = FakeBus::taking_all();
+        let bus = Recording::taking_all();
         let mut body = transaction();
         body["transactionId"] = in_body.into();
         let answer = send_with(&bus, keys, &body).await;
@@ -37,7 +38,7 @@ async fn a_key_is_as_good_as_an_id_in_the_body() {
 #[tokio::test]
 async fn a_header_that_is_no_key_is_refused_by_its_name() {
     for keys in [&["a", "b"][..], &["\"open"], &[""], &[&"x".repeat(129)]] {
-        let bus = FakeBus::taking_all();
+        let bus = Recording::taking_all();
         let answer = send_with(&bus, keys, &transaction()).await;
         assert_eq!((answer.status, &answer.json["errors"][0]["field"]), (422, &json!("Idempotency-Key")));
         assert!(bus.events().is_empty(), "{keys:?}");
@@ -45,5 +46,5 @@ async fn a_header_that_is_no_key_is_refused_by_its_name() {
 
     // Who may not send for the user hears that, and nothing of the key.
     let body = json!({"userId": OTHER, "amount": 12.5});
-    assert_eq!(send_with(&FakeBus::taking_all(), &["\"open"], &body).await.status, 403);
+    assert_eq!(send_with(&Recording::taking_all(), &["\"open"], &body).await.status, 403);
 }

@@ -1,14 +1,11 @@
 //! The role over a recording bus.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::body::Body;
-use ecs_bus::{
-    Backlog, Bus, BusError, Capabilities, Event, Frontier, Group, LogPage, PublishError, Subject,
-    SubscribeOptions, Subscription,
-};
+use ecs_bus::Bus;
+use ecs_bus_conformance::Recording;
 use ecs_domain::permission::Permission;
 use ecs_domain::{Clock, Timestamp};
 use ecs_transaction_ingestion::{Deps, TransactionIngestion};
@@ -22,72 +19,6 @@ use tower::ServiceExt as _;
 pub(crate) const USER: &str = "00000000-0000-0000-0000-000000000007";
 pub(crate) const OTHER: &str = "00000000-0000-0000-0000-000000000008";
 pub(crate) const NOW: &str = "2025-08-19T12:00:00Z";
-
-/// Takes every event, or answers every one with the same error.
-pub(crate) struct FakeBus {
-    taken: Mutex<Vec<Event>>,
-    error: Option<PublishError>,
-}
-
-impl FakeBus {
-    pub(crate) fn taking_all() -> Arc<Self> {
-        Arc::new(Self { taken: Mutex::default(), error: None })
-    }
-
-    pub(crate) fn refusing(error: PublishError) -> Arc<Self> {
-        Arc::new(Self { taken: Mutex::default(), error: Some(error) })
-    }
-
-    pub(crate) fn events(&self) -> Vec<Event> {
-        self.taken.lock().unwrap().clone()
-    }
-}
-
-#[async_trait]
-impl Bus for FakeBus {
-    async fn publish(&self, batch: Vec<Event>) -> Vec<Result<(), PublishError>> {
-        if let Some(error) = &self.error {
-            return batch.iter().map(|_| Err(error.clone())).collect();
-        }
-        let results = batch.iter().map(|_| Ok(())).collect();
-        self.taken.lock().unwrap().extend(batch);
-        results
-    }
-
-    async fn subscribe(
-        &self,
-        _: Subject,
-        _: Group,
-        _: SubscribeOptions,
-    ) -> Result<Box<dyn Subscription>, BusError> {
-        Err(BusError::Closed)
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        let (stored_once_per_id, ordered_per_key, keeps_log, shared) = (false, false, false, false);
-        Capabilities { transport: "fake", stored_once_per_id, ordered_per_key, keeps_log, shared }
-    }
-
-    async fn backlog(&self, _: Subject, _: Group) -> Result<Backlog, BusError> {
-        Err(BusError::Closed)
-    }
-
-    async fn log(&self, _: Subject, _: &Frontier, _: usize) -> Result<LogPage, BusError> {
-        Err(BusError::Closed)
-    }
-
-    async fn prune(&self, _: Subject, _: Timestamp) -> Result<u64, BusError> {
-        Err(BusError::Closed)
-    }
-
-    async fn ping(&self) -> Result<(), BusError> {
-        Ok(())
-    }
-
-    async fn close(&self) -> Result<(), BusError> {
-        Ok(())
-    }
-}
 
 struct FixedClock;
 
@@ -114,11 +45,11 @@ pub(crate) struct Answer {
     pub(crate) json: Value,
 }
 
-pub(crate) async fn send(bus: &Arc<FakeBus>, request: Request<Body>) -> Answer {
+pub(crate) async fn send(bus: &Arc<Recording>, request: Request<Body>) -> Answer {
     let clock: Arc<dyn Clock> = Arc::new(FixedClock);
     let internal_key = Secret::new("the-service-key-of-tests");
     let auth = Arc::new(Auth::alone(tokens(), internal_key, Arc::clone(&clock)));
-    let bus: Arc<dyn Bus> = Arc::<FakeBus>::clone(bus);
+    let bus: Arc<dyn Bus> = Arc::<Recording>::clone(bus);
     let role = TransactionIngestion::create(Deps { auth, bus, clock, base_currency: "BRL".parse().unwrap() });
     let router = layers::standard(role.routes(), "transaction-ingestion", Limits::default());
     let (head, body) = router.oneshot(request).await.unwrap().into_parts();

@@ -2,15 +2,16 @@
 
 use ecs_bus::Subject;
 use ecs_bus::payload::TransactionPayload;
+use ecs_bus_conformance::Recording;
 use ecs_domain::{EventId, TransactionId};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{FakeBus, NOW, USER, request, send, transaction};
+use crate::support::{NOW, USER, request, send, transaction};
 
 #[tokio::test]
 async fn a_transaction_is_accepted_and_on_the_bus_with_its_digits() {
-    let bus = FakeBus::taking_all();
+    let bus = Recording::taking_all();
     let body = format!(
         r#"{{"userId": "{USER}", "amount": 999999999999.99, "transactionId": "order 7", "currency": "BRL",
             "merchant": "Café", "category": "food", "channel": "pos", "occurredAt": "2024-02-29T10:00:00-03:00"}}"#
@@ -37,7 +38,7 @@ async fn a_transaction_is_accepted_and_on_the_bus_with_its_digits() {
 
 #[tokio::test]
 async fn what_is_left_out_is_filled_in() {
-    let bus = FakeBus::taking_all();
+    let bus = Recording::taking_all();
     let answer = send(&bus, request(transaction().to_string())).await;
     let decoded = TransactionPayload::decode(&bus.events()[0]).unwrap();
     assert_eq!(answer.json["transactionId"], decoded.id.to_string());
@@ -51,7 +52,7 @@ async fn what_is_left_out_is_filled_in() {
 async fn check(field: &str, json: &str, expect: Option<&str>) {
     let mut body = transaction();
     body[field] = "HERE".into();
-    let bus = FakeBus::taking_all();
+    let bus = Recording::taking_all();
     let answer = send(&bus, request(body.to_string().replace("\"HERE\"", json))).await;
     let expected = expect.map_or(Value::Null, |message| json!([{"field": field, "message": message}]));
     assert_eq!(answer.json["errors"], expected, "{field} {json}");
@@ -106,7 +107,7 @@ async fn the_other_fields_are_checked_too() {
 #[tokio::test]
 async fn all_violations_are_named_at_once() {
     let body = r#"{"currency": "USD", "merchant": "", "occurredAt": "x"}"#;
-    let answer = send(&FakeBus::taking_all(), request(body)).await;
+    let answer = send(&Recording::taking_all(), request(body)).await;
     let errors = answer.json["errors"].as_array().unwrap();
     let fields: Vec<&str> = errors.iter().map(|error| error["field"].as_str().unwrap()).collect();
     assert_eq!(fields, ["userId", "amount", "currency", "occurredAt", "merchant"]);
@@ -114,7 +115,7 @@ async fn all_violations_are_named_at_once() {
 
 fn status_of(body: Vec<u8>) -> u16 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(send(&FakeBus::taking_all(), request(body))).status
+    runtime.block_on(send(&Recording::taking_all(), request(body))).status
 }
 
 proptest! {

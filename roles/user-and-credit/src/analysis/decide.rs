@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use ecs_domain::decision::{Decision, Outcome, denial_reason};
+use ecs_domain::decision::{Decision, Denial, Outcome};
 use ecs_domain::features::Features;
 use ecs_domain::offer::{Offer, OfferStatus, Terms};
+use ecs_domain::policy::Facts;
 use ecs_domain::scorecard::Assessment;
 use ecs_domain::{DecisionId, OfferId, Timestamp, UserId};
 use ecs_store::{KeptAnswer, NewDecision, Recorded};
@@ -81,23 +82,28 @@ async fn make(
         decided_at: now,
         features,
         outcome: outcome(state.policy.terms_for(assessment.risk_score), &assessment, user, now),
+        approved_without_emotions: assessment
+            .without_emotions
+            .as_ref()
+            .map(|second| state.policy.terms_for(second.risk_score).is_some()),
         assessment,
+        facts: Facts::NONE,
         policy_version: state.policy.version.clone(),
+        policy_digest: state.policy.digest.clone(),
     })
 }
 
 async fn assess(state: &State, features: &Features, context: &RequestContext) -> Result<Assessment, Problem> {
     let assessment = state.credit_analysis.assess(features, context).await?;
-    if (0.0..=1.0).contains(&assessment.risk_score) {
+    if assessment.makes_sense() {
         return Ok(assessment);
     }
-    // NaN among them: no policy has an answer to that.
-    let reason = "the risk is not between 0 and 1".to_owned();
+    let reason = "its assessment makes no sense".to_owned();
     Err(HandleError::Failed { role: MODEL, reason }.into())
 }
 
 fn outcome(terms: Option<Terms>, assessment: &Assessment, user: UserId, now: Timestamp) -> Outcome {
-    let Some(terms) = terms else { return Outcome::Denied(denial_reason(assessment)) };
+    let Some(terms) = terms else { return Outcome::Denied(Denial::for_risk(assessment)) };
     Outcome::Approved(Offer {
         id: OfferId::new(Uuid::now_v7()),
         user,

@@ -9,7 +9,7 @@ use super::standing_since;
 use crate::exact::Exact;
 use crate::features;
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 pub(super) struct DecisionView {
     pub(super) decision_id: DecisionId,
     pub(super) decided_at: Timestamp,
@@ -22,6 +22,8 @@ pub(super) struct DecisionView {
     /// By falling weight in the decision.
     pub(super) explanation: Vec<(String, Exact)>,
 }
+
+ecs_domain::redacted!(DecisionView => "DecisionView");
 
 /// An offer without its status, which changes.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -48,7 +50,7 @@ impl From<Decision> for DecisionView {
             terms.iter().map(|term| (term.input.as_str().to_owned(), Exact(term.log_odds))).collect();
         let (offer, reason) = match decision.outcome {
             Outcome::Approved(offer) => (Some(OfferView::from(offer)), None),
-            Outcome::Denied(reason) => (None, Some(reason)),
+            Outcome::Denied(denial) => (None, Some(denial.text)),
         };
         Self {
             decision_id: decision.id,

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use ecs_cache::Cache;
 use ecs_domain::decision::Outcome;
 use ecs_domain::features::Features;
+use ecs_domain::reason::Reason;
 use ecs_domain::scorecard::Assessment;
 use ecs_domain::{Timestamp, UserId};
 use ecs_metrics::Metrics;
@@ -62,7 +63,9 @@ async fn a_stressed_user_without_transactions_is_denied_and_the_denial_is_kept()
     assert!(answer["ml_risk_score"].as_f64().unwrap() > 0.9);
 
     let kept = app.store.standing_decision(user, Timestamp::MIN).await.unwrap().unwrap();
-    assert_eq!(kept.outcome, Outcome::Denied(reason.to_owned()));
+    let Outcome::Denied(denial) = kept.outcome else { panic!("it is a denial") };
+    assert_eq!(denial.text, reason);
+    assert!(denial.reasons.contains(&Reason::HighStress) && denial.reasons.len() <= 4, "{}", denial.text);
     assert_eq!(json!(kept.id), answer["decision_id"]);
     assert_eq!(offers(&app, user).await, 0);
 }
@@ -148,9 +151,7 @@ struct Fixed(Result<f64, HandleError>);
 #[async_trait]
 impl CreditAnalysis for Fixed {
     async fn assess(&self, _: &Features, _: &RequestContext) -> Result<Assessment, HandleError> {
-        let assessed =
-            |risk_score| Assessment { risk_score, model_version: "fixed".into(), contributions: vec![] };
-        self.0.clone().map(assessed)
+        self.0.clone().map(|risk_score| Assessment { risk_score, ..Assessment::unexplained("fixed", 0.5) })
     }
 }
 
@@ -178,7 +179,7 @@ async fn without_an_answer_of_the_model_nothing_is_decided() {
     let down = HandleError::Unavailable { role: "credit-analysis", retry_after };
     assert_eq!(refused(Fixed(Err(down))).await, (StatusCode::SERVICE_UNAVAILABLE, true));
     for nonsense in [f64::NAN, -0.1, 1.1] {
-        assert_eq!(refused(Fixed(Ok(nonsense))).await, (StatusCode::INTERNAL_SERVER_ERROR, false));
+        assert_eq!(refused(Fixed(Ok(nonsense))).await, (StatusCode::SERVICE_UNAVAILABLE, true));
     }
 }
 

@@ -103,11 +103,11 @@ async fn a_yes_tells_which_text_was_shown_and_the_history_keeps_it() {
     let path = format!("/v1/users/{ana}/consents/emotion-analysis");
     let text = "/v1/consents/emotion-analysis/text";
     let shown = app.get(Actor::User(ana), &format!("{text}?locale=pt-br")).await.expect(StatusCode::OK);
-    assert_eq!((&shown["version"], &shown["locale"]), (&json!(1), &json!("pt-BR")));
+    assert_eq!((&shown["version"], &shown["locale"]), (&json!(2), &json!("pt-BR")));
     assert!(shown["text"].as_str().unwrap().starts_with("Podemos usar como você se sente?"));
     let english = app.get(Actor::User(ana), text).await.expect(StatusCode::OK);
     assert!(english["text"].as_str().unwrap().starts_with("May we use how you feel?"));
-    for (query, field) in [("version=2", "version"), ("version=x", "version"), ("locale=fr", "locale")] {
+    for (query, field) in [("version=3", "version"), ("version=x", "version"), ("locale=fr", "locale")] {
         let refused = app.get(Actor::User(ana), &format!("{text}?{query}")).await;
         assert_eq!(refused.invalid_fields(), [field], "{query}");
     }

@@ -219,7 +219,7 @@ impl CreditAnalysis for SlowStart {
             self.entered.notify_one();
             self.gate.acquire().await.unwrap().forget();
         }
-        Ok(Assessment { risk_score: 0.1, model_version: "slow".into(), contributions: vec![] })
+        Ok(Assessment::unexplained("slow", 0.1))
     }
 }
 

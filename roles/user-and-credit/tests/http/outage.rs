@@ -16,7 +16,7 @@ async fn without_the_store_every_call_says_when_to_come_back() {
     let login = json!({"email": "ana@example.com", "password": PASSWORD});
     let session = app.post(Actor::Anonymous, "/v1/auth/login", login).await.expect(StatusCode::OK);
     app.store.close().await.unwrap();
-    for (actor, method, path, body) in calls(ana, &offer, &session) {
+    for (actor, method, path, body) in [calls(ana, &offer, &session), of_privacy(ana)].concat() {
         let reply = app.call(actor, method.clone(), &path, body).await;
         assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{method} {path}: {}", reply.body);
         assert!(reply.headers.contains_key("retry-after"), "{method} {path}");
@@ -24,9 +24,11 @@ async fn without_the_store_every_call_says_when_to_come_back() {
     }
 }
 
-/// Every call of the role, as it would succeed with the store.
-fn calls(ana: UserId, offer: &str, session: &Value) -> Vec<(Actor, Method, String, Option<Value>)> {
-    let consent = format!("/v1/users/{ana}/consents/emotion-analysis");
+/// What a call is made of: who, how, where and with what body.
+type Call = (Actor, Method, String, Option<Value>);
+
+/// Calls about accounts and credit, as they would succeed with the store.
+fn calls(ana: UserId, offer: &str, session: &Value) -> Vec<Call> {
     let credentials = json!({"email": "ana@example.com", "password": PASSWORD});
     vec![
         (Actor::Anonymous, Method::POST, "/v1/auth/register".to_owned(), Some(credentials.clone())),
@@ -68,9 +70,34 @@ fn calls(ana: UserId, offer: &str, session: &Value) -> Vec<(Actor, Method, Strin
             format!("/v1/credit-offers/{offer}/accept"),
             Some(json!({"userId": ana})),
         ),
+    ]
+}
+
+/// The same about what is held on people.
+fn of_privacy(ana: UserId) -> Vec<Call> {
+    let consent = format!("/v1/users/{ana}/consents/emotion-analysis");
+    let attributes = format!("/v1/users/{ana}/attributes");
+    let exports = format!("/v1/users/{ana}/exports");
+    let export = format!("{exports}/{}", uuid::Uuid::now_v7());
+    vec![
+        (Actor::User(ana), Method::POST, exports.clone(), None),
+        (Actor::User(ana), Method::GET, exports.clone(), None),
+        (Actor::User(ana), Method::GET, export.clone(), None),
+        (Actor::User(ana), Method::GET, format!("{export}/archive"), None),
+        (Actor::User(ana), Method::DELETE, export, None),
         (Actor::User(ana), Method::GET, consent.clone(), None),
         (Actor::User(ana), Method::GET, format!("{consent}/history"), None),
         (Actor::User(ana), Method::PUT, consent.clone(), None),
         (Actor::User(ana), Method::DELETE, consent, None),
+        (
+            Actor::User(ana),
+            Method::POST,
+            format!("/v1/users/{ana}/erasure"),
+            Some(json!({"password": PASSWORD})),
+        ),
+        (Actor::Anonymous, Method::GET, format!("/v1/erasures/{ana}"), None),
+        (Actor::User(ana), Method::GET, attributes.clone(), None),
+        (Actor::User(ana), Method::PUT, attributes.clone(), Some(json!({"region": "BR"}))),
+        (Actor::User(ana), Method::DELETE, attributes, None),
     ]
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use ecs_bus_embedded::{EmbeddedBus, Options as BusOptions};
 use ecs_cache::{Cache, Options as CacheOptions, Scope};
 use ecs_credit_analysis::CreditAnalysis;
 use ecs_domain::consent::ConsentRule;
@@ -15,10 +16,11 @@ use ecs_domain::{Clock, EventId, Money, Timestamp, TransactionId, UserId, utc_da
 use ecs_store::{EmotionRules, Folds as _};
 use ecs_store_sqlite::{Options as StoreOptions, SqliteStore};
 use ecs_user_and_credit::{Deps, UserAndCredit, built_in};
+use ecs_vault::Keyring;
 use ecs_web::auth::{SecretKey, Tokens};
 use ecs_web::{Auth, Identity, Secret, handles};
-use ecs_work::{Finisher, Wake};
-use http::{HeaderMap, Method, Request, StatusCode};
+use ecs_work::{Finisher, Supervisor, Wake};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -46,6 +48,8 @@ pub(crate) enum Actor {
     User(UserId),
     /// Somebody with every permission and no account.
     Operator,
+    /// Somebody with one permission and no account.
+    Holding(Permission),
     /// A service with its key, which opens none of this role's doors.
     Service,
 }
@@ -68,9 +72,24 @@ impl Default for Setup {
     }
 }
 
+/// How long the bus keeps events.
+pub(crate) const BUS_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// What the role stands on.
+struct Below {
+    folder: TempDir,
+    store: Arc<SqliteStore>,
+    keyring: Keyring,
+    bus: Arc<EmbeddedBus>,
+    clock: Arc<TestClock>,
+}
+
 /// The role and what it stands on.
 pub(crate) struct App {
     pub(crate) store: Arc<SqliteStore>,
+    pub(crate) keyring: Keyring,
+    pub(crate) bus: Arc<EmbeddedBus>,
+    pub(crate) role: UserAndCredit,
     pub(crate) wake: Wake,
     cache: Cache,
     clock: Arc<TestClock>,
@@ -114,10 +133,15 @@ impl App {
 
     pub(crate) fn with(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(folder.path().join("store.db"), StoreOptions::default()).unwrap();
+        let keyring = Keyring::in_memory();
+        let store =
+            SqliteStore::open(folder.path().join("store.db"), keyring.clone(), StoreOptions::default());
+        let store = store.unwrap();
         let store = Arc::new(store);
         let clock = Arc::new(TestClock(Mutex::new("2026-11-20T12:00:00.123456789Z".parse().unwrap())));
-        Self::over(folder, store, clock, Tokens::new(&key(1)), setup)
+        let bus = EmbeddedBus::open(folder.path().join("bus.db"), BusOptions::new(Arc::clone(&clock) as _));
+        let below = Below { folder, store, keyring, bus: Arc::new(bus.unwrap()), clock };
+        Self::over(below, Tokens::new(&key(1)), setup)
     }
 
     /// The same, started again with another key that accepts the one from before.
@@ -131,17 +155,13 @@ impl App {
     }
 
     fn again(self, tokens: Tokens, bcrypt_cost: u32) -> Self {
-        let Self { store, cache, clock, _folder, .. } = self;
-        Self::over(_folder, store, clock, tokens, Setup { cache, bcrypt_cost, ..Setup::default() })
+        let Self { store, keyring, bus, cache, clock, _folder: folder, .. } = self;
+        let below = Below { folder, store, keyring, bus, clock };
+        Self::over(below, tokens, Setup { cache, bcrypt_cost, ..Setup::default() })
     }
 
-    fn over(
-        folder: TempDir,
-        store: Arc<SqliteStore>,
-        clock: Arc<TestClock>,
-        tokens: Tokens,
-        setup: Setup,
-    ) -> Self {
+    fn over(below: Below, tokens: Tokens, setup: Setup) -> Self {
+        let Below { folder, store, keyring, bus, clock } = below;
         let auth =
             Arc::new(Auth::alone(tokens, Secret::new(INTERNAL_KEY), Arc::clone(&clock) as Arc<dyn Clock>));
         let wake = Wake::new();
@@ -149,6 +169,9 @@ impl App {
         let role = UserAndCredit::create(Deps {
             auth: Arc::clone(&auth),
             store: Arc::clone(&store) as _,
+            keyring: keyring.clone(),
+            bus: Arc::clone(&bus) as _,
+            bus_retention: BUS_RETENTION,
             cache: setup.cache.clone(),
             clock: Arc::clone(&clock) as _,
             credit_analysis: model,
@@ -162,7 +185,15 @@ impl App {
             finisher: Finisher::default(),
             metrics: ecs_metrics::Metrics::new(),
         });
-        Self { store, wake, cache: setup.cache, clock, auth, routes: role.routes(), _folder: folder }
+        let routes = role.routes();
+        Self { store, keyring, bus, wake, cache: setup.cache, clock, auth, role, routes, _folder: folder }
+    }
+
+    /// Starts what the role does behind its calls.
+    pub(crate) fn work(&self) -> Supervisor {
+        let supervisor = Supervisor::new();
+        self.role.start(&supervisor);
+        supervisor
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -205,6 +236,7 @@ impl App {
             Actor::Anonymous => None,
             Actor::User(user) => Some(token(Identity::of(user))),
             Actor::Operator => Some(token(Identity::with(new_user_id(), Permission::ALL.iter().copied()))),
+            Actor::Holding(permission) => Some(token(Identity::with(new_user_id(), [permission]))),
             Actor::Service => Some(("x-internal-key", INTERNAL_KEY.to_owned())),
         };
         let mut request = Request::builder().method(method).uri(path);
@@ -217,11 +249,19 @@ impl App {
         request.body(Body::from(body.unwrap_or_default())).unwrap()
     }
 
+    /// An answer whose body was not read yet.
+    pub(crate) async fn begin(&self, actor: Actor, path: &str) -> Response<Body> {
+        let request = self.request(actor, Method::GET, path, None);
+        self.routes.clone().oneshot(request).await.unwrap()
+    }
+
     pub(crate) async fn reply(&self, request: Request<Body>) -> Reply {
         let response = self.routes.clone().oneshot(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
-        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        let is_json =
+            headers.get("content-type").is_some_and(|kind| kind.to_str().unwrap().ends_with("json"));
+        let body = if is_json { serde_json::from_slice(&bytes).unwrap() } else { Value::Null };
         Reply { status, headers, body, bytes }
     }
 

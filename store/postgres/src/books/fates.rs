@@ -1,6 +1,6 @@
 //! What became of an event.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ecs_domain::dead_letter::DeadLetterState;
 use ecs_domain::{Day, EventId};
@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::column::{get, word};
 use crate::engine::{Answer, Fault, Session};
+use crate::erasures;
 use crate::folds::DISCARDED;
 use crate::plan::FIXED_PLANS;
 
@@ -56,11 +57,17 @@ pub(super) async fn read(session: &Session, ledger: Ledger, keys: &[EventKey]) -
         Ledger::Transactions => flight.add(statements::TRANSACTIONS, &[&users, &ids]),
     };
     let letters = flight.add(statements::LETTERS, &[&ids, &subject]);
+    let erased = flight.add(erasures::ERASED_AMONG, &[&users]);
     flight.commit();
     let mut answers = flight.send().await?;
     let settled = settled_fates(&answers.take(settled))?;
     let letters = Letters::read(&answers.take(letters))?;
-    let given_up = |key: &EventKey| letters.fate(key.id.uuid(), Some(key.user.uuid()));
+    let erased =
+        answers.take(erased).rows.iter().map(|row| get(row, 0)).collect::<Result<HashSet<Uuid>, _>>()?;
+    let given_up = |key: &EventKey| match letters.fate(key.id.uuid(), Some(key.user.uuid())) {
+        Fate::Unknown if erased.contains(&key.user.uuid()) => Fate::Erased,
+        fate => fate,
+    };
     Ok(keys.iter().zip(settled).map(|(key, fate)| fate.unwrap_or_else(|| given_up(key))).collect())
 }
 

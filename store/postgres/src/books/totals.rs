@@ -9,8 +9,10 @@ use crate::engine::{Fault, Session};
 pub(crate) mod statements {
     //! The SQL of the totals, where the test of the query plans sees it.
 
+    /// In the aggregates are those, too, whose summaries went for their age.
     pub(crate) const EMOTIONS: &str = "SELECT
-        (SELECT coalesce(sum(event_count), 0)::bigint FROM emotional_events_summary) AS in_aggregates,
+        (SELECT coalesce(sum(event_count), 0)::bigint FROM emotional_events_summary)
+            + coalesce((SELECT events FROM aged WHERE rows = 'emotion-summaries'), 0) AS in_aggregates,
         (SELECT count(*) FROM emotional_events)
             + (SELECT count(*) FROM emotion_inbox WHERE fate = 1) AS named,
         (SELECT count(*) FROM emotion_inbox WHERE fate = 2) AS discarded,
@@ -22,17 +24,21 @@ pub(crate) mod statements {
         (SELECT count(DISTINCT event_id) FROM dead_letters
             WHERE subject = $1 AND state IN ('waiting', 'dropped')) AS dead_lettered
      FROM (SELECT count(*) AS kept FROM transactions) t";
-    /// The event of an acceptance has the offer's id.
+    /// The event of an acceptance has the offer's id. A notification that went for its age was one all the same; it was kept after
+    /// the activation, so that is older than what went.
     pub(crate) const OFFERS: &str = "SELECT
         (SELECT count(*) FROM credit_limits WHERE status = 'accepted') AS pending,
         (SELECT count(*) FROM credit_limits WHERE status = 'active') AS active,
         (SELECT count(*) FROM credit_limits c WHERE c.status = 'accepted' AND EXISTS (
             SELECT FROM dead_letters d WHERE d.event_id = c.id AND d.subject = 'credit.offers.approved'
                 AND d.state <> 'replayed')) AS given_up,
-        (SELECT count(*) FROM credit_limits c WHERE c.status = 'active' AND EXISTS (
-            SELECT FROM notifications n WHERE n.offer_id = c.id)) AS notified,
+        (SELECT count(*) FROM credit_limits c WHERE c.status = 'active' AND (EXISTS (
+            SELECT FROM notifications n WHERE n.offer_id = c.id)
+            OR c.activated_at < (SELECT before FROM aged WHERE rows = 'notifications'))) AS notified,
         ARRAY(SELECT c.id FROM credit_limits c WHERE c.status = 'active' AND NOT EXISTS (
-            SELECT FROM notifications n WHERE n.offer_id = c.id) LIMIT 100) AS unnotified,
+            SELECT FROM notifications n WHERE n.offer_id = c.id)
+            AND c.activated_at >= coalesce((SELECT before FROM aged WHERE rows = 'notifications'), '-infinity')
+            LIMIT 100) AS unnotified,
         (SELECT count(*) FROM outbox) AS outbox";
 }
 

@@ -1,25 +1,25 @@
 //! Decisions: the last one stands for a while, and this is where that is enforced.
 
 use ecs_domain::decision::{Decision, Outcome};
-use ecs_domain::scorecard::Assessment;
 use ecs_domain::{DecisionId, Timestamp, UserId};
-use ecs_store::{KeptAnswer, NewDecision, Recorded, StoreError, decision_text};
+use ecs_store::{DecisionRow, KeptAnswer, NewDecision, PlainDecision, Recorded, SealedDecision, StoreError};
+use ecs_vault::PersonKey;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::offers::{self, OfferColumns};
-use crate::column::{get, micros};
-use crate::engine::{Fault, Flight, Param, Session};
+use crate::column::{get, limit, micros};
+use crate::engine::{Call, Fault, Flight, Param, Session};
 use crate::idempotency::{self, Held};
-use crate::users;
+use crate::{PostgresStore, erasures, users};
 
 pub(crate) mod statements {
     //! The SQL of decisions, where the test of the query plans sees it.
 
     /// With its offer, whose columns are named as `offers::read` wants them.
     pub(crate) const LAST: &str =
-        "SELECT d.id, d.decided_at, d.reason, d.risk_score, d.model_version, d.policy_version,
-            d.features::text AS features, d.contributions::text AS contributions,
+        "SELECT d.id, d.decided_at, d.reason, d.risk_score, d.model_version, d.model_digest, d.policy_version,
+            d.policy_digest, d.features, d.contributions, d.record,
             o.id AS offer_id, o.user_id, o.status, (o.credit_limit * 100)::bigint AS credit_limit_minor,
             (o.interest_rate * 100)::bigint AS interest_rate_bp, o.credit_type, o.expires_at, o.accepted_at,
             o.activated_at, o.created_at
@@ -28,18 +28,19 @@ pub(crate) mod statements {
 }
 
 const INSERT: &str = "INSERT INTO decisions (id, user_id, decided_at, outcome, reason, offer_id, risk_score,
-        model_version, policy_version, features, contributions)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::json, $11::text::json)";
+        model_version, model_digest, policy_version, policy_digest, features, contributions, record)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 
 /// The user's last decision when it was made after `since`.
 pub(super) async fn standing(
     session: &Session,
     user: UserId,
     since: Timestamp,
+    key: Option<&PersonKey>,
 ) -> Result<Option<Decision>, Fault> {
     let (id, since) = (user.uuid(), micros(since));
     let found = session.query(statements::LAST, &[&id, &since]).await?;
-    found.first().map(|row| read(row, user)).transpose()
+    found.first().map(|row| read(row, user, key)).transpose()
 }
 
 /// Keeps a decision unless an earlier one stands. The user's row is locked first, and what stands is read after that: a second
@@ -47,24 +48,31 @@ pub(super) async fn standing(
 pub(super) async fn record(
     session: &Session,
     new: &NewDecision,
+    key: &PersonKey,
     answer: Option<&KeptAnswer>,
 ) -> Result<Recorded, Fault> {
     let decision = as_kept(&new.decision);
     let user = decision.user.uuid();
     let since = micros(new.decision.decided_at.saturating_sub(new.stands_for).unwrap_or(Timestamp::MIN));
-    let columns = DecisionColumns::new(&decision)?;
+    let columns = DecisionColumns::new(&decision, key)?;
     let held = answer.map(Held::new);
 
     let mut flight = session.flight();
     flight.begin();
     flight.add(users::LOCK, &[&user]);
+    let leaves = flight.add(erasures::IS_ASKED_FOR, &[&user]);
     let last = flight.add(statements::LAST, &[&user, &since]);
     let claim = held.as_ref().map(|held| held.lock(&mut flight));
     let mut answers = flight.send().await?;
 
     let mut flight = session.flight();
+    if answers.take(leaves).only()? {
+        flight.roll_back();
+        flight.send().await?;
+        return Err(StoreError::Unavailable("the user is being erased".to_owned()).into());
+    }
     if let Some(row) = answers.take(last).first() {
-        let standing = read(row, decision.user)?;
+        let standing = read(row, decision.user, Some(key))?;
         flight.roll_back();
         flight.send().await?;
         return Ok(Recorded { decision: standing, repeated: true });
@@ -83,7 +91,7 @@ pub(super) async fn record(
 fn as_kept(decision: &Decision) -> Decision {
     let outcome = match &decision.outcome {
         Outcome::Approved(offer) => Outcome::Approved(offers::as_kept(offer)),
-        Outcome::Denied(reason) => Outcome::Denied(reason.clone()),
+        Outcome::Denied(denial) => Outcome::Denied(denial.clone()),
     };
     Decision { decided_at: micros(decision.decided_at), outcome, ..decision.clone() }
 }
@@ -94,29 +102,21 @@ struct DecisionColumns<'a> {
     id: Uuid,
     user: Uuid,
     outcome: &'a str,
-    reason: Option<&'a str>,
     offer_id: Option<Uuid>,
     offer: Option<OfferColumns<'a>>,
-    features: String,
-    contributions: String,
+    sealed: SealedDecision,
 }
 
 impl<'a> DecisionColumns<'a> {
-    fn new(decision: &'a Decision) -> Result<Self, Fault> {
-        let (outcome, reason) = match &decision.outcome {
-            Outcome::Approved(_) => ("approved", None),
-            Outcome::Denied(reason) => ("denied", Some(reason.as_str())),
-        };
+    fn new(decision: &'a Decision, key: &PersonKey) -> Result<Self, Fault> {
         Ok(Self {
             decision,
             id: decision.id.uuid(),
             user: decision.user.uuid(),
-            outcome,
-            reason,
+            outcome: decision.outcome.as_str(),
             offer_id: decision.offer().map(|offer| offer.id.uuid()),
             offer: decision.offer().map(OfferColumns::new),
-            features: decision_text::features_text(&decision.features)?,
-            contributions: decision_text::contributions_text(&decision.assessment.contributions)?,
+            sealed: SealedDecision::seal(decision, key)?,
         })
     }
 
@@ -125,42 +125,79 @@ impl<'a> DecisionColumns<'a> {
             flight.add(offers::INSERT, &offer.params());
         }
         let decision = self.decision;
-        let params: [Param<'f>; 11] = [
+        let params: [Param<'f>; 14] = [
             &self.id,
             &self.user,
             &decision.decided_at,
             &self.outcome,
-            &self.reason,
+            &self.sealed.reason,
             &self.offer_id,
             &decision.assessment.risk_score,
             &decision.assessment.model_version,
+            &decision.assessment.model_digest,
             &decision.policy_version,
-            &self.features,
-            &self.contributions,
+            &decision.policy_digest,
+            &self.sealed.features,
+            &self.sealed.contributions,
+            &self.sealed.record,
         ];
         flight.add(INSERT, &params);
     }
 }
 
-fn read(row: &Row, user: UserId) -> Result<Decision, Fault> {
+fn read(row: &Row, user: UserId, key: Option<&PersonKey>) -> Result<Decision, Fault> {
     let offer: Option<Uuid> = get(row, "offer_id")?;
     let offer = offer.map(|_| offers::read(row)).transpose()?;
-    let outcome = match (offer, get::<_, Option<String>>(row, "reason")?) {
-        (Some(offer), _) => Outcome::Approved(offer),
-        (None, Some(reason)) => Outcome::Denied(reason),
-        (None, None) => return Err(StoreError::Corrupt("an approval without an offer".to_owned()).into()),
-    };
-    Ok(Decision {
+    let kept = DecisionRow {
         id: DecisionId::new(get(row, "id")?),
         user,
         decided_at: get(row, "decided_at")?,
-        features: decision_text::parse_features(get(row, "features")?)?,
-        assessment: Assessment {
-            risk_score: get(row, "risk_score")?,
-            model_version: get(row, "model_version")?,
-            contributions: decision_text::parse_contributions(get(row, "contributions")?)?,
-        },
+        offer,
+        reason: get(row, "reason")?,
+        risk_score: get(row, "risk_score")?,
+        model_version: get(row, "model_version")?,
+        model_digest: get(row, "model_digest")?,
         policy_version: get(row, "policy_version")?,
-        outcome,
-    })
+        policy_digest: get(row, "policy_digest")?,
+        features: get(row, "features")?,
+        contributions: get(row, "contributions")?,
+        record: get(row, "record")?,
+    };
+    Ok(kept.open(key)?)
+}
+
+/// What was written before there were keys.
+pub(crate) const PLAIN: &str = "SELECT id, user_id, features, contributions, reason FROM decisions
+     WHERE features LIKE '{%' OR (reason IS NOT NULL AND record IS NULL AND reason NOT LIKE '~1.%') LIMIT $1";
+const SEAL: &str = "UPDATE decisions SET features = $2, contributions = $3, reason = $4 WHERE id = $1
+     AND (features LIKE '{%' OR (reason IS NOT NULL AND record IS NULL AND reason NOT LIKE '~1.%'))";
+
+/// Seals a piece of what was written before there were keys. Returns how many rows.
+pub(crate) async fn seal_plain(store: &PostgresStore, most: usize) -> Result<u64, StoreError> {
+    let most = &limit(most);
+    let read = |row: &Row| {
+        let plain =
+            PlainDecision { features: get(row, 2)?, contributions: get(row, 3)?, reason: get(row, 4)? };
+        Ok((get(row, 0)?, get(row, 1)?, plain))
+    };
+    let plain = store.primary.run(Call::long("decisions.plain"), |session| async move {
+        session.query(PLAIN, &[most]).await?.rows.iter().map(read).collect::<Result<Vec<_>, Fault>>()
+    });
+    let plain: Vec<(Uuid, Uuid, PlainDecision)> = plain.await?;
+    let mut rows = Vec::with_capacity(plain.len());
+    for (id, user, plain) in plain {
+        let key = store.keyring.person(UserId::new(user)).await?;
+        rows.push((id, plain.seal(&key)?));
+    }
+    let rows = &rows;
+    store
+        .primary
+        .run(Call::long("decisions.seal"), |session| async move {
+            for (id, row) in rows {
+                session.query(SEAL, &[id, &row.features, &row.contributions, &row.reason]).await?;
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(rows.len() as u64)
 }

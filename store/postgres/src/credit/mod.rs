@@ -1,6 +1,6 @@
 //! Decisions, offers and their life cycle.
 
-mod decisions;
+pub(crate) mod decisions;
 mod offers;
 
 use async_trait::async_trait;
@@ -26,9 +26,11 @@ impl Credit for PostgresStore {
         user: UserId,
         since: Timestamp,
     ) -> Result<Option<Decision>, StoreError> {
+        let key = self.keyring.known(&[user]).await?.pop().flatten();
+        let key = key.as_ref();
         self.primary
             .run(Call::quick("credit.standing_decision"), |session| async move {
-                decisions::standing(&session, user, since).await
+                decisions::standing(&session, user, since, key).await
             })
             .await
     }
@@ -38,10 +40,11 @@ impl Credit for PostgresStore {
         new: NewDecision,
         answer: Option<KeptAnswer>,
     ) -> Result<Recorded, StoreError> {
+        let key = &self.keyring.person(new.decision.user).await?;
         let (about, new, answer) = ([new.decision.user], &new, answer.as_ref());
         self.primary
             .run(Call::quick("credit.record_decision").about(&about), |session| async move {
-                decisions::record(&session, new, answer).await
+                decisions::record(&session, new, key, answer).await
             })
             .await
     }

@@ -1,7 +1,7 @@
 //! How letters are added: what is there is locked and read, what is to be done is worked out here, and all of it is
 //! written at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ecs_domain::Timestamp;
 use ecs_store::DeadLetterRow;
@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::column::{get, micros};
 use crate::engine::{Fault, Flight, Param, Session};
+use crate::erasures;
 
 pub(crate) mod statements {
     //! The SQL of adding, where the test of the query plans sees it.
@@ -45,14 +46,18 @@ pub(super) struct Attempt {
 /// Adds letters, in their order, all or none.
 pub(super) async fn add(session: &Session, letters: &[DeadLetterRow]) -> Result<(), Fault> {
     let events: Vec<Uuid> = letters.iter().map(|letter| letter.id.uuid()).collect();
+    let keys: Vec<Uuid> = letters.iter().map(|letter| letter.key.uuid()).collect();
     let mut flight = session.flight();
     flight.begin();
     flight.add(statements::LOCK, &[&events]);
     let find = flight.add(statements::FIND, &[&events]);
-    let found = flight.send().await?.take(find);
-    let mut known = Known::read(&found.rows)?;
+    let erased = flight.add(erasures::ERASED_AMONG, &[&keys]);
+    let mut answers = flight.send().await?;
+    let mut known = Known::read(&answers.take(find).rows)?;
+    let erased =
+        answers.take(erased).rows.iter().map(|row| get(row, 0)).collect::<Result<HashSet<Uuid>, _>>()?;
     let mut writes = Vec::new();
-    for letter in letters {
+    for letter in letters.iter().filter(|letter| !erased.contains(&letter.key.uuid())) {
         writes.extend(known.add(letter)?);
     }
     let mut flight = session.flight();

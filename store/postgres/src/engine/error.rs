@@ -167,8 +167,8 @@ impl From<Fault> for StoreError {
 /// Which column's value is taken.
 fn taken(error: &tokio_postgres::Error) -> StoreError {
     match error.as_db_error().and_then(|error| error.constraint()) {
-        Some("users_email_key") => StoreError::Taken("email"),
-        Some("users_external_id_key") => StoreError::Taken("externalId"),
+        Some("users_by_email") => StoreError::Taken("email"),
+        Some("users_by_external_id") => StoreError::Taken("externalId"),
         Some(_) | None => StoreError::Corrupt(describe(error)),
     }
 }

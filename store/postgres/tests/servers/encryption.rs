@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread;
 
 use ecs_store_postgres::{Options, PostgresStore};
+use ecs_vault::Keyring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
 
@@ -84,7 +85,7 @@ fn refuse(to: &mut impl Write) -> std::io::Result<()> {
 async fn gets_through(address: SocketAddr, settings: &str, roots: Option<&Path>) -> bool {
     let url = format!("postgres://ecs:secret@localhost:{}/ecs?{settings}", address.port());
     let options = Options { root_certificates: roots.map(Path::to_owned), ..Options::new(url) };
-    let refused = PostgresStore::open(options).await.err().unwrap().to_string();
+    let refused = PostgresStore::open(options, Keyring::in_memory()).await.err().unwrap().to_string();
     assert!(!refused.contains("secret"), "{refused}");
     refused.contains("3D000")
 }

@@ -3,6 +3,7 @@
 use ecs_store::Credit;
 use ecs_store_conformance::fixtures::{now, register};
 use ecs_store_postgres::PostgresStore;
+use ecs_vault::Keyring;
 
 use crate::{can_run, options, support};
 
@@ -13,7 +14,7 @@ async fn many_offers_expire_in_pieces() {
         return;
     }
     let database = support::database().await;
-    let store = PostgresStore::open(options(database.url().to_owned())).await.unwrap();
+    let store = PostgresStore::open(options(database.url().to_owned()), Keyring::in_memory()).await.unwrap();
     register(&store, [1]).await;
     let client = support::client(database.url()).await;
     let fill = "INSERT INTO credit_limits

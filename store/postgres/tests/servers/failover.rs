@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use ecs_domain::consent::Purpose;
 use ecs_servers::{Postgres, PostgresOptions, Proxy, Replication};
-use ecs_store::{Consents, StoreError, Users};
+use ecs_store::{Consents, RightsOfUsers, StoreError, Users};
 use ecs_store_conformance::fixtures::{new_user, now, register, user};
 use ecs_store_postgres::PostgresStore;
+use ecs_vault::Keyring;
 use futures::future::join_all;
 
 use crate::customers::{Customers, until};
@@ -21,7 +22,9 @@ async fn after_a_failover_the_store_goes_on_and_has_all_it_answered_for() {
     }
     let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
     let standby = primary.replica(Replication::Synchronous).await.unwrap();
-    let store = Arc::new(PostgresStore::open(options(address_of(&[&primary, &standby]))).await.unwrap());
+    let store = Arc::new(
+        PostgresStore::open(options(address_of(&[&primary, &standby])), Keyring::in_memory()).await.unwrap(),
+    );
     let customers = Arc::new(Customers::default());
     let loops = customers.serve_many(&store);
     until("the first hundred customers", async || customers.served() >= 100).await;
@@ -54,7 +57,7 @@ async fn connections_to_a_former_primary_that_lives_on_are_left() {
     let standby = former.replica(Replication::Asynchronous).await.unwrap();
     let proxy = Proxy::start(former.address().unwrap()).await.unwrap();
     let url = former.url_at(&[proxy.address(), standby.address().unwrap()], "postgres").unwrap();
-    let store = PostgresStore::open(options(url)).await.unwrap();
+    let store = PostgresStore::open(options(url), Keyring::in_memory()).await.unwrap();
     register(&store, [1]).await;
     let (mut holder, watcher) =
         (support::client(&former.url("postgres")).await, support::client(&former.url("postgres")).await);
@@ -91,7 +94,7 @@ async fn promoting_the_synchronous_replica_loses_nothing_and_the_asynchronous_on
     let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
     let synchronous = primary.replica(Replication::Synchronous).await.unwrap();
     let asynchronous = primary.replica(Replication::Asynchronous).await.unwrap();
-    let store = PostgresStore::open(options(primary.url("postgres"))).await.unwrap();
+    let store = PostgresStore::open(options(primary.url("postgres")), Keyring::in_memory()).await.unwrap();
     register(&store, 1..=5).await;
     let here = support::client(&asynchronous.url("postgres")).await;
     let first = "SELECT count(*) FROM users";
@@ -108,10 +111,11 @@ async fn promoting_the_synchronous_replica_loses_nothing_and_the_asynchronous_on
 
     let survivors = async |replica: &Postgres| {
         replica.promote().await.unwrap();
-        let store = PostgresStore::open(options(replica.url("postgres"))).await.unwrap();
+        let store =
+            PostgresStore::open(options(replica.url("postgres")), Keyring::in_memory()).await.unwrap();
         let mut there = Vec::new();
         for number in 1..=25 {
-            if store.user(user(number)).await.unwrap().is_some() {
+            if store.rights(user(number)).await.unwrap().is_some() {
                 there.push(number);
             }
         }
@@ -139,7 +143,7 @@ async fn after_a_failover_a_replica_of_the_old_primary_hides_nobodys_writes() {
     options.breaker.failures = 1_000_000;
     options.read_urls = vec![replica.url("postgres")];
     let metrics = options.metrics.clone();
-    let store = Arc::new(PostgresStore::open(options).await.unwrap());
+    let store = Arc::new(PostgresStore::open(options, Keyring::in_memory()).await.unwrap());
     let customers = Arc::new(Customers::default());
     let loops = customers.serve_many(&store);
     until_more(&metrics, "replica", 50).await;
@@ -170,7 +174,7 @@ async fn a_commit_that_the_standby_may_not_have_is_not_answered_for() {
     }
     let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
     let standby = primary.replica(Replication::Synchronous).await.unwrap();
-    let store = PostgresStore::open(options(primary.url("postgres"))).await.unwrap();
+    let store = PostgresStore::open(options(primary.url("postgres")), Keyring::in_memory()).await.unwrap();
     let watcher = support::client(&primary.url("postgres")).await;
     standby.pause().await.unwrap();
     let waits = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
@@ -199,7 +203,7 @@ async fn a_first_host_that_hangs_does_not_keep_the_second_from_being_found() {
     let mut options = options(url);
     options.connect_timeout = Duration::from_secs(5);
     let begun = Instant::now();
-    let store = PostgresStore::open(options).await.unwrap();
+    let store = PostgresStore::open(options, Keyring::in_memory()).await.unwrap();
     store.register(new_user(1, "ana@example.com"), None).await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }

@@ -4,6 +4,7 @@ use ecs_servers::{Postgres, PostgresOptions};
 use ecs_store::{StoreError, Users};
 use ecs_store_conformance::fixtures::new_user;
 use ecs_store_postgres::{Options, PostgresStore};
+use ecs_vault::Keyring;
 
 use crate::{can_run, can_start, support};
 
@@ -14,7 +15,7 @@ async fn a_server_without_synchronous_commit_is_refused() {
     }
     let database = support::database().await;
     let url = format!("{}?options=-c%20synchronous_commit%3Doff", database.url());
-    let refused = PostgresStore::open(Options::new(url)).await.err().unwrap();
+    let refused = PostgresStore::open(Options::new(url), Keyring::in_memory()).await.err().unwrap();
     assert!(
         matches!(&refused, StoreError::Corrupt(why) if why.contains("synchronous_commit=off")),
         "{refused}"
@@ -26,7 +27,8 @@ async fn a_server_without_synchronous_commit_is_refused() {
         )
         .await
         .unwrap();
-    let refused = PostgresStore::open(Options::new(database.url())).await.err().unwrap();
+    let refused =
+        PostgresStore::open(Options::new(database.url()), Keyring::in_memory()).await.err().unwrap();
     assert!(refused.to_string().contains("synchronous_commit=off"), "{refused}");
 }
 
@@ -38,10 +40,10 @@ async fn a_server_without_fsync_is_refused_unless_a_test_wants_it() {
     let settings = vec![("fsync".to_owned(), "off".to_owned())];
     let server = Postgres::start(PostgresOptions { settings, ..PostgresOptions::default() }).await.unwrap();
     let mut options = Options::new(server.url("postgres"));
-    let refused = PostgresStore::open(options.clone()).await.err().unwrap();
+    let refused = PostgresStore::open(options.clone(), Keyring::in_memory()).await.err().unwrap();
     assert!(matches!(&refused, StoreError::Corrupt(why) if why.contains("fsync=off")), "{refused}");
     options.accept_unflushed = true;
-    PostgresStore::open(options).await.unwrap();
+    PostgresStore::open(options, Keyring::in_memory()).await.unwrap();
 }
 
 /// As after an upgrade of the operating system, whose collations have another version: the server says so whenever somebody
@@ -54,7 +56,7 @@ async fn a_warning_at_the_start_of_a_connection_is_none_about_a_commit() {
     let database = support::database().await;
     let outdated = "UPDATE pg_database SET datcollversion = 'older' WHERE datname = current_database()";
     support::client(database.url()).await.batch_execute(outdated).await.unwrap();
-    let store = PostgresStore::open(Options::new(database.url())).await.unwrap();
+    let store = PostgresStore::open(Options::new(database.url()), Keyring::in_memory()).await.unwrap();
     store.register(new_user(1, "ana@example.com"), None).await.unwrap();
 }
 
@@ -69,12 +71,12 @@ async fn a_database_that_a_newer_binary_wrote_is_refused() {
     let client = support::client(database.url()).await;
     let later = "INSERT INTO schema_migrations VALUES (9999, 'later', '', now())";
     client.batch_execute(later).await.unwrap();
-    let refused = PostgresStore::open(options.clone()).await.err().unwrap().to_string();
+    let refused = PostgresStore::open(options.clone(), Keyring::in_memory()).await.err().unwrap().to_string();
     assert!(refused.contains("use a newer binary"), "{refused}");
     let changed =
         "DELETE FROM schema_migrations WHERE version = 9999; UPDATE schema_migrations SET checksum = 'other'";
     client.batch_execute(changed).await.unwrap();
-    let refused = PostgresStore::open(options).await.err().unwrap().to_string();
+    let refused = PostgresStore::open(options, Keyring::in_memory()).await.err().unwrap().to_string();
     assert!(refused.contains("accounts_and_credit"), "{refused}");
 }
 

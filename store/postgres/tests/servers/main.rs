@@ -7,9 +7,11 @@ mod encryption;
 mod expiry;
 mod failover;
 mod fitness;
+mod newer;
 mod outages;
 mod replaying;
 mod replicas;
+mod research;
 mod round_trips;
 #[path = "../support/mod.rs"]
 mod support;

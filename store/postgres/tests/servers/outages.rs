@@ -10,6 +10,7 @@ use ecs_store::{
 };
 use ecs_store_conformance::fixtures::{new_user, now, register, user};
 use ecs_store_postgres::PostgresStore;
+use ecs_vault::Keyring;
 use futures::future::join_all;
 
 use crate::customers::{Customers, notification, until};
@@ -33,7 +34,7 @@ async fn a_silent_primary_holds_nobody_for_long_and_then_nobody_at_all() {
     options.statement_timeout = Duration::from_millis(400);
     options.connect_timeout = Duration::from_millis(500);
     options.breaker.open_for = Duration::from_secs(2);
-    let store = PostgresStore::open(options).await.unwrap();
+    let store = PostgresStore::open(options, Keyring::in_memory()).await.unwrap();
     register(&store, [1]).await;
     proxy.pause();
     for _ in 0..5 {
@@ -60,7 +61,8 @@ async fn a_server_that_is_killed_and_restarted_has_all_that_was_answered_for() {
         return;
     }
     let server = Postgres::start(PostgresOptions::default()).await.unwrap();
-    let store = Arc::new(PostgresStore::open(options(server.url("postgres"))).await.unwrap());
+    let store =
+        Arc::new(PostgresStore::open(options(server.url("postgres")), Keyring::in_memory()).await.unwrap());
     let customers = Arc::new(Customers::default());
     let loops = customers.serve_many(&store);
     for round in 1..=2 {
@@ -84,7 +86,7 @@ async fn a_primary_that_turns_read_only_is_left() {
         return;
     }
     let server = Postgres::start(PostgresOptions::default()).await.unwrap();
-    let store = PostgresStore::open(options(server.url("postgres"))).await.unwrap();
+    let store = PostgresStore::open(options(server.url("postgres")), Keyring::in_memory()).await.unwrap();
     // At once, so that there are several connections.
     let all =
         (1..=8).map(|number| store.register(new_user(number, &format!("user{number}@example.com")), None));
@@ -116,7 +118,7 @@ async fn what_ends_in_a_deadlock_is_done_again() {
         return;
     }
     let database = support::database().await;
-    let store = PostgresStore::open(options(database.url().to_owned())).await.unwrap();
+    let store = PostgresStore::open(options(database.url().to_owned()), Keyring::in_memory()).await.unwrap();
     register(&store, [1, 2]).await;
     let (mut other, watcher) = (support::client(database.url()).await, support::client(database.url()).await);
     let held = other.transaction().await.unwrap();
@@ -144,7 +146,7 @@ async fn a_call_that_was_abandoned_leaves_nothing_behind() {
     let database = support::database().await;
     let mut options = options(database.url().to_owned());
     options.max_connections = 1;
-    let store = PostgresStore::open(options).await.unwrap();
+    let store = PostgresStore::open(options, Keyring::in_memory()).await.unwrap();
     register(&store, [1]).await;
     let mut other = support::client(database.url()).await;
     let held = other.transaction().await.unwrap();
@@ -172,7 +174,7 @@ async fn statements_that_take_too_long_are_ended_by_the_server_and_say_so() {
     let database = support::database().await;
     let mut options = options(database.url().to_owned());
     options.statement_timeout = Duration::from_millis(300);
-    let store = PostgresStore::open(options).await.unwrap();
+    let store = PostgresStore::open(options, Keyring::in_memory()).await.unwrap();
     register(&store, [1]).await;
     let mut other = support::client(database.url()).await;
     let held = other.transaction().await.unwrap();
@@ -199,7 +201,7 @@ async fn long_work_that_takes_too_long_is_ended_by_the_server_and_holds_nobody_e
     let mut options = options(database.url().to_owned());
     options.long_statement_timeout = Duration::from_millis(300);
     options.breaker.open_for = Duration::from_secs(60);
-    let store = PostgresStore::open(options).await.unwrap();
+    let store = PostgresStore::open(options, Keyring::in_memory()).await.unwrap();
     register(&store, [1]).await;
     // So that its statement is prepared.
     store.expire_offers(now()).await.unwrap();
@@ -225,7 +227,7 @@ async fn long_work_of_many_statements_may_take_longer_than_one_of_them() {
     let database = support::database().await;
     let mut options = options(database.url().to_owned());
     options.long_statement_timeout = Duration::from_secs(2);
-    let store = PostgresStore::open(options).await.unwrap();
+    let store = PostgresStore::open(options, Keyring::in_memory()).await.unwrap();
     // Two statements of the switch take most of their time.
     support::client(database.url())
         .await
@@ -250,7 +252,7 @@ async fn closing_waits_for_what_is_under_way() {
         return;
     }
     let database = support::database().await;
-    let store = PostgresStore::open(options(database.url().to_owned())).await.unwrap();
+    let store = PostgresStore::open(options(database.url().to_owned()), Keyring::in_memory()).await.unwrap();
     let mut other = support::client(database.url()).await;
     let held = other.transaction().await.unwrap();
     held.execute("LOCK TABLE users IN EXCLUSIVE MODE", &[]).await.unwrap();

@@ -4,6 +4,7 @@ use ecs_domain::emotion::{StressThreshold, Unit};
 use ecs_store::{ReplayPlan, Replays};
 use ecs_store_conformance::fixtures::{now, register, rules};
 use ecs_store_postgres::PostgresStore;
+use ecs_vault::Keyring;
 
 use crate::customers::until;
 use crate::{can_run, options, support};
@@ -15,7 +16,7 @@ async fn a_new_replay_and_a_piece_of_the_old_one_do_not_wait_for_each_other() {
         return;
     }
     let database = support::database().await;
-    let store = PostgresStore::open(options(database.url().to_owned())).await.unwrap();
+    let store = PostgresStore::open(options(database.url().to_owned()), Keyring::in_memory()).await.unwrap();
     register(&store, [1]).await;
     let plan = |stress| ReplayPlan {
         stress: StressThreshold(Unit::new(stress).unwrap()),

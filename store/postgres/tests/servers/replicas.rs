@@ -12,6 +12,7 @@ use ecs_servers::{Postgres, PostgresOptions, Replication};
 use ecs_store::Credit;
 use ecs_store_conformance::fixtures::{first_page, make_offer, now, register, user};
 use ecs_store_postgres::{Lsn, PostgresStore, RecentWrites, RecentWritesError};
+use ecs_vault::Keyring;
 
 use crate::customers::{Customers, until};
 use crate::{can_start, options, support};
@@ -40,7 +41,7 @@ async fn replicas_are_read_when_they_can_be_and_own_writes_are_always_seen() {
     let mut options = options(primary.url("postgres"));
     options.read_urls = vec![replica.url("postgres")];
     let metrics = options.metrics.clone();
-    let store = Arc::new(PostgresStore::open(options).await.unwrap());
+    let store = Arc::new(PostgresStore::open(options, Keyring::in_memory()).await.unwrap());
     let customers = Arc::new(Customers::default());
     let loops = customers.serve_many(&store);
 
@@ -88,7 +89,7 @@ async fn when_one_replica_dies_the_other_is_read() {
     let mut options = options(primary.url("postgres"));
     options.read_urls = [&asynchronous, &synchronous].map(|replica| replica.url("postgres")).to_vec();
     let metrics = options.metrics.clone();
-    let store = Arc::new(PostgresStore::open(options).await.unwrap());
+    let store = Arc::new(PostgresStore::open(options, Keyring::in_memory()).await.unwrap());
     let customers = Arc::new(Customers::default());
     let loops = customers.serve_many(&store);
     until_more(&metrics, "replica", 50).await;
@@ -112,7 +113,7 @@ async fn a_server_that_follows_nobody_is_not_read() {
     let mut options = options(primary.url("postgres"));
     options.read_urls = vec![replica.url("postgres")];
     let metrics = options.metrics.clone();
-    let store = PostgresStore::open(options).await.unwrap();
+    let store = PostgresStore::open(options, Keyring::in_memory()).await.unwrap();
     let read = async || store.offers(user(1), first_page()).await.unwrap();
     until("the replica is read", async || {
         read().await;
@@ -172,7 +173,7 @@ async fn with_shared_notes_a_write_through_one_process_is_read_through_another()
         options.read_urls = vec![replica.url("postgres")];
         options.max_replica_lag = Duration::from_secs(60);
         options.recent_writes = Some(shared.clone());
-        (options.metrics.clone(), PostgresStore::open(options).await.unwrap())
+        (options.metrics.clone(), PostgresStore::open(options, Keyring::in_memory()).await.unwrap())
     };
     let ((_, writer), (metrics, reader)) = (open().await, open().await);
     register(&writer, [1, 2, 3]).await;

@@ -12,6 +12,7 @@ use ecs_store_conformance::fixtures::{
     after, first_page, make_offer, message, now, offer_id, register, user,
 };
 use ecs_store_postgres::{Options, PostgresStore};
+use ecs_vault::Keyring;
 use tokio::time::timeout;
 
 use crate::customers::{notification, until};
@@ -29,7 +30,7 @@ async fn until_replica_is_read(store: &PostgresStore, metrics: &Metrics) {
 
 /// A process that shares its notes of recent writes, or has them for itself.
 async fn process(options: Options) -> (Metrics, PostgresStore) {
-    (options.metrics.clone(), PostgresStore::open(options).await.unwrap())
+    (options.metrics.clone(), PostgresStore::open(options, Keyring::in_memory()).await.unwrap())
 }
 
 /// After each write through one process the other one shows it.

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::column::{IdBytes, IdText, Word, day_number};
 use crate::engine::Fault;
+use crate::erasures;
 use crate::folds::DISCARDED;
 
 pub(crate) mod statements {
@@ -24,14 +25,17 @@ pub(crate) mod statements {
 
 /// The fates of the events, in their order.
 pub(super) fn read(connection: &Connection, ledger: Ledger, keys: &[EventKey]) -> Result<Vec<Fate>, Fault> {
-    let fate = |key| {
+    let fate = |key: &EventKey| {
         let settled = match ledger {
             Ledger::Emotions => of_emotion(connection, key)?,
             Ledger::Transactions => of_transaction(connection, key)?,
         };
         match settled {
             Some(fate) => Ok(fate),
-            None => of_letters(connection, ledger.subject(), key.id, Some(key.user)),
+            None => match of_letters(connection, ledger.subject(), key.id, Some(key.user))? {
+                Fate::Unknown if erasures::is_erased(connection, key.user)? => Ok(Fate::Erased),
+                fate => Ok(fate),
+            },
         }
     };
     keys.iter().map(fate).collect()

@@ -8,7 +8,9 @@ use crate::column::{Id, count};
 use crate::engine::Fault;
 use crate::folds::{COUNTED, DISCARDED};
 
-const SUMMARISED: &str = "SELECT coalesce(sum(event_count), 0) FROM emotional_events_summary";
+/// With those whose summaries went for their age.
+const SUMMARISED: &str = "SELECT coalesce(sum(event_count), 0)
+        + coalesce((SELECT events FROM aged WHERE rows = 'emotion-summaries'), 0) FROM emotional_events_summary";
 const RAW: &str = "SELECT count(*) FROM emotional_events";
 const IDS: &str = "SELECT count(*) FROM emotion_inbox WHERE fate = ?1";
 const TRANSACTIONS: &str = "SELECT count(*) FROM transactions";
@@ -20,10 +22,13 @@ const WITH_STATUS: &str = "SELECT count(*) FROM credit_limits WHERE status = ?1"
 const GIVEN_UP: &str = "SELECT count(*) FROM credit_limits c WHERE c.status = 'accepted'
      AND EXISTS (SELECT 1 FROM dead_letters d
         WHERE d.event_id = c.id AND d.subject = 'credit.offers.approved' AND d.state <> 'replayed')";
+/// A notification that went for its age was one all the same. It was kept after the activation, so it is older than what went.
 const NOTIFIED: &str = "SELECT count(*) FROM credit_limits c WHERE c.status = 'active'
-     AND EXISTS (SELECT 1 FROM notifications n WHERE n.offer_id = c.id)";
+     AND (EXISTS (SELECT 1 FROM notifications n WHERE n.offer_id = c.id)
+        OR c.activated_at < (SELECT before FROM aged WHERE rows = 'notifications'))";
 const UNNOTIFIED: &str = "SELECT c.id FROM credit_limits c WHERE c.status = 'active'
-     AND NOT EXISTS (SELECT 1 FROM notifications n WHERE n.offer_id = c.id) LIMIT 100";
+     AND NOT EXISTS (SELECT 1 FROM notifications n WHERE n.offer_id = c.id)
+     AND c.activated_at >= coalesce((SELECT before FROM aged WHERE rows = 'notifications'), '') LIMIT 100";
 
 pub(super) fn of_ledger(connection: &Connection, ledger: Ledger) -> Result<LedgerTotals, Fault> {
     let number =

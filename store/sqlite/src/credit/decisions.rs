@@ -1,132 +1,151 @@
 //! Decisions: the last one stands for a while, and this is where that is enforced.
 
 use ecs_domain::decision::{Decision, Outcome};
-use ecs_domain::scorecard::Assessment;
 use ecs_domain::{DecisionId, OfferId, Timestamp, UserId};
-use ecs_store::{NewDecision, Recorded, StoreError, decision_text};
+use ecs_store::{DecisionRow, NewDecision, PlainDecision, Recorded, SealedDecision, StoreError};
+use ecs_vault::PersonKey;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
 
 use super::offers;
-use crate::column::{At, Id, IdText};
+use crate::SqliteStore;
+use crate::column::{At, Id, IdText, limit};
 use crate::engine::Fault;
+use crate::erasures;
 
 pub(crate) mod statements {
     //! The SQL of decisions, where the test of the query plans sees it.
 
     pub(crate) const LAST: &str =
-        "SELECT id, decided_at, outcome, reason, offer_id, risk_score, model_version,
-            policy_version, features, contributions
+        "SELECT id, user_id, decided_at, reason, offer_id, risk_score, model_version, model_digest,
+            policy_version, policy_digest, features, contributions, record
          FROM decisions WHERE user_id = ?1 AND decided_at > ?2 ORDER BY decided_at DESC LIMIT 1";
     pub(crate) const BY_ID: &str =
-        "SELECT id, decided_at, outcome, reason, offer_id, risk_score, model_version,
-            policy_version, features, contributions
+        "SELECT id, user_id, decided_at, reason, offer_id, risk_score, model_version, model_digest,
+            policy_version, policy_digest, features, contributions, record
          FROM decisions WHERE id = ?1";
 }
 
 const INSERT: &str = "INSERT INTO decisions (id, user_id, decided_at, outcome, reason, offer_id, risk_score,
-        model_version, policy_version, features, contributions)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        model_version, model_digest, policy_version, policy_digest, features, contributions, record)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
 /// The user's last decision when it was made after `since`.
 pub(super) fn standing(
     connection: &Connection,
     user: UserId,
     since: Timestamp,
+    key: Option<&PersonKey>,
 ) -> Result<Option<Decision>, Fault> {
     let mut statement = connection.prepare_cached(statements::LAST)?;
-    let row =
-        statement.query_row(params![IdText::new(user.uuid()), At(since)], DecisionRow::read).optional()?;
-    row.map(|row| row.decision(connection, user)).transpose()
+    let row = statement.query_row(params![IdText::new(user.uuid()), At(since)], read).optional()?;
+    row.map(|row| with_offer(connection, row, key)).transpose()
 }
 
 /// Keeps a decision unless an earlier one stands. Nobody else writes meanwhile: that is the lock.
-pub(super) fn record(connection: &Connection, new: &NewDecision) -> Result<Recorded, Fault> {
+pub(super) fn record(connection: &Connection, new: &NewDecision, key: &PersonKey) -> Result<Recorded, Fault> {
     let decision = &new.decision;
+    if erasures::is_asked_for(connection, decision.user)? {
+        return Err(StoreError::Unavailable("the user is being erased".to_owned()).into());
+    }
     let since = decision.decided_at.saturating_sub(new.stands_for).unwrap_or(Timestamp::MIN);
-    if let Some(standing) = standing(connection, decision.user, since)? {
+    if let Some(standing) = standing(connection, decision.user, since, Some(key))? {
         return Ok(Recorded { decision: standing, repeated: true });
     }
     if let Outcome::Approved(offer) = &decision.outcome {
         offers::insert(connection, offer)?;
     }
-    insert(connection, decision)?;
+    insert(connection, decision, key)?;
     // Read back by its id, so that the first answer and its repeats are the same to the microsecond.
     let mut statement = connection.prepare_cached(statements::BY_ID)?;
-    let kept = statement.query_row([IdText::new(decision.id.uuid())], DecisionRow::read)?;
-    Ok(Recorded { decision: kept.decision(connection, decision.user)?, repeated: false })
+    let kept = statement.query_row([IdText::new(decision.id.uuid())], read)?;
+    Ok(Recorded { decision: with_offer(connection, kept, Some(key))?, repeated: false })
 }
 
-fn insert(connection: &Connection, decision: &Decision) -> Result<(), Fault> {
-    let (outcome, reason, offer) = match &decision.outcome {
-        Outcome::Approved(offer) => ("approved", None, Some(IdText::new(offer.id.uuid()))),
-        Outcome::Denied(reason) => ("denied", Some(reason), None),
-    };
+fn insert(connection: &Connection, decision: &Decision, key: &PersonKey) -> Result<(), Fault> {
+    let sealed = SealedDecision::seal(decision, key)?;
     connection.prepare_cached(INSERT)?.execute(params![
         IdText::new(decision.id.uuid()),
         IdText::new(decision.user.uuid()),
         At(decision.decided_at),
-        outcome,
-        reason,
-        offer,
+        decision.outcome.as_str(),
+        sealed.reason,
+        decision.offer().map(|offer| IdText::new(offer.id.uuid())),
         decision.assessment.risk_score,
         decision.assessment.model_version,
+        decision.assessment.model_digest,
         decision.policy_version,
-        decision_text::features_text(&decision.features)?,
-        decision_text::contributions_text(&decision.assessment.contributions)?,
+        decision.policy_digest,
+        sealed.features,
+        sealed.contributions,
+        sealed.record,
     ])?;
     Ok(())
 }
 
-/// A row of `decisions` before its offer is fetched.
-struct DecisionRow {
-    id: DecisionId,
-    decided_at: Timestamp,
-    reason: Option<String>,
-    offer: Option<OfferId>,
-    risk_score: f64,
-    model_version: String,
-    policy_version: String,
-    features: String,
-    contributions: String,
+/// A row, and the id of the offer that belongs to it.
+fn read(row: &Row<'_>) -> rusqlite::Result<(DecisionRow, Option<OfferId>)> {
+    let kept = DecisionRow {
+        id: DecisionId::new(row.get::<_, Id>("id")?.0),
+        user: UserId::new(row.get::<_, Id>("user_id")?.0),
+        decided_at: row.get::<_, At>("decided_at")?.0,
+        offer: None,
+        reason: row.get("reason")?,
+        risk_score: row.get("risk_score")?,
+        model_version: row.get("model_version")?,
+        model_digest: row.get("model_digest")?,
+        policy_version: row.get("policy_version")?,
+        policy_digest: row.get("policy_digest")?,
+        features: row.get("features")?,
+        contributions: row.get("contributions")?,
+        record: row.get("record")?,
+    };
+    Ok((kept, row.get::<_, Option<Id>>("offer_id")?.map(|id| OfferId::new(id.0))))
 }
 
-impl DecisionRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: DecisionId::new(row.get::<_, Id>("id")?.0),
-            decided_at: row.get::<_, At>("decided_at")?.0,
-            reason: row.get("reason")?,
-            offer: row.get::<_, Option<Id>>("offer_id")?.map(|id| OfferId::new(id.0)),
-            risk_score: row.get("risk_score")?,
-            model_version: row.get("model_version")?,
-            policy_version: row.get("policy_version")?,
-            features: row.get("features")?,
-            contributions: row.get("contributions")?,
-        })
+fn with_offer(
+    connection: &Connection,
+    (mut row, offer): (DecisionRow, Option<OfferId>),
+    key: Option<&PersonKey>,
+) -> Result<Decision, Fault> {
+    if let Some(offer) = offer {
+        row.offer = offers::find(connection, row.user, offer)?;
     }
+    Ok(row.open(key)?)
+}
 
-    fn decision(self, connection: &Connection, user: UserId) -> Result<Decision, Fault> {
-        let offer = match self.offer {
-            Some(offer) => offers::find(connection, user, offer)?,
-            None => None,
-        };
-        let outcome = match (offer, self.reason) {
-            (Some(offer), _) => Outcome::Approved(offer),
-            (None, Some(reason)) => Outcome::Denied(reason),
-            (None, None) => return Err(StoreError::Corrupt("an approval without an offer".to_owned()).into()),
-        };
-        Ok(Decision {
-            id: self.id,
-            user,
-            decided_at: self.decided_at,
-            features: decision_text::parse_features(&self.features)?,
-            assessment: Assessment {
-                risk_score: self.risk_score,
-                model_version: self.model_version,
-                contributions: decision_text::parse_contributions(&self.contributions)?,
-            },
-            policy_version: self.policy_version,
-            outcome,
+/// What was written before there were keys.
+pub(crate) const PLAIN: &str = "SELECT id, user_id, features, contributions, reason FROM decisions
+     WHERE features LIKE '{%' OR (reason IS NOT NULL AND record IS NULL AND reason NOT LIKE '~1.%') LIMIT ?1";
+const SEAL: &str = "UPDATE decisions SET features = ?2, contributions = ?3, reason = ?4 WHERE id = ?1";
+
+/// Seals a piece of what was written before there were keys. Returns how many rows.
+pub(crate) async fn seal_plain(store: &SqliteStore, most: usize) -> Result<u64, StoreError> {
+    let plain: Vec<(Uuid, Uuid, PlainDecision)> = store
+        .read("decisions.plain", move |connection| {
+            let mut statement = connection.prepare_cached(PLAIN)?;
+            let read = |row: &Row<'_>| {
+                let plain =
+                    PlainDecision { features: row.get(2)?, contributions: row.get(3)?, reason: row.get(4)? };
+                Ok((row.get::<_, Id>(0)?.0, row.get::<_, Id>(1)?.0, plain))
+            };
+            Ok(statement.query_map([limit(most)], read)?.collect::<Result<_, _>>()?)
         })
+        .await?;
+    let mut rows = Vec::with_capacity(plain.len());
+    for (id, user, plain) in plain {
+        let key = store.keyring.person(UserId::new(user)).await?;
+        rows.push((id, plain.seal(&key)?));
     }
+    let sealed = rows.len() as u64;
+    store
+        .write("decisions.seal", move |connection| {
+            for (id, row) in &rows {
+                let values = params![IdText::new(*id), row.features, row.contributions, row.reason];
+                connection.prepare_cached(SEAL)?.execute(values)?;
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(sealed)
 }

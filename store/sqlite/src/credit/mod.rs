@@ -1,6 +1,6 @@
 //! Decisions, offers and their life cycle.
 
-mod decisions;
+pub(crate) mod decisions;
 mod offers;
 
 use async_trait::async_trait;
@@ -24,8 +24,11 @@ impl Credit for SqliteStore {
         user: UserId,
         since: Timestamp,
     ) -> Result<Option<Decision>, StoreError> {
-        self.read("credit.standing_decision", move |connection| decisions::standing(connection, user, since))
-            .await
+        let key = self.keyring.known(&[user]).await?.pop().flatten();
+        self.read("credit.standing_decision", move |connection| {
+            decisions::standing(connection, user, since, key.as_ref())
+        })
+        .await
     }
 
     async fn record_decision(
@@ -33,8 +36,9 @@ impl Credit for SqliteStore {
         new: NewDecision,
         answer: Option<KeptAnswer>,
     ) -> Result<Recorded, StoreError> {
+        let key = self.keyring.person(new.decision.user).await?;
         self.write("credit.record_decision", move |connection| {
-            let recorded = decisions::record(connection, &new)?;
+            let recorded = decisions::record(connection, &new, &key)?;
             idempotency::keep(connection, answer.as_ref().filter(|_| !recorded.repeated))?;
             Ok(recorded)
         })

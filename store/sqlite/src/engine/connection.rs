@@ -13,6 +13,11 @@ const STATEMENTS: usize = 128;
 
 /// Opens a connection in WAL mode. Foreign keys are obeyed, and a held lock is waited for as long as the options say.
 pub(crate) fn connect(path: &Path, options: &Options) -> rusqlite::Result<Connection> {
+    connect_with(path, options, "wal")
+}
+
+/// The same with another journal.
+pub(crate) fn connect_with(path: &Path, options: &Options, journal: &str) -> rusqlite::Result<Connection> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = match &options.vfs {
@@ -30,7 +35,7 @@ pub(crate) fn connect(path: &Path, options: &Options) -> rusqlite::Result<Connec
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // The page size is fixed once the first page is written, so it comes before the journal mode.
     connection.pragma_update(None, "page_size", 4096)?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "journal_mode", journal)?;
     connection.pragma_update(None, "synchronous", options.synchronous.as_str())?;
     // Changes nothing but on macOS, where a plain flush may end in the disk's own cache.
     connection.pragma_update(None, "fullfsync", true)?;

@@ -6,7 +6,7 @@ mod readers;
 mod task;
 mod writer;
 
-pub(crate) use connection::connect;
+pub(crate) use connection::{connect, connect_with};
 pub(crate) use error::{Fault, store_error};
 pub(crate) use readers::Readers;
 pub(crate) use writer::{Size, Writer};

@@ -28,6 +28,7 @@ pub(crate) enum Size {
 
 enum Message {
     Work(Size, Box<dyn Task>),
+    Truncate(oneshot::Sender<Result<(), StoreError>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -58,6 +59,13 @@ impl Writer {
         answer.await.map_err(|_| closed())?
     }
 
+    /// Moves the whole log into the file and cuts it, so that nothing is left there of what was deleted before.
+    pub(crate) async fn truncate_log(&self) -> Result<(), StoreError> {
+        let (done, answer) = oneshot::channel();
+        self.queue.send(Message::Truncate(done)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
     /// Finishes what waits, folds the log back into the database and closes the connection.
     pub(crate) async fn close(&self) {
         let (done, answer) = oneshot::channel();
@@ -84,6 +92,9 @@ impl Loop {
                 Message::Work(Size::Small, task) => {
                     let group = self.gather(task);
                     self.commit(group);
+                }
+                Message::Truncate(done) => {
+                    done.send(truncate(&self.connection)).ok();
                 }
                 Message::Close(done) => {
                     self.messages.close();
@@ -171,4 +182,23 @@ impl Loop {
             tracing::error!(%error, "rolling back failed");
         }
     }
+}
+
+/// How long those are waited for who read an older state. Whoever writes waits, too.
+const TRUNCATION: i64 = 250;
+
+fn truncate(connection: &Connection) -> Result<(), StoreError> {
+    let patience = connection.pragma_query_value(None, "busy_timeout", |row| row.get::<_, i64>(0));
+    let patience = patience.map_err(|error| store_error(&error))?;
+    set_patience(connection, TRUNCATION)?;
+    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+    set_patience(connection, patience)?;
+    match busy.map_err(|error| store_error(&error))? {
+        false => Ok(()),
+        true => Err(StoreError::Unavailable("somebody still reads what the log holds".to_owned())),
+    }
+}
+
+fn set_patience(connection: &Connection, milliseconds: i64) -> Result<(), StoreError> {
+    connection.pragma_update(None, "busy_timeout", milliseconds).map_err(|error| store_error(&error))
 }

@@ -10,7 +10,7 @@ use ecs_metrics::Metrics;
 
 use crate::handles::remote::FAIR;
 
-use super::{CreditAnalysis, HandleError, ROLE, RequestContext, time};
+use super::{CreditAnalysis, HandleError, ROLE, RequestContext, sensible, time};
 
 /// A handle that ends in time, and that isn't asked for a while after it has failed five times in a row.
 pub struct Guarded {
@@ -36,7 +36,7 @@ impl CreditAnalysis for Guarded {
         let open = |open: Open| HandleError::Unavailable { role: ROLE, retry_after: open.retry_after };
         let permit = self.breaker.admit().map_err(open)?;
         let answer = tokio::time::timeout(time, self.inner.assess(features, context)).await;
-        let answer = answer.unwrap_or(Err(HandleError::Timeout { role: ROLE }));
+        let answer = answer.unwrap_or(Err(HandleError::Timeout { role: ROLE })).and_then(sensible);
         match &answer {
             Ok(_) => permit.succeeded(),
             // Who gave it too little time has found out nothing.

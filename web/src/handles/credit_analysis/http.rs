@@ -12,13 +12,14 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::response::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use hyper::body::Incoming;
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::wire::{Answer, Question};
-use super::{CreditAnalysis, HandleError, ROLE, RequestContext, time};
+use super::{CreditAnalysis, HandleError, ROLE, RequestContext, failed, sensible, time};
 use crate::auth::service_keys;
-use crate::handles::remote::{Call, Lost, Payload, Remote, Verdict};
+use crate::handles::remote::{Answered, Call, FAIR, Lost, Payload, Remote, Verdict};
 use crate::problem::Code;
 use crate::{Secret, body};
 
@@ -62,13 +63,26 @@ impl HttpCreditAnalysis {
     }
 }
 
-/// Whoever can't score what it was asked to is as good as gone. One that is full may have room for the next.
+/// Whoever can't score what it was asked to is as good as gone, whatever it says instead. One that is full may have room for
+/// the next. And what looks like a score may be none.
 fn verdict(status: StatusCode) -> Verdict {
     match status {
-        StatusCode::SERVICE_UNAVAILABLE => Verdict::Busy,
-        status if status.is_server_error() => Verdict::Ill,
-        _ => Verdict::Well,
+        StatusCode::OK => Verdict::Unread,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Verdict::Busy,
+        _ => Verdict::Ill,
     }
+}
+
+/// The assessment in an answer whose head is here, read within the time that is `left`.
+async fn read(head: &Parts, body: Incoming, left: Duration) -> Result<Assessment, HandleError> {
+    let bytes = tokio::time::timeout(left, body::collect(Body::new(body), MAX_ANSWER_BYTES)).await;
+    let bytes = bytes.map_err(|_| HandleError::Timeout { role: ROLE })?;
+    let bytes = bytes.map_err(|_| HandleError::Unavailable { role: ROLE, retry_after: RETRY })?;
+    if head.status != StatusCode::OK {
+        return Err(refused(head, &bytes));
+    }
+    let answer: Answer = serde_json::from_slice(&bytes).map_err(|_| failed("its answer has another form"))?;
+    sensible(answer.try_into().map_err(failed)?)
 }
 
 #[async_trait]
@@ -76,19 +90,19 @@ impl CreditAnalysis for HttpCreditAnalysis {
     async fn assess(&self, features: &Features, context: &RequestContext) -> Result<Assessment, HandleError> {
         let call = self.call(features, context)?;
         let begun = Instant::now();
-        let response = self.remote.send(&call).await.map_err(lost)?;
+        let Answered { response, judge } = self.remote.send(&call).await.map_err(lost)?;
         let (head, body) = response.into_parts();
         // Head and body together have the time of the call.
         let left = call.time.saturating_sub(begun.elapsed());
-        let bytes = tokio::time::timeout(left, body::collect(Body::new(body), MAX_ANSWER_BYTES)).await;
-        let bytes = bytes.map_err(|_| HandleError::Timeout { role: ROLE })?;
-        let bytes = bytes.map_err(|_| HandleError::Unavailable { role: ROLE, retry_after: RETRY })?;
-        if head.status != StatusCode::OK {
-            return Err(refused(&head, &bytes));
+        let assessment = read(&head, body, left).await;
+        match (&assessment, judge) {
+            (Ok(_), Some(permit)) => permit.succeeded(),
+            // Who gave it too little time has found out nothing.
+            (Err(HandleError::Timeout { .. }), Some(permit)) if call.time < FAIR => drop(permit),
+            (Err(_), Some(permit)) => permit.failed(),
+            (_, None) => {}
         }
-        let answer: Answer =
-            serde_json::from_slice(&bytes).map_err(|_| failed("its answer has another form"))?;
-        answer.try_into().map_err(failed)
+        assessment
     }
 }
 
@@ -106,6 +120,7 @@ fn lost(lost: Lost) -> HandleError {
 fn refused(head: &Parts, body: &[u8]) -> HandleError {
     let status = head.status;
     if status != StatusCode::SERVICE_UNAVAILABLE
+        && status != StatusCode::TOO_MANY_REQUESTS
         && status != StatusCode::BAD_GATEWAY
         && status != StatusCode::GATEWAY_TIMEOUT
     {
@@ -124,8 +139,4 @@ fn refused(head: &Parts, body: &[u8]) -> HandleError {
 struct Refusal<'a> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
-}
-
-fn failed(reason: impl Into<String>) -> HandleError {
-    HandleError::Failed { role: ROLE, reason: reason.into() }
 }

@@ -28,6 +28,15 @@ const ROLE: &str = "credit-analysis";
 /// How long the model may take.
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(2);
 
+/// The assessment, unless no policy has an answer to it.
+fn sensible(assessment: Assessment) -> Result<Assessment, HandleError> {
+    if assessment.makes_sense() { Ok(assessment) } else { Err(failed("its assessment makes no sense")) }
+}
+
+fn failed(reason: impl Into<String>) -> HandleError {
+    HandleError::Failed { role: ROLE, reason: reason.into() }
+}
+
 /// The time that a call made now has.
 fn time(context: &RequestContext) -> std::time::Duration {
     context.time_left().map_or(DEADLINE, |left| left.min(DEADLINE))

@@ -69,6 +69,9 @@ fn within(input: Input, value: f64) -> f64 {
 pub(super) struct Answer {
     risk_score: Exact,
     model_version: String,
+    #[serde(default)]
+    model_digest: String,
+    base_log_odds: Exact,
     contributions: Vec<Term>,
 }
 
@@ -92,7 +95,11 @@ impl TryFrom<Answer> for Assessment {
         Ok(Self {
             risk_score: answer.risk_score.0,
             model_version: answer.model_version,
+            model_digest: answer.model_digest,
+            base_log_odds: answer.base_log_odds.0,
             contributions: contributions.collect::<Result<_, _>>()?,
+            without_emotions: None,
+            challenger: None,
         })
     }
 }

@@ -47,6 +47,15 @@ pub(in crate::handles) enum Verdict {
     Ill,
     /// It can't take this now, which says nothing.
     Busy,
+    /// Only the rest of the answer tells. Whoever reads it settles [`Answered::judge`].
+    Unread,
+}
+
+/// An answer's head, and its body as it comes.
+pub(in crate::handles) struct Answered {
+    pub(in crate::handles) response: Response<Incoming>,
+    /// Who is to judge its sender by the rest of it; nobody, when the status said enough.
+    pub(in crate::handles) judge: Option<Permit>,
 }
 
 /// Why there is no answer.
@@ -93,7 +102,7 @@ impl Remote {
         call: &Call,
         chosen: Chosen<'_>,
         time: Duration,
-    ) -> Result<Response<Incoming>, Lost> {
+    ) -> Result<Answered, Lost> {
         let Chosen { replica, permit, .. } = chosen;
         let request = call.request(replica, time).ok_or(Lost::Broken)?;
         let mut waiting =
@@ -106,8 +115,8 @@ impl Remote {
             Ok(Ok(response)) => {
                 let verdict = (call.verdict)(response.status());
                 let late = is_fair && since.elapsed() + CLOSE >= time;
-                settle(permit, if late && verdict == Verdict::Busy { Verdict::Ill } else { verdict });
-                Ok(response)
+                let verdict = if late && verdict == Verdict::Busy { Verdict::Ill } else { verdict };
+                Ok(Answered { response, judge: settle(permit, verdict) })
             }
             Ok(Err(_)) if call.payload.broke_off() => Err(Lost::Sender),
             Ok(Err(error)) => {
@@ -168,11 +177,14 @@ impl Drop for Waiting<'_> {
     }
 }
 
-fn settle(permit: Option<Permit>, verdict: Verdict) {
-    let Some(permit) = permit else { return };
+/// Says what was found out. What wasn't yet is for whoever gets the permit back.
+fn settle(permit: Option<Permit>, verdict: Verdict) -> Option<Permit> {
+    let permit = permit?;
     match verdict {
         Verdict::Well => permit.succeeded(),
         Verdict::Ill => permit.failed(),
         Verdict::Busy => drop(permit),
+        Verdict::Unread => return Some(permit),
     }
+    None
 }

@@ -80,7 +80,7 @@ impl Remote {
     /// The role's answer as it is, or a problem where there is none.
     pub(in crate::handles) async fn forward(&self, Forwarding(call): Forwarding) -> Response {
         match self.send(&call).await {
-            Ok(response) => self.pass_on(response),
+            Ok(answered) => self.pass_on(answered.response),
             Err(lost) => self.problem(lost).into_response(),
         }
     }

@@ -32,7 +32,7 @@ use rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 
 pub use self::address::BadAddress;
-pub(super) use self::attempt::{Call, FAIR, Lost, Verdict};
+pub(super) use self::attempt::{Answered, Call, FAIR, Lost, Verdict};
 pub(super) use self::forwarding::Forwarding;
 pub(super) use self::payload::Payload;
 

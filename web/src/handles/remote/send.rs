@@ -3,19 +3,17 @@
 use std::time::Duration;
 
 use ecs_breaker::Open;
-use http::Response;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::Remote;
-use super::attempt::{Call, Lost};
+use super::attempt::{Answered, Call, Lost};
 
 /// With less than this, a call is not worth making.
 const LEAST: Duration = Duration::from_millis(1);
 
 impl Remote {
     /// The head of the answer; its body comes as it is read.
-    pub(in crate::handles) async fn send(&self, call: &Call) -> Result<Response<Incoming>, Lost> {
+    pub(in crate::handles) async fn send(&self, call: &Call) -> Result<Answered, Lost> {
         let started = Instant::now();
         let left = || call.time.saturating_sub(started.elapsed());
         if left() < LEAST {
@@ -26,7 +24,7 @@ impl Remote {
         let chosen = self.0.replicas.choose(None).map_err(Lost::from)?;
         let first = chosen.index;
         let lost = match self.attempt(call, chosen, self.first_time(call)).await {
-            Ok(response) => return Ok(response),
+            Ok(answered) => return Ok(answered),
             Err(lost) => lost,
         };
         if !may_repeat(call, lost) || left() < LEAST || !self.0.budget.take() {

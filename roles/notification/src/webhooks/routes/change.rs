@@ -52,7 +52,7 @@ pub(super) async fn change(
     JsonBody(Wanted { url, enabled }): JsonBody<Wanted>,
 ) -> Result<Json<WebhookView>, Problem> {
     let id = webhook_of(&path)?;
-    let at = url.map(|url| address(Some(&url), hooks.reach)).transpose()?;
+    let at = url.map(|url| address(Some(&url), &hooks.guard)).transpose()?;
     let change = WebhookChange { id, user, at, enabled, now: hooks.clock.now() };
     let changed = hooks.store.change_webhook(change).await.map_err(|error| problem(&error))?;
     changed.map(|webhook| Json(webhook.into())).ok_or_else(unknown)

@@ -65,7 +65,7 @@ pub(super) async fn add(
     State(hooks): State<Hooks>,
     JsonBody(NewUrl { url }): JsonBody<NewUrl>,
 ) -> Result<(StatusCode, Json<WithSecret>), Problem> {
-    let at = address(url.as_deref(), hooks.reach)?;
+    let at = address(url.as_deref(), &hooks.guard)?;
     let id = WebhookId::new(Uuid::now_v7());
     let secret = SigningSecret::generate().map_err(|error| Problem::internal(&error))?;
     let sealed = hooks.secrets.seal(id, &secret).map_err(|error| Problem::internal(&error))?;

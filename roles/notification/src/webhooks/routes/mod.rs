@@ -16,7 +16,7 @@ use ecs_web::params::PathParams;
 use ecs_web::{PolicedRoutes as _, Problem, policed};
 
 use super::Hooks;
-use super::guard::Reach;
+use super::guard::Guard;
 use super::target::Target;
 
 /// How many webhooks a user may have.
@@ -44,8 +44,8 @@ fn unknown() -> Problem {
 }
 
 /// The address as it is kept; 422 with its path when nothing may be sent there.
-fn address(url: Option<&str>, reach: Reach) -> Result<WebhookAddress, Problem> {
-    let target = url.ok_or(Cow::Borrowed("is required")).and_then(|url| Target::parse(url, reach));
+fn address(url: Option<&str>, guard: &Guard) -> Result<WebhookAddress, Problem> {
+    let target = url.ok_or(Cow::Borrowed("is required")).and_then(|url| Target::parse(url, guard));
     let target = target.map_err(|message| Problem::invalid(Violation::new("url", message)))?;
     Ok(WebhookAddress { url: target.as_str().to_owned(), host: target.authority() })
 }

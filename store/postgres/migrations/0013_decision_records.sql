@@ -1,0 +1,11 @@
+-- By which artefacts a decision was made, and all that was said of it; sealed, but for what SQL looks for. Empty in decisions from before.
+-- The reason of a denial is sealed as well: those that stand in the clear are sealed when the store is opened.
+ALTER TABLE decisions
+    ADD COLUMN model_digest text NOT NULL DEFAULT '',
+    ADD COLUMN policy_digest text NOT NULL DEFAULT '',
+    ADD COLUMN record text;
+
+DROP INDEX decisions_plain;
+-- Empty once everything is sealed.
+CREATE INDEX decisions_plain ON decisions (id)
+    WHERE features LIKE '{%' OR (reason IS NOT NULL AND record IS NULL AND reason NOT LIKE '~1.%');
