@@ -13,12 +13,14 @@ pub enum Subject {
     OffersApproved,
     /// What customers are told.
     Notifications,
+    /// People who are to be looked at again, since something about them has changed.
+    Evaluations,
 }
 
 impl Subject {
     /// Every subject there is.
-    pub const ALL: [Self; 4] =
-        [Self::Emotions, Self::Transactions, Self::OffersApproved, Self::Notifications];
+    pub const ALL: [Self; 5] =
+        [Self::Emotions, Self::Transactions, Self::OffersApproved, Self::Notifications, Self::Evaluations];
 
     /// The name on every transport.
     #[must_use]
@@ -28,6 +30,7 @@ impl Subject {
             Self::Transactions => "transactions.topic",
             Self::OffersApproved => "credit.offers.approved",
             Self::Notifications => "user.notifications",
+            Self::Evaluations => "credit.evaluations.requested",
         }
     }
 
@@ -45,6 +48,7 @@ impl Subject {
             Self::Transactions => Group("transaction-processing"),
             Self::OffersApproved => Group("credit-application"),
             Self::Notifications => Group("notification"),
+            Self::Evaluations => Group("user-and-credit"),
         }
     }
 }

@@ -6,14 +6,15 @@
 
 use bytes::Bytes;
 use ecs_bus::payload::{
-    ApprovedOffer, EmotionPayload, NotificationPayload, OfferPayload, PayloadError, TransactionPayload,
+    ApprovedOffer, EmotionPayload, EvaluationPayload, EvaluationRequest, NotificationPayload, OfferPayload,
+    PayloadError, TransactionPayload,
 };
 use ecs_bus::{Event, Headers, Subject};
 use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, Unit};
 use ecs_domain::notification::{Notification, NotificationKind};
 use ecs_domain::offer::{CreditType, Terms};
 use ecs_domain::transaction::Transaction;
-use ecs_domain::{EventId, Money, NotificationId, OfferId, Rate, Timestamp, TransactionId, UserId};
+use ecs_domain::{EvaluationId, EventId, Money, NotificationId, OfferId, Rate, Timestamp, TransactionId, UserId};
 use uuid::{Uuid, uuid};
 
 const USER: Uuid = uuid!("0198f0a0-0000-7000-8000-000000000001");
@@ -25,6 +26,7 @@ const EMOTION: &str = include_str!("golden/emotion.v1.json");
 const TRANSACTION: &str = include_str!("golden/transaction.v1.json");
 const OFFER_APPROVED: &str = include_str!("golden/offer_approved.v1.json");
 const NOTIFICATION: &str = include_str!("golden/notification.v1.json");
+const EVALUATION: &str = include_str!("golden/evaluation.v1.json");
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -136,6 +138,20 @@ fn a_notification_is_written_and_read_as_in_its_file() {
 }
 
 #[test]
+fn a_request_for_an_evaluation_is_written_and_read_as_in_its_file() {
+    let id = uuid!("0198f0a0-0000-7000-8000-000000000004");
+    let request = EvaluationRequest {
+        evaluation: EvaluationId::new(id),
+        user: UserId::new(USER),
+        requested_at: at("2025-08-20T08:00:00Z"),
+    };
+    let encoded = EvaluationPayload::event(&request, Headers::current());
+    assert_encodes(&encoded, EVALUATION);
+    assert_eq!((encoded.id, encoded.subject), (EventId::new(id), Subject::Evaluations));
+    assert_eq!(EvaluationPayload::decode(&event(Subject::Evaluations, EVALUATION)), Ok(request));
+}
+
+#[test]
 fn what_need_not_be_there_may_be_missing() {
     let without = |golden: &str, keys: &[&str]| {
         let mut payload: serde_json::Map<String, serde_json::Value> = serde_json::from_str(golden).unwrap();
@@ -161,14 +177,16 @@ fn error_of(event: &Event) -> Option<PayloadError> {
         Subject::Transactions => TransactionPayload::decode(event).err(),
         Subject::OffersApproved => OfferPayload::decode(event).err(),
         Subject::Notifications => NotificationPayload::decode(event).err(),
+        Subject::Evaluations => EvaluationPayload::decode(event).err(),
     }
 }
 
-const ALL: [(Subject, &str); 4] = [
+const ALL: [(Subject, &str); 5] = [
     (Subject::Emotions, EMOTION),
     (Subject::Transactions, TRANSACTION),
     (Subject::OffersApproved, OFFER_APPROVED),
     (Subject::Notifications, NOTIFICATION),
+    (Subject::Evaluations, EVALUATION),
 ];
 
 #[test]
@@ -220,4 +238,5 @@ fn an_error_never_tells_a_value() {
     check(Subject::OffersApproved, OFFER_APPROVED, "SHORT_TERM", "5ecret");
     check(Subject::OffersApproved, OFFER_APPROVED, "14.25", "77777");
     check(Subject::Notifications, NOTIFICATION, "CREDIT_LIMIT_APPLIED", "5ecret");
+    check(Subject::Evaluations, EVALUATION, &USER.to_string(), "5ecret");
 }

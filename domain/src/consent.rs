@@ -14,11 +14,14 @@ pub enum Purpose {
     Demographics,
     /// Being counted in the anonymised export.
     Research,
+    /// Being evaluated for an offer without asking for one.
+    PreApproval,
 }
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 3] = [Self::EmotionAnalysis, Self::Demographics, Self::Research];
+    pub const ALL: [Self; 4] =
+        [Self::EmotionAnalysis, Self::Demographics, Self::Research, Self::PreApproval];
 
     /// Its name in paths and tables.
     #[must_use]
@@ -27,6 +30,7 @@ impl Purpose {
             Self::EmotionAnalysis => "emotion-analysis",
             Self::Demographics => "demographics",
             Self::Research => "research",
+            Self::PreApproval => "pre-approval",
         }
     }
 }
@@ -115,6 +119,12 @@ const RESEARCH: [[&str; 3]; 1] = [[
     include_str!("../consents/research.1.pt-BR.txt"),
     include_str!("../consents/research.1.es.txt"),
 ]];
+/// The same of evaluations that nobody asked for.
+const PRE_APPROVAL: [[&str; 3]; 1] = [[
+    include_str!("../consents/pre-approval.1.en.txt"),
+    include_str!("../consents/pre-approval.1.pt-BR.txt"),
+    include_str!("../consents/pre-approval.1.es.txt"),
+]];
 
 impl Purpose {
     /// The version of the text that is to be shown today.
@@ -135,6 +145,7 @@ impl Purpose {
             Self::EmotionAnalysis => &EMOTION_ANALYSIS,
             Self::Demographics => &DEMOGRAPHICS,
             Self::Research => &RESEARCH,
+            Self::PreApproval => &PRE_APPROVAL,
         }
     }
 }
@@ -188,7 +199,7 @@ impl ConsentRule {
     pub fn about(self, purpose: Purpose) -> Self {
         match purpose {
             Purpose::EmotionAnalysis => self,
-            Purpose::Demographics | Purpose::Research => Self::Required,
+            Purpose::Demographics | Purpose::Research | Purpose::PreApproval => Self::Required,
         }
     }
 
@@ -241,7 +252,7 @@ mod tests {
         check(ConsentRule::Required, None, false);
         check(ConsentRule::Required, Some(true), true);
         check(ConsentRule::Required, Some(false), false);
-        for purpose in [Purpose::Demographics, Purpose::Research] {
+        for purpose in [Purpose::Demographics, Purpose::Research, Purpose::PreApproval] {
             check(ConsentRule::Assumed.about(purpose), None, false);
             check(ConsentRule::Assumed.about(purpose), Some(true), true);
         }

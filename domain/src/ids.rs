@@ -70,6 +70,10 @@ id! {
     DecisionId
 }
 id! {
+    /// An evaluation that nobody asked for.
+    EvaluationId
+}
+id! {
     /// A notification.
     NotificationId
 }
@@ -108,6 +112,12 @@ impl NotificationId {
     #[must_use]
     pub fn of_activation(offer: OfferId) -> Self {
         Self(Uuid::new_v5(&offer.uuid(), b"CREDIT_LIMIT_APPLIED"))
+    }
+
+    /// The notification that an offer was made which nobody asked for.
+    #[must_use]
+    pub fn of_pre_approval(offer: OfferId) -> Self {
+        Self(Uuid::new_v5(&offer.uuid(), b"CREDIT_PRE_APPROVED"))
     }
 }
 

@@ -14,6 +14,7 @@ pub mod dead_letter;
 pub mod decision;
 pub mod email;
 pub mod emotion;
+pub mod evaluation;
 pub mod features;
 pub mod ids;
 pub mod measures;
@@ -33,7 +34,8 @@ pub mod violation;
 
 pub use clock::{Clock, Day, Timestamp, utc_day};
 pub use email::Email;
-pub use ids::{DecisionId, EventId, ExportId, NotificationId, OfferId, TransactionId, UserId, WebhookId};
+pub use ids::{
+    DecisionId, EvaluationId, EventId, ExportId, NotificationId, OfferId, TransactionId, UserId, WebhookId};
 pub use money::{Money, Rate};
 pub use month::Month;
 pub use tombstone::Tombstone;

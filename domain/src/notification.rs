@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::offer::{Offer, Terms};
 use crate::{Money, NotificationId, OfferId, Rate, Timestamp, UserId};
 
 /// One notification.
@@ -28,21 +29,27 @@ pub struct Notification {
 pub enum NotificationKind {
     /// An accepted credit limit is now active.
     CreditLimitApplied,
+    /// There is an offer that nobody asked for.
+    CreditPreApproved,
 }
 
 impl NotificationKind {
+    /// Every kind there is.
+    pub const ALL: [Self; 2] = [Self::CreditLimitApplied, Self::CreditPreApproved];
+
     /// Its name in payloads and tables.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CreditLimitApplied => "CREDIT_LIMIT_APPLIED",
+            Self::CreditPreApproved => "CREDIT_PRE_APPROVED",
         }
     }
 
     /// The kind with this name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        (name == Self::CreditLimitApplied.as_str()).then_some(Self::CreditLimitApplied)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 }
 
@@ -70,6 +77,26 @@ impl Notification {
                 rate.digits()
             ),
             offer,
+            created_at: at,
+        }
+    }
+
+    /// What the customer reads of an offer that they didn't ask for.
+    #[must_use]
+    pub fn of_pre_approval(offer: &Offer, at: Timestamp) -> Self {
+        let Terms { credit_limit, interest_rate, .. } = offer.terms;
+        Self {
+            id: NotificationId::of_pre_approval(offer.id),
+            user: offer.user,
+            kind: NotificationKind::CreditPreApproved,
+            title: "There is an offer for you".to_owned(),
+            message: format!(
+                "You can have a credit limit of {} at {} % per year. It is yours if you accept the offer in time, and binds you to \
+                 nothing until then.",
+                credit_limit.digits(),
+                interest_rate.digits()
+            ),
+            offer: offer.id,
             created_at: at,
         }
     }

@@ -2,7 +2,9 @@
 #![no_main]
 
 use bytes::Bytes;
-use ecs_bus::payload::{EmotionPayload, NotificationPayload, OfferPayload, PayloadError, TransactionPayload};
+use ecs_bus::payload::{
+    EmotionPayload, EvaluationPayload, NotificationPayload, OfferPayload, PayloadError, TransactionPayload,
+};
 use ecs_bus::{Event, Headers, Subject};
 use ecs_domain::EventId;
 use ecs_fuzz::somebody;
@@ -27,6 +29,9 @@ fuzz_target!(|data: &[u8]| {
         }),
         Subject::Notifications => again(NotificationPayload::decode(&event), |read| {
             NotificationPayload::decode(&NotificationPayload::event(read, headers()))
+        }),
+        Subject::Evaluations => again(EvaluationPayload::decode(&event), |read| {
+            EvaluationPayload::decode(&EvaluationPayload::event(read, headers()))
         }),
     }
 });

@@ -7,6 +7,7 @@ use crate::families::{Families, Kind, Series};
 
 pub(crate) struct Credit {
     decisions: Series<1, Counter>,
+    evaluations: Series<1, Counter>,
     replays: Counter,
 }
 
@@ -17,6 +18,11 @@ impl Credit {
                 "ecs_credit_decisions_total",
                 &["outcome"],
                 "Decisions that were made; one that still stood is not made again",
+            ),
+            evaluations: families.counter(
+                "ecs_credit_evaluations_total",
+                &["outcome"],
+                "Evaluations that nobody asked for, by what came of them",
             ),
             replays: families.single(
                 "ecs_idempotent_replays_total",
@@ -31,6 +37,11 @@ impl Metrics {
     /// A decision was made.
     pub fn decided(&self, outcome: &'static str) {
         self.0.credit.decisions.of([outcome]).inc();
+    }
+
+    /// Somebody was evaluated without asking.
+    pub fn evaluated(&self, outcome: &'static str) {
+        self.0.credit.evaluations.of([outcome]).inc();
     }
 
     /// A request got the answer that an earlier one with its key had got.

@@ -19,6 +19,7 @@ mod decision_record;
 pub mod decision_text;
 mod erasures;
 mod error;
+mod evaluations;
 mod exports;
 mod folds;
 mod idempotency;
@@ -45,6 +46,7 @@ pub use dead_letters::{DeadLetterRow, DeadLetters, FullLetter, Letter, LetterCou
 pub use decision_record::{DecisionRow, PlainDecision, SealedDecision};
 pub use erasures::{Erased, Erasure, ErasureAsked, ErasureDue, ErasureRequest, Erasures, Reached};
 pub use error::StoreError;
+pub use evaluations::{Concluded, Evaluated, Evaluations, LookEnd, LookedAt};
 pub use exports::{
     CHUNK_BYTES, Export, ExportEnd, ExportHold, ExportState, Exports, NewExport, Progress, RequestedExport,
 };
@@ -67,6 +69,15 @@ pub use webhooks::{
     WebhookChange, WebhookDelivery, WebhookRotation, Webhooks,
 };
 
+use std::time::Duration;
+
+use ecs_domain::consent::Purpose;
+
+/// What whoever is evaluated without asking has said yes to. The SQL that notes changes has its name in it.
+pub const EVALUATION_PURPOSE: Purpose = Purpose::PreApproval;
+/// How far off a look can be.
+pub const FARTHEST_LOOK: Duration = Duration::from_secs(25 * 60 * 60);
+
 /// A store: everything the roles keep.
 pub trait Store:
     Users
@@ -79,6 +90,7 @@ pub trait Store:
     + Research
     + Folds
     + Credit
+    + Evaluations
     + Idempotency
     + Outbox
     + Notifications
@@ -104,6 +116,7 @@ impl<T> Store for T where
         + Research
         + Folds
         + Credit
+        + Evaluations
         + Idempotency
         + Outbox
         + Notifications

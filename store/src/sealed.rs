@@ -25,6 +25,8 @@ pub mod column {
     pub const RECORD: &str = "record";
     /// What each feature had to say in a decision.
     pub const CONTRIBUTIONS: &str = "contributions";
+    /// What somebody's features were when an evaluation was last asked for.
+    pub const BASELINE: &str = "baseline";
     /// What a person told of themselves.
     pub const ATTRIBUTES: &str = "attributes";
     /// The bytes of an archive.

@@ -91,6 +91,14 @@ pub const CLASSES: &[DataClass] = &[
         Earlier::Call("`DELETE /v1/users/{user_id}/attributes`"),
     ),
     class(
+        "evaluations",
+        &["evaluations"],
+        "when somebody who said yes was evaluated without asking, and their features then",
+        ACCOUNT,
+        None,
+        Earlier::Call("`DELETE /v1/users/{user_id}/consents/pre-approval`"),
+    ),
+    class(
         "raw emotion events",
         &["emotional_events"],
         "what was felt at a moment",

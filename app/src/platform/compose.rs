@@ -144,6 +144,8 @@ impl Composer<'_> {
             credit_analysis: self.analyst()?,
             policy,
             consent: self.settings.consent,
+            materiality: self.settings.materiality,
+            delivery_limit: self.settings.delivery_limit,
             bcrypt_cost: self.settings.bcrypt_cost,
             limiter: Arc::clone(&self.limiter),
             token_lifetime: TOKEN_LIFETIME,

@@ -54,10 +54,10 @@ fn consumes(role: Role) -> Option<Subject> {
         Role::TransactionProcessing => Some(Subject::Transactions),
         Role::CreditApplication => Some(Subject::OffersApproved),
         Role::Notification => Some(Subject::Notifications),
+        Role::UserAndCredit => Some(Subject::Evaluations),
         Role::ApiGateway
         | Role::EmotionIngestion
         | Role::TransactionIngestion
-        | Role::UserAndCredit
         | Role::CreditAnalysis
         | Role::Operations => None,
     }

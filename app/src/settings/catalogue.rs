@@ -174,6 +174,11 @@ pub const CATALOGUE: &[Setting] = &[
         "BRL",
         "The one currency of this deployment, ISO 4217. Others are refused with 422.",
     ),
+    setting(
+        "ECS_EVALUATION_CHANGE",
+        "0.25",
+        "How much a feature must have changed, as a share, before somebody who said yes to it is evaluated without asking.",
+    ),
     setting("ECS_POLICY_FILE", "", "A credit policy in TOML. Unset: the one built in."),
     setting(
         "ECS_SESSION_DAYS",

@@ -20,6 +20,7 @@ use std::time::Duration;
 use ecs_api_gateway::RateLimits;
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::emotion::StressThreshold;
+use ecs_domain::evaluation::Materiality;
 use ecs_domain::transaction::Currency;
 use ecs_notification::Reach;
 use ecs_web::peer::{Network, TrustedProxies};
@@ -107,6 +108,8 @@ pub struct Settings {
     pub consent: ConsentRule,
     /// What a stress event is.
     pub stress: StressThreshold,
+    /// How much somebody must have changed for another look.
+    pub materiality: Materiality,
     /// The deployment's currency.
     pub currency: Currency,
     /// A credit policy's file.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::emotion::{StressThreshold, Unit};
+use ecs_domain::evaluation::Materiality;
 use ecs_domain::transaction::Currency;
 use ecs_notification::Reach;
 use ecs_web::secret::Secret;
@@ -44,6 +45,9 @@ impl Reader<'_> {
             stress: self
                 .parse("ECS_STRESS_THRESHOLD", "must be between 0 and 1")
                 .and_then(|level| self.unit(level)),
+            materiality: self
+                .parse("ECS_EVALUATION_CHANGE", "must be a number above 0")
+                .and_then(|share| self.materiality(share)),
             currency: self.parse::<Currency>("ECS_BASE_CURRENCY", "must be an ISO 4217 code such as BRL"),
         };
         Some(Settings {
@@ -84,6 +88,7 @@ impl Reader<'_> {
             token: self.text("ECS_TOKEN").map(|token| Secret::new(token.to_owned())),
             listen: parsed.listen?,
             stress: parsed.stress?,
+            materiality: parsed.materiality?,
             currency: parsed.currency?,
         })
     }
@@ -110,6 +115,14 @@ impl Reader<'_> {
             self.problem("ECS_STRESS_THRESHOLD", format!("must be between 0 and 1, it is {level}"));
         }
         unit.map(StressThreshold)
+    }
+
+    fn materiality(&mut self, share: f64) -> Option<Materiality> {
+        let materiality = Materiality::new(share);
+        if materiality.is_none() {
+            self.problem("ECS_EVALUATION_CHANGE", format!("must be a number above 0, it is {share}"));
+        }
+        materiality
     }
 
     /// The lower bound after a problem was noted.
@@ -241,5 +254,6 @@ impl Reader<'_> {
 struct Parsed {
     listen: Option<SocketAddr>,
     stress: Option<StressThreshold>,
+    materiality: Option<Materiality>,
     currency: Option<Currency>,
 }

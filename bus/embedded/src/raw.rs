@@ -136,6 +136,7 @@ macro_rules! per_subject {
                 Subject::Transactions => concat!($before, "log_transactions", $after),
                 Subject::OffersApproved => concat!($before, "log_offers_approved", $after),
                 Subject::Notifications => concat!($before, "log_notifications", $after),
+                Subject::Evaluations => concat!($before, "log_evaluations", $after),
             }
         }
     };

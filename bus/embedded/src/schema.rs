@@ -19,7 +19,7 @@ const APPLICATION_ID: i32 = 0x4543_5362;
 const VERSION: usize = MIGRATIONS.len();
 
 /// Step `n` leads from `user_version` n to n + 1. Steps are only ever added.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = ["
     CREATE TABLE log_emotions (position INTEGER PRIMARY KEY, published_at INTEGER NOT NULL, id BLOB NOT NULL,
         key BLOB NOT NULL, version INTEGER NOT NULL, request_id TEXT, traceparent TEXT, payload BLOB NOT NULL);
     CREATE TABLE log_transactions (position INTEGER PRIMARY KEY, published_at INTEGER NOT NULL, id BLOB NOT NULL,
@@ -37,6 +37,9 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE retries (subject TEXT NOT NULL, consumers TEXT NOT NULL, position INTEGER NOT NULL,
         attempt INTEGER NOT NULL, due_at INTEGER NOT NULL, history TEXT NOT NULL,
         PRIMARY KEY (subject, consumers, position)) WITHOUT ROWID;
+", "
+    CREATE TABLE log_evaluations (position INTEGER PRIMARY KEY, published_at INTEGER NOT NULL, id BLOB NOT NULL,
+        key BLOB NOT NULL, version INTEGER NOT NULL, request_id TEXT, traceparent TEXT, payload BLOB NOT NULL);
 "];
 
 /// Bytes per page. A larger page means fewer system calls per commit, and more bytes for a commit of one event.
@@ -52,6 +55,7 @@ pub(crate) fn index(subject: Subject) -> usize {
         Subject::Transactions => 1,
         Subject::OffersApproved => 2,
         Subject::Notifications => 3,
+        Subject::Evaluations => 4,
     }
 }
 

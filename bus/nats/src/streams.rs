@@ -17,6 +17,7 @@ pub(crate) fn name(subject: Subject) -> &'static str {
         Subject::Transactions => "transactions",
         Subject::OffersApproved => "credits",
         Subject::Notifications => "notifications",
+        Subject::Evaluations => "evaluations",
     }
 }
 

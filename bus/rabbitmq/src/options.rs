@@ -66,7 +66,10 @@ impl Options {
     pub(crate) fn keep(&self, subject: Subject) -> Duration {
         match subject {
             Subject::Emotions => self.keep_emotions,
-            Subject::Transactions | Subject::OffersApproved | Subject::Notifications => self.keep_others,
+            Subject::Transactions
+            | Subject::OffersApproved
+            | Subject::Notifications
+            | Subject::Evaluations => self.keep_others,
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The payloads of the four subjects: JSON in camelCase, schema version 1, guarded by the golden files in
+//! The payloads of the five subjects: JSON in camelCase, schema version 1, guarded by the golden files in
 //! `bus/tests/golden`. They are turned into domain types here, at the edge; nothing inside knows their format.
 
 mod emotion;
+mod evaluation;
 mod notification;
 mod offer;
 mod transaction;
@@ -10,6 +11,7 @@ use ecs_domain::Timestamp;
 use serde_json::error::Category;
 
 pub use emotion::EmotionPayload;
+pub use evaluation::{EvaluationPayload, EvaluationRequest};
 pub use notification::NotificationPayload;
 pub use offer::{ApprovedOffer, OfferPayload};
 pub use transaction::TransactionPayload;

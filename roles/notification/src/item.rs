@@ -46,7 +46,7 @@ pub(crate) struct Item {
 }
 
 fn kinds() -> ObjectBuilder {
-    one_of([NotificationKind::CreditLimitApplied.as_str()]).description(Some("What it is about."))
+    one_of(NotificationKind::ALL.map(NotificationKind::as_str)).description(Some("What it is about."))
 }
 
 impl From<StoredNotification> for Item {

@@ -149,7 +149,7 @@ fn known(locale: &str) -> Result<Locale, std::borrow::Cow<'static, str>> {
 #[utoipa::path(
     get, path = "/v1/consents/{purpose}/text", operation_id = "readConsentText", tag = tag::CONSENT,
     params(
-        ("purpose" = String, Path, description = "What for: `emotion-analysis`, `demographics` or `research`."),
+        ("purpose" = String, Path, description = "What for: `emotion-analysis`, `demographics`, `research` or `pre-approval`."),
         ("version" = Option<u32>, Query, minimum = 1, description = "Its version."),
         ("locale" = Option<String>, Query, description = "`en`, `pt-BR` or `es`."),
     ),
@@ -179,7 +179,7 @@ pub(crate) async fn text(
 /// Each yes and no with the text that was shown, the newest first. Users read their own; those with `users:read-any` read everybody's.
 #[utoipa::path(
     get, path = "/v1/users/{user_id}/consents/{purpose}/history", operation_id = "readConsentHistory", tag = tag::CONSENT,
-    params(UserPath, ("purpose" = String, Path, description = "What for: `emotion-analysis`, `demographics` or `research`.")),
+    params(UserPath, ("purpose" = String, Path, description = "What for: `emotion-analysis`, `demographics`, `research` or `pre-approval`.")),
     responses(
         (status = OK, description = "What was said.", body = ConsentHistory),
         (status = NOT_FOUND, description = "there is no such purpose"),
@@ -201,7 +201,7 @@ pub(crate) async fn history(
 /// Users read their own; those with `users:read-any` read everybody's.
 #[utoipa::path(
     get, path = "/v1/users/{user_id}/consents/{purpose}", operation_id = "readConsent", tag = tag::CONSENT,
-    params(UserPath, ("purpose" = String, Path, description = "What for: `emotion-analysis`, `demographics` or `research`.")),
+    params(UserPath, ("purpose" = String, Path, description = "What for: `emotion-analysis`, `demographics`, `research` or `pre-approval`.")),
     responses(
         (status = OK, description = "What holds.", body = ConsentView),
         (status = NOT_FOUND, description = "there is no such purpose"),
@@ -225,7 +225,7 @@ pub(crate) async fn show(
 /// then nobody knows.
 #[utoipa::path(
     put, path = "/v1/users/{user_id}/consents/{purpose}", operation_id = "giveConsent", tag = tag::CONSENT,
-    params(UserPath, ("purpose" = String, Path, description = "What for: `emotion-analysis`, `demographics` or `research`.")),
+    params(UserPath, ("purpose" = String, Path, description = "What for: `emotion-analysis`, `demographics`, `research` or `pre-approval`.")),
     request_body(content = Option<ShownText>, example = json!({"text_version": 1, "locale": "pt-BR"})),
     responses(
         (status = OK, description = "What holds from now on.", body = ConsentView),
@@ -267,7 +267,7 @@ async fn shown(request: Request, purpose: Purpose) -> Result<Option<Shown>, Prob
 /// In person: nobody else can, whatever their token may do otherwise.
 #[utoipa::path(
     delete, path = "/v1/users/{user_id}/consents/{purpose}", operation_id = "withdrawConsent", tag = tag::CONSENT,
-    params(UserPath, ("purpose" = String, Path, description = "What for: `emotion-analysis`, `demographics` or `research`.")),
+    params(UserPath, ("purpose" = String, Path, description = "What for: `emotion-analysis`, `demographics`, `research` or `pre-approval`.")),
     responses(
         (status = NO_CONTENT, description = "It is withdrawn."),
         (status = NOT_FOUND, description = "there is no such purpose"),

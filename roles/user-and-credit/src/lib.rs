@@ -13,6 +13,7 @@ use ecs_bus::Bus;
 use ecs_cache::Cache;
 use ecs_domain::Clock;
 use ecs_domain::consent::ConsentRule;
+use ecs_domain::evaluation::Materiality;
 use ecs_domain::policy::Policy;
 use ecs_limits::Limiter;
 use ecs_metrics::Metrics;
@@ -35,6 +36,7 @@ mod change_password;
 mod changes;
 mod consents;
 mod erasures;
+mod evaluations;
 mod exact;
 mod exports;
 mod features;
@@ -79,6 +81,10 @@ pub struct Deps {
     pub policy: Policy,
     /// What silence about consent means.
     pub consent: ConsentRule,
+    /// How much somebody must have changed for another look.
+    pub materiality: Materiality,
+    /// How often an event may fail before it is a dead letter.
+    pub delivery_limit: u32,
     /// How much work a password's hash is: 12, and 4 in tests.
     pub bcrypt_cost: u32,
     /// Counts guesses at passwords.
@@ -109,10 +115,11 @@ impl UserAndCredit {
         Self { state: State::new(deps, passwords, guesses) }
     }
 
-    /// Starts to build archives of what is held on people, and to erase those who want to be forgotten.
+    /// Starts to build archives of what is held on people, to erase those who want to be forgotten, and to evaluate those who want it.
     pub fn start(&self, supervisor: &Supervisor) {
         exports::start(&self.state, supervisor);
         erasures::start(&self.state, supervisor);
+        evaluations::start(&self.state, supervisor);
     }
 
     /// Its calls, as the gateway has them.

@@ -15,6 +15,7 @@ pub mod credit;
 pub mod dead_letters;
 pub mod emotions;
 pub mod erasures;
+pub mod evaluations;
 pub mod exports;
 pub mod features;
 pub mod fixtures;
@@ -66,6 +67,9 @@ macro_rules! conformance {
                 the_audit_log_outlives_whom_it_is_about;
             attributes: attributes_are_replaced_as_a_whole, without_consent_no_attributes_are_kept,
                 attributes_go_with_their_consent;
+            evaluations: a_fold_notes_a_change_of_those_who_said_yes, a_change_during_a_look_is_another_one,
+                a_look_that_takes_too_long_is_anothers, an_evaluation_is_asked_for_over_the_outbox, an_evaluation_makes_one_offer,
+                an_evaluation_adds_nothing_to_an_offer, whoever_takes_their_yes_back_is_left_alone;
             research: a_month_is_counted_from_its_first_instant_to_its_last, only_those_who_agree_are_counted,
                 people_come_in_pages;
             emotions: an_event_counts_once, repeats_in_one_batch_count_once, the_same_id_on_another_day_is_another_event,

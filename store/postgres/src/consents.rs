@@ -4,15 +4,14 @@ use async_trait::async_trait;
 use ecs_domain::consent::{Consent, Locale, Purpose, Said, Shown};
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::audit::NewEntry;
-use ecs_store::{ATTRIBUTES_PURPOSE, Consents, StoreError};
+use ecs_store::{ATTRIBUTES_PURPOSE, Consents, EVALUATION_PURPOSE, StoreError};
 use tokio_postgres::Row;
 
 use crate::PostgresStore;
-use crate::attributes;
 use crate::audit::{self, EntryRow};
 use crate::column::{get, limit, micros};
 use crate::engine::{Call, Fault, Session};
-use crate::users;
+use crate::{attributes, evaluations, users};
 
 pub(crate) const GET: &str = "SELECT granted, text_version, locale, updated_at FROM consents
      WHERE user_id = $1 AND purpose = $2";
@@ -97,6 +96,9 @@ async fn set(
     }
     if purpose == ATTRIBUTES_PURPOSE && !granted {
         flight.add(attributes::DELETE, &[&id]);
+    }
+    if purpose == EVALUATION_PURPOSE && !granted {
+        flight.add(evaluations::FORGET, &[&id]);
     }
     audit::note(&mut flight, &entry);
     flight.commit();

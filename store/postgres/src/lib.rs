@@ -20,6 +20,7 @@ mod credit;
 mod dead_letters;
 mod engine;
 mod erasures;
+mod evaluations;
 mod exports;
 mod folds;
 mod idempotency;

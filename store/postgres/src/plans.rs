@@ -12,7 +12,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::plan::FIXED_PLANS;
 use crate::{
     Options, PostgresStore, ageing, attributes, audit, books, consents, credit, dead_letters, erasures,
-    exports, folds, idempotency, maintenance, notifications, outbox, personal_data, replays, research,
+    evaluations, exports, folds, idempotency, maintenance, notifications, outbox, personal_data, replays, research,
     rights, sessions, users, webhooks,
 };
 
@@ -233,6 +233,17 @@ fn of_exports() -> Vec<(&'static str, &'static [&'static str])> {
     ]
 }
 
+/// The same of evaluations that nobody asked for.
+fn of_evaluations() -> Vec<(&'static str, &'static [&'static str])> {
+    use evaluations::statements;
+    vec![
+        (statements::NOTE, &["consents_to_pre_approval", "evaluations_pkey"]),
+        (statements::CLAIM, &["evaluations_due", "evaluations_pkey"]),
+        (statements::AWAITED, &["evaluations_pkey", "consents_"]),
+        (statements::OFFERED, &["credit_limits_by_user"]),
+    ]
+}
+
 /// The same of what else the planner is free with.
 fn free() -> Vec<(&'static str, &'static [&'static str])> {
     use books::{counted_statements as counted, mismatch_statements as mismatches};
@@ -297,7 +308,7 @@ async fn every_hot_statement_has_its_index() {
     }
     let (_database, client) = filled().await;
     client.batch_execute(GENERIC).await.unwrap();
-    for (sql, indexes) in [of_accounts(), of_webhooks(), of_exports(), of_ageing(), free()].concat() {
+    for (sql, indexes) in [of_accounts(), of_webhooks(), of_exports(), of_ageing(), of_evaluations(), free()].concat() {
         check(sql, &plan(&client, sql).await, indexes);
     }
     client.batch_execute(&FIXED_PLANS.replace("true)", "false)")).await.unwrap();

@@ -7,6 +7,9 @@ INSERT INTO erasures (user_id, receipt, requested_by, requested_at, erased_at, c
         CASE WHEN n % 100 > 0 THEN now() END, CASE WHEN n % 50 > 0 THEN now() END FROM generate_series(1, 6000) n;
 INSERT INTO consents SELECT id, 'emotion-analysis', true, now() FROM users;
 INSERT INTO consents SELECT md5('user' || n)::uuid, 'research', true, now() FROM generate_series(1, 1000) n;
+INSERT INTO consents SELECT md5('user' || n)::uuid, 'pre-approval', n % 10 = 0, now() FROM generate_series(1, 3000) n;
+INSERT INTO evaluations (user_id, changed_at, due_at)
+    SELECT md5('user' || n)::uuid, CASE WHEN n % 10 = 0 THEN now() END, now() + n * interval '1 minute' FROM generate_series(1, 3000) n;
 INSERT INTO user_attributes SELECT id, '{}', now() FROM users;
 INSERT INTO transactions (id, user_id, amount, currency, created_at, occurred_at)
     SELECT md5('transaction' || n)::uuid, md5('user' || (n % 500 + 1))::uuid, 1, 'BRL', now(), now() - n * interval '1 minute'

@@ -4,13 +4,13 @@ use async_trait::async_trait;
 use ecs_domain::consent::{Consent, Locale, Purpose, Said, Shown};
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::audit::NewEntry;
-use ecs_store::{ATTRIBUTES_PURPOSE, Consents, StoreError};
+use ecs_store::{ATTRIBUTES_PURPOSE, Consents, EVALUATION_PURPOSE, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::SqliteStore;
 use crate::column::{At, IdText, Word, limit, micros};
 use crate::engine::Fault;
-use crate::{attributes, audit};
+use crate::{attributes, audit, evaluations};
 
 pub(crate) const GET: &str =
     "SELECT granted, text_version, locale, updated_at FROM consents WHERE user_id = ?1 AND purpose = ?2";
@@ -74,6 +74,9 @@ fn set(
     }
     if purpose == ATTRIBUTES_PURPOSE && !granted {
         attributes::delete(connection, user)?;
+    }
+    if purpose == EVALUATION_PURPOSE && !granted {
+        evaluations::forget(connection, user)?;
     }
     let before = before.map(|before| before.granted);
     audit::note(connection, &NewEntry::of_consent(user, purpose, before, granted, now))?;

@@ -4,7 +4,7 @@ use ecs_store::personal_data::{Section, held_in};
 use rusqlite::Connection;
 
 use crate::{
-    ageing, attributes, audit, books, consents, credit, dead_letters, erasures, exports, folds, idempotency,
+    ageing, attributes, audit, books, consents, credit, dead_letters, erasures, evaluations, exports, folds, idempotency,
     maintenance, migrations, notifications, outbox, personal_data, replays, research, rights, sessions,
     users, webhooks,
 };
@@ -142,6 +142,12 @@ fn statements_of_webhooks() -> Vec<&'static str> {
     ]
 }
 
+/// What evaluations that nobody asked for cause.
+fn statements_of_evaluations() -> Vec<&'static str> {
+    use evaluations::statements;
+    vec![statements::NOTE, statements::ANY_DUE, statements::CLAIM, statements::AWAITED, statements::OFFERED]
+}
+
 /// What archives for people cause.
 fn statements_of_exports() -> Vec<&'static str> {
     use exports::statements;
@@ -227,6 +233,7 @@ fn every_hot_statement_has_its_index() {
         statements_of_work(),
         statements_of_webhooks(),
         statements_of_exports(),
+        statements_of_evaluations(),
         statements_of_care(),
     ];
     for sql in all.into_iter().flatten() {

@@ -85,6 +85,8 @@ sections! {
     Access = "access" ["roles" "permissions" "granted_by" "granted_at"],
     /// What the person told of themselves: an age band, a region.
     Attributes = "attributes" ["told" "updated_at"],
+    /// When the person was looked at without their asking, and what their features were then.
+    Evaluations = "evaluations" ["changed_at" "due_at" "evaluated_at" "baseline"],
     /// Where notifications are sent to, without the secrets.
     Webhooks = "webhooks" ["id" "url" "host" "created_at" "failing_since" "disabled_at" "disabled_reason"],
     /// What became of sending them.
@@ -124,6 +126,7 @@ impl Section {
                 ("features", SealedJson(column::FEATURES)),
                 ("contributions", SealedJson(column::CONTRIBUTIONS)),
             ],
+            Self::Evaluations => &[("baseline", SealedJson(column::BASELINE))],
             Self::WebhookDeliveries => &[("log", Json)],
             Self::Audit => &[("before", SealedJson(column::WAS)), ("after", SealedJson(column::BECAME))],
             Self::DeadLetters => &[("history", Json), ("payload", Bytes)],

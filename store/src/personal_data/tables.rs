@@ -12,7 +12,7 @@ pub enum Held {
 }
 
 /// Tables that are told.
-const TOLD: [(&str, Section); 20] = [
+const TOLD: [(&str, Section); 21] = [
     ("users", Section::Profile),
     ("consents", Section::Consents),
     ("consent_history", Section::ConsentHistory),
@@ -26,6 +26,7 @@ const TOLD: [(&str, Section); 20] = [
     ("sessions", Section::Sessions),
     ("user_rights", Section::Access),
     ("user_attributes", Section::Attributes),
+    ("evaluations", Section::Evaluations),
     ("webhooks", Section::Webhooks),
     ("webhook_deliveries", Section::WebhookDeliveries),
     ("audit_entries", Section::Audit),

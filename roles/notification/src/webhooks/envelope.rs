@@ -21,6 +21,7 @@ struct Envelope<'a> {
 pub(crate) fn kind(kind: NotificationKind) -> &'static str {
     match kind {
         NotificationKind::CreditLimitApplied => "credit.limit_applied",
+        NotificationKind::CreditPreApproved => "credit.pre_approved",
     }
 }
 

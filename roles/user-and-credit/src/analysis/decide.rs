@@ -68,7 +68,8 @@ async fn record(
     Ok(recorded)
 }
 
-async fn make(
+/// A new decision, which nobody keeps yet.
+pub(crate) async fn make(
     state: &State,
     user: UserId,
     context: &RequestContext,

@@ -24,6 +24,7 @@ use crate::keyed::{Call, Ended, Turn};
 use crate::state::{State, key};
 use crate::{problems, users};
 use decide::Decided;
+pub(crate) use decide::make;
 
 /// How long a decision stands before another may be made.
 pub(crate) const STANDS_FOR: Duration = Duration::from_secs(300);

@@ -11,6 +11,7 @@ mod attributes;
 mod cancelled;
 mod consents;
 mod erasures;
+mod evaluations;
 mod exports;
 mod guesses;
 mod idempotency;

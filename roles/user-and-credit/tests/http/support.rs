@@ -9,6 +9,7 @@ use ecs_bus_embedded::{EmbeddedBus, Options as BusOptions};
 use ecs_cache::{Cache, Options as CacheOptions, Scope};
 use ecs_credit_analysis::CreditAnalysis;
 use ecs_domain::consent::ConsentRule;
+use ecs_domain::evaluation::Materiality;
 use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, StressThreshold, Unit};
 use ecs_domain::permission::Permission;
 use ecs_domain::transaction::Transaction;
@@ -177,6 +178,8 @@ impl App {
             credit_analysis: model,
             policy: built_in().unwrap(),
             consent: setup.consent,
+            materiality: Materiality::new(0.25).unwrap(),
+            delivery_limit: 10,
             bcrypt_cost: setup.bcrypt_cost,
             limiter: Arc::new(ecs_limits::InProcess::default()),
             token_lifetime: Duration::from_secs(3600),
@@ -198,6 +201,10 @@ impl App {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock) as _
     }
 
     pub(crate) fn pass(&self, time: Duration) {

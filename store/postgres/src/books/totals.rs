@@ -33,10 +33,10 @@ pub(crate) mod statements {
             SELECT FROM dead_letters d WHERE d.event_id = c.id AND d.subject = 'credit.offers.approved'
                 AND d.state <> 'replayed')) AS given_up,
         (SELECT count(*) FROM credit_limits c WHERE c.status = 'active' AND (EXISTS (
-            SELECT FROM notifications n WHERE n.offer_id = c.id)
+            SELECT FROM notifications n WHERE n.offer_id = c.id AND n.type = 'CREDIT_LIMIT_APPLIED')
             OR c.activated_at < (SELECT before FROM aged WHERE rows = 'notifications'))) AS notified,
         ARRAY(SELECT c.id FROM credit_limits c WHERE c.status = 'active' AND NOT EXISTS (
-            SELECT FROM notifications n WHERE n.offer_id = c.id)
+            SELECT FROM notifications n WHERE n.offer_id = c.id AND n.type = 'CREDIT_LIMIT_APPLIED')
             AND c.activated_at >= coalesce((SELECT before FROM aged WHERE rows = 'notifications'), '-infinity')
             LIMIT 100) AS unnotified,
         (SELECT count(*) FROM outbox) AS outbox";

@@ -88,7 +88,7 @@ pub(super) async fn record(
 }
 
 /// The decision as it is read again: with whole microseconds.
-fn as_kept(decision: &Decision) -> Decision {
+pub(crate) fn as_kept(decision: &Decision) -> Decision {
     let outcome = match &decision.outcome {
         Outcome::Approved(offer) => Outcome::Approved(offers::as_kept(offer)),
         Outcome::Denied(denial) => Outcome::Denied(denial.clone()),
@@ -97,7 +97,7 @@ fn as_kept(decision: &Decision) -> Decision {
 }
 
 /// A decision and its offer as the columns of new rows.
-struct DecisionColumns<'a> {
+pub(crate) struct DecisionColumns<'a> {
     decision: &'a Decision,
     id: Uuid,
     user: Uuid,
@@ -108,7 +108,7 @@ struct DecisionColumns<'a> {
 }
 
 impl<'a> DecisionColumns<'a> {
-    fn new(decision: &'a Decision, key: &PersonKey) -> Result<Self, Fault> {
+    pub(crate) fn new(decision: &'a Decision, key: &PersonKey) -> Result<Self, Fault> {
         Ok(Self {
             decision,
             id: decision.id.uuid(),
@@ -120,7 +120,7 @@ impl<'a> DecisionColumns<'a> {
         })
     }
 
-    fn insert<'f>(&'f self, flight: &mut Flight<'f>) {
+    pub(crate) fn insert<'f>(&'f self, flight: &mut Flight<'f>) {
         if let Some(offer) = &self.offer {
             flight.add(offers::INSERT, &offer.params());
         }

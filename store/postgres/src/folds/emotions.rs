@@ -22,6 +22,7 @@ use super::batch::Batch;
 use super::settled::{OldSums, Settled};
 use crate::column::micros;
 use crate::engine::{Fault, Param, Session};
+use crate::evaluations::statements as evaluations;
 use crate::plan::FIXED_PLANS;
 
 pub(crate) mod statements {
@@ -207,6 +208,7 @@ impl<'a> Fold<'a> {
             flight.add(statements::RENEW_RAW, &[key.as_slice(), &[&self.first, &self.last]].concat());
             flight.add(statements::RENEW_ID, &key);
         }
+        flight.add(evaluations::NOTE, &[&self.batch.users, &self.now]);
         flight.commit();
         flight.send().await?;
         Ok(())

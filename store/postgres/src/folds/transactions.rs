@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::column::{get, micros};
 use crate::engine::{Fault, Param, Session};
+use crate::evaluations::statements as evaluations;
 use crate::plan::FIXED_PLANS;
 
 /// Rows stand by rising id, so that two folds that meet wait for each other in one direction only. Of two rows with the
@@ -100,6 +101,7 @@ impl<'a> Columns<'a> {
         flight.begin_long();
         flight.add(FIXED_PLANS, &[]);
         let fold = flight.add(FOLD, &params);
+        flight.add(evaluations::NOTE, &[users, &self.now]);
         flight.commit();
         let told = flight.send().await?.take(fold);
         let missing = || StoreError::Corrupt("the fold did not say what came of it".to_owned());

@@ -24,10 +24,10 @@ const GIVEN_UP: &str = "SELECT count(*) FROM credit_limits c WHERE c.status = 'a
         WHERE d.event_id = c.id AND d.subject = 'credit.offers.approved' AND d.state <> 'replayed')";
 /// A notification that went for its age was one all the same. It was kept after the activation, so it is older than what went.
 const NOTIFIED: &str = "SELECT count(*) FROM credit_limits c WHERE c.status = 'active'
-     AND (EXISTS (SELECT 1 FROM notifications n WHERE n.offer_id = c.id)
+     AND (EXISTS (SELECT 1 FROM notifications n WHERE n.offer_id = c.id AND n.type = 'CREDIT_LIMIT_APPLIED')
         OR c.activated_at < (SELECT before FROM aged WHERE rows = 'notifications'))";
 const UNNOTIFIED: &str = "SELECT c.id FROM credit_limits c WHERE c.status = 'active'
-     AND NOT EXISTS (SELECT 1 FROM notifications n WHERE n.offer_id = c.id)
+     AND NOT EXISTS (SELECT 1 FROM notifications n WHERE n.offer_id = c.id AND n.type = 'CREDIT_LIMIT_APPLIED')
      AND c.activated_at >= coalesce((SELECT before FROM aged WHERE rows = 'notifications'), '') LIMIT 100";
 
 pub(super) fn of_ledger(connection: &Connection, ledger: Ledger) -> Result<LedgerTotals, Fault> {

@@ -43,7 +43,7 @@ pub(super) fn standing(
 }
 
 /// Keeps a decision unless an earlier one stands. Nobody else writes meanwhile: that is the lock.
-pub(super) fn record(connection: &Connection, new: &NewDecision, key: &PersonKey) -> Result<Recorded, Fault> {
+pub(crate) fn record(connection: &Connection, new: &NewDecision, key: &PersonKey) -> Result<Recorded, Fault> {
     let decision = &new.decision;
     if erasures::is_asked_for(connection, decision.user)? {
         return Err(StoreError::Unavailable("the user is being erased".to_owned()).into());

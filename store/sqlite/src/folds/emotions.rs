@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::batch::{Batch, Row};
 use crate::column::{At, IdBytes, IdText, day_from_number, day_number};
 use crate::engine::Fault;
+use crate::evaluations;
 
 /// What the inbox says of an event whose raw row is gone, or never was.
 pub(crate) const COUNTED: i64 = 1;
@@ -70,6 +71,7 @@ pub(super) fn fold(
         let (Some(&user), Some(&standing)) = (batch.users.get(at), standings.get(at)) else { continue };
         fold.run(run, user, standing, &mut results)?;
     }
+    evaluations::note(connection, batch.users.iter().copied(), now)?;
     Ok(results)
 }
 

@@ -9,6 +9,7 @@ use rusqlite::{CachedStatement, Connection, params};
 
 use crate::column::{At, IdText};
 use crate::engine::Fault;
+use crate::evaluations;
 
 const USER: &str = "SELECT 1 FROM users WHERE id = ?1";
 const INSERT: &str =
@@ -32,6 +33,7 @@ pub(super) fn fold(
             true => Folded::Repeated,
         });
     }
+    evaluations::note(connection, known.users.keys().map(|user| user.uuid()), now)?;
     Ok(results)
 }
 

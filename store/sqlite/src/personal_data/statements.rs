@@ -163,7 +163,8 @@ pub(crate) const fn of(section: Section) -> Reading {
         | Section::ConsentHistory
         | Section::Sessions
         | Section::Access
-        | Section::Attributes => of_account(section),
+        | Section::Attributes
+        | Section::Evaluations => of_account(section),
         Section::Transactions
         | Section::EmotionEvents
         | Section::EmotionSummaries
@@ -196,6 +197,10 @@ const fn of_account(section: Section) -> Reading {
         Section::Attributes => reading!(Text "user_id",
             "json_object('told', value, 'updated_at', updated_at)",
             "user_attributes WHERE user_id = ?1"),
+        Section::Evaluations => reading!(Text "user_id",
+            concat!("json_object('changed_at', ", instant!("changed_at"), ", 'due_at', ", instant!("due_at"),
+                ", 'evaluated_at', ", instant!("evaluated_at"), ", 'baseline', baseline)"),
+            "evaluations WHERE user_id = ?1"),
         Section::Access => reading!(Text "user_id",
             concat!("json_object('roles', ", words!("roles"), ", 'permissions', ", words!("permissions"),
                 ", 'granted_by', granted_by, 'granted_at', ", instant!("granted_at"), ")"),
