@@ -37,7 +37,8 @@ pub(super) async fn run(args: &VerifyArgs, settings: &Settings) -> anyhow::Resul
     let report = chain::check(&mut decisions, args, settings).await?;
     let outcome = if report.faults.is_empty() { Outcome::Fine } else { Outcome::Off };
     let DecisionChain { there, aged, erased } = decisions;
-    let more = format!("{there} decisions are there, {aged} went for their age, {erased} with their people\n");
+    let more =
+        format!("{there} decisions are there, {aged} went for their age, {erased} with their people\n");
     let words = report.in_words(DecisionChain::NAME, &more);
     say(&if args.json { serde_json::to_string_pretty(&Findings { report, decisions })? } else { words });
     Ok(outcome)
