@@ -77,23 +77,26 @@ fn judge(policy: &Policy, assessment: &Assessment, _facts: &Facts) -> Result<Ter
 struct Differences(Vec<Difference>);
 
 impl Differences {
+    fn push(&mut self, field: &str, stored: String, recomputed: String) {
+        self.0.push(Difference { field: field.to_owned(), stored, recomputed });
+    }
+
     fn text(&mut self, field: &str, stored: &str, recomputed: &str) {
         if stored != recomputed {
-            let (stored, recomputed) = (stored.to_owned(), recomputed.to_owned());
-            self.0.push(Difference { field: field.to_owned(), stored, recomputed });
+            self.push(field, stored.to_owned(), recomputed.to_owned());
         }
     }
 
     fn value<T: std::fmt::Debug + PartialEq>(&mut self, field: &str, stored: T, recomputed: T) {
         if stored != recomputed {
-            self.text(field, &format!("{stored:?}"), &format!("{recomputed:?}"));
+            self.push(field, format!("{stored:?}"), format!("{recomputed:?}"));
         }
     }
 
     /// Two numbers with the same bits, so that a zero is not the negative one.
     fn number(&mut self, field: &str, stored: f64, recomputed: f64) {
         if stored.to_bits() != recomputed.to_bits() {
-            self.text(field, &format!("{stored:?}"), &format!("{recomputed:?}"));
+            self.push(field, format!("{stored:?}"), format!("{recomputed:?}"));
         }
     }
 
@@ -124,8 +127,11 @@ impl Differences {
         match (stored, computed) {
             (Outcome::Approved(offer), Ok(terms)) => {
                 let offered = offer.terms;
-                self.value("offer.credit_limit", offered.credit_limit, terms.credit_limit);
-                self.value("offer.interest_rate", offered.interest_rate, terms.interest_rate);
+                // As cents and hundredths of a percent: in words neither shows itself.
+                let cents = [offered, *terms].map(|terms| terms.credit_limit.minor_units());
+                self.value("offer.credit_limit", cents[0], cents[1]);
+                let rates = [offered, *terms].map(|terms| terms.interest_rate.basis_points());
+                self.value("offer.interest_rate", rates[0], rates[1]);
                 self.value("offer.credit_type", offered.credit_type, terms.credit_type);
             }
             (Outcome::Denied(stored), Err(computed)) => {
