@@ -157,14 +157,29 @@ pub async fn it_is_told_why_a_decision_is_gone<H: Harness>() {
     assert_eq!(aged, [(AGED, at, user(0).uuid(), None), (AGED, at, user(1).uuid(), None)]);
     let totals = store.decision_totals().await.unwrap();
     assert_eq!((totals.unlogged, totals.undecided), (0, 1), "the offer of what is gone");
-    let stranger = format!(
-        "INSERT INTO decisions (id, user_id, decided_at, outcome, reason, risk_score, model_version, policy_version, features, contributions)
-         SELECT '{gone}', user_id, decided_at, 'denied', 'none', risk_score, model_version, policy_version, features, contributions
-         FROM decisions WHERE user_id = '{}'",
-        user(4)
-    );
-    harness.run(&stranger.replace(&gone.to_string(), &Uuid::from_u128(7).to_string())).await;
+    harness.run(&decision_from_before(Uuid::from_u128(7), approval(4, 4, now()).id)).await;
     assert_eq!(store.decision_totals().await.unwrap().unlogged, 1);
+}
+
+/// Decisions from before there was a log have entries without a digest, until those are sealed.
+pub async fn decisions_from_before_the_log_are_digested_with_their_seal<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    register(store, [1]).await;
+    make_offer(store, 1, 1, now()).await;
+    let old = Uuid::from_u128(7);
+    harness.run(&decision_from_before(old, approval(1, 1, now()).id)).await;
+    let entry = "INSERT INTO decision_log (at, act, decision_id, user_id) SELECT 1, 'made', id, user_id FROM decisions WHERE id = '{}'";
+    harness.run(&entry.replace("{}", &old.to_string())).await;
+    let unsealed = store.logged(None).await.unwrap();
+    assert_eq!(
+        unsealed.iter().map(|logged| logged.entry.digest.is_some()).collect::<Vec<_>>(),
+        [true, false]
+    );
+    let batch = store.seal_decisions(after(1), ALL).await.unwrap().unwrap();
+    assert!(store.logged(Some(batch.number)).await.unwrap().iter().all(is_whole));
+    assert_eq!(chained(store, &[batch]).await, 2);
+    assert_eq!(store.decision_totals().await.unwrap().unlogged, 0);
 }
 
 /// The chain is over no word of a person, so it holds when nothing of them is left.
@@ -288,6 +303,15 @@ async fn chained(store: &dyn Store, batches: &[Batch]) -> usize {
         (previous, count) = (batch.digest, count + entries.len());
     }
     count
+}
+
+/// Writes a denial behind the store's back, as there are some from before there was a log; all but its id is another decision's.
+fn decision_from_before(id: Uuid, like: DecisionId) -> String {
+    format!(
+        "INSERT INTO decisions (id, user_id, decided_at, outcome, reason, risk_score, model_version, policy_version, features, contributions)
+         SELECT '{id}', user_id, decided_at, 'denied', 'none', risk_score, model_version, policy_version, features, contributions
+         FROM decisions WHERE id = '{like}'"
+    )
 }
 
 async fn erase(store: &dyn Store, of: u128) {

@@ -171,13 +171,11 @@ async fn find(session: &Session, entries: Vec<LogEntry>) -> Result<Vec<Found>, F
     let ids: Vec<Uuid> = made.map(|entry| entry.decision).collect();
     let mut rows: BTreeMap<Uuid, DecisionRow> = decisions::rows(session, &ids).await?;
     let missing: Vec<Uuid> = ids.into_iter().filter(|id| !rows.contains_key(id)).collect();
-    let aged: Vec<Uuid> = match missing.is_empty() {
-        true => Vec::new(),
-        false => {
-            let went = session.query(WENT, &[&missing]).await?;
-            went.rows.iter().map(|row| get(row, "decision_id")).collect::<Result<_, _>>()?
-        }
-    };
+    let mut aged: Vec<Uuid> = Vec::new();
+    if !missing.is_empty() {
+        let went = session.query(WENT, &[&missing]).await?;
+        aged = went.rows.iter().map(|row| get(row, "decision_id")).collect::<Result<_, _>>()?;
+    }
     let find = |entry: LogEntry| {
         let (row, aged) = match entry.act == MADE {
             true => (rows.remove(&entry.decision), aged.contains(&entry.decision)),

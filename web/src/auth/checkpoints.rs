@@ -33,7 +33,6 @@ impl Log {
     }
 
     /// Whether it is the one that checkpoints don't name.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
     fn is_unnamed(&self) -> bool {
         *self == Self::Audit
     }

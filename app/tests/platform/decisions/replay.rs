@@ -31,7 +31,7 @@ async fn ten_thousand_come_out_again(app: TestApp, set: &[(&str, &str)]) {
     let folder = app.end().await;
     let begun = std::time::Instant::now();
     check(replay(folder.path(), &[], set).await);
-    println!("{COUNT} decisions, computed again in {:?}", begun.elapsed());
+    eprintln!("{COUNT} decisions, computed again in {:?}", begun.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
