@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use ecs_domain::permission::held::DecisionsReplay;
-use ecs_domain::{DecisionId, Timestamp, UserId, Violations};
+use ecs_domain::{DecisionId, Timestamp, UserId, Violations, clock};
 use ecs_store::audit::NewEntry;
 use ecs_store::decision_log::{Left, LoggedDecision, WantedDecisions};
 use ecs_store::{StoreError, decision_text};
@@ -78,10 +78,10 @@ impl Question {
     fn read(self) -> Result<(WantedDecisions, u64), Violations> {
         let mut violations = Violations::none();
         let mut time = |field, text: Option<String>| {
-            let read = text.map(|text| text.parse::<Timestamp>()).transpose();
-            violations
-                .check(field, read.map_err(|_| "must be a time such as 2026-11-20T12:00:00Z".into()))
-                .flatten()
+            let read = text.map(|text| {
+                clock::parse_timestamp(&text).ok_or("must be a time such as 2026-11-20T12:00:00Z")
+            });
+            violations.check(field, read.transpose().map_err(Into::into)).flatten()
         };
         let (from, until) = (time("from", self.from), time("until", self.until));
         let user = self.user.map(|text| text.parse::<UserId>()).transpose();
