@@ -4,6 +4,7 @@ pub mod access;
 pub mod audit;
 pub mod bridge;
 pub mod dead_letters;
+pub mod decisions;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -73,6 +74,9 @@ pub enum Command {
     /// See whether the audit log is what it was
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// See whether the decisions are what was logged, and compute them again
+    #[command(subcommand)]
+    Decisions(decisions::DecisionsCommand),
     /// Make the first admin, who grants everybody else what they may do
     #[command(subcommand)]
     Admin(access::AdminCommand),
@@ -257,6 +261,7 @@ impl Cli {
             | Command::Replay(_)
             | Command::Bridge(_)
             | Command::Audit(_)
+            | Command::Decisions(_)
             | Command::Admin(_)
             | Command::Keys(_)
             | Command::Healthcheck

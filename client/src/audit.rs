@@ -5,24 +5,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::chain::ChainPiece;
 use crate::transport::{Auth, path};
 use crate::{CallError, Client};
-
-/// Entries that were sealed together, to the byte.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AuditBatch {
-    /// Its number.
-    pub number: u64,
-    /// Its digest, as hexadecimal digits.
-    pub digest: String,
-    /// When it was sealed.
-    pub sealed_at: Timestamp,
-    /// How many entries it had then.
-    pub count: u64,
-    /// Those that are there now.
-    pub entries: Vec<SealedEntry>,
-}
 
 /// An entry as it was digested.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -62,20 +47,6 @@ pub struct AuditEntry {
     pub after: Value,
 }
 
-/// A piece of the chain, and how much there was before it was read.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AuditPiece {
-    /// None when there is nothing more.
-    pub batches: Vec<AuditBatch>,
-    /// How many entries said that they are sealed.
-    pub sealed: u64,
-    /// How many waited for their seal.
-    pub unsealed: u64,
-    /// When the oldest of those was written, in microseconds since 1970.
-    pub oldest_unsealed: Option<i64>,
-}
-
 #[derive(Deserialize)]
 struct Page {
     items: Vec<AuditEntry>,
@@ -83,7 +54,7 @@ struct Page {
 
 impl Client {
     /// Some batches of the audit log from this number on; none when there is nothing more.
-    pub async fn audit_batches(&self, from: u64) -> Result<AuditPiece, CallError> {
+    pub async fn audit_batches(&self, from: u64) -> Result<ChainPiece<SealedEntry>, CallError> {
         self.get(path(format!("/v1/audit/batches?from={from}"))?, Auth::Token).await
     }
 

@@ -6,9 +6,11 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod chain;
 pub mod check;
 pub mod credit;
 pub mod dead_letters;
+pub mod decisions;
 mod error;
 pub mod events;
 pub mod follow;

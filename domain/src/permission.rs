@@ -68,8 +68,10 @@ permissions! {
     AccessWrite = "access:write",
     /// Follow the changes of what users may do, as other processes of the platform do.
     AccessFollow = "access:follow",
-    /// Read the audit log.
+    /// Read the audit log, and the chain of the decision log.
     AuditRead = "audit:read",
+    /// Read decisions with all that they were made from, to compute them again.
+    DecisionsReplay = "decisions:replay",
     /// Ask for any user's erasure, also of one with credit, and see how far it is.
     PrivacyErase = "privacy:erase",
     /// Export what people did, anonymised.
@@ -145,16 +147,22 @@ impl Role {
     #[must_use]
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
-            AccessRead, AuditRead, CreditWriteAny, OperationsRead, OperationsWrite, PrivacyErase,
-            PrivacyWriteAny, ResearchExport, UsersCreate, UsersReadAny,
+            AccessRead, AuditRead, CreditWriteAny, DecisionsReplay, OperationsRead, OperationsWrite,
+            PrivacyErase, PrivacyWriteAny, ResearchExport, UsersCreate, UsersReadAny,
         };
         match self {
             // What these two are for comes with the analytics and with the policy lab.
             Self::Customer | Self::Analyst | Self::Approver => &[],
             Self::CreditOfficer => &[UsersReadAny, CreditWriteAny],
-            Self::PrivacyOfficer => {
-                &[UsersReadAny, AccessRead, AuditRead, PrivacyWriteAny, PrivacyErase, ResearchExport]
-            }
+            Self::PrivacyOfficer => &[
+                UsersReadAny,
+                AccessRead,
+                AuditRead,
+                DecisionsReplay,
+                PrivacyWriteAny,
+                PrivacyErase,
+                ResearchExport,
+            ],
             Self::Operator => &[OperationsRead, OperationsWrite, UsersCreate],
             Self::Admin => Permission::ALL,
         }

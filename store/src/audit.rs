@@ -3,27 +3,18 @@
 //! An entry is written in the transaction of what it tells, so neither is there without the other. It says in words of the program
 //! what happened; it never holds what somebody felt, earned or is called. Entries are sealed into batches behind the writes: what was
 //! before and after becomes ciphertext under the key of the person whom the entry is about, so that the chain holds when that key is
-//! destroyed and nobody can read it any more. A batch holds the digest of its entries and of the batch before it, so whoever changes, removes or adds one afterwards must change all
-//! that follow. That the end is missing only a checkpoint tells that is kept elsewhere.
+//! destroyed and nobody can read it any more. How batches are chained is told in [`crate::chain`].
 
 use async_trait::async_trait;
 use ecs_domain::consent::Purpose;
 use ecs_domain::permission::Access;
 use ecs_domain::{ExportId, Month, Timestamp, UserId};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+pub use crate::chain::{Batch, Digest, FIRST, Totals, digest};
+use crate::chain::{Chained, Hasher};
 use crate::{LetterId, RightsChange, StoreError};
-
-/// What chains batches: SHA-256.
-pub type Digest = [u8; 32];
-
-/// What the first batch follows.
-pub const FIRST: Digest = [0; 32];
-
-/// Sets what is digested here apart from whatever else is.
-const LABEL: &[u8] = b"ecs/audit/1";
 
 /// Entries and the batches that they are sealed in.
 #[async_trait]
@@ -80,11 +71,13 @@ pub enum Act {
     ExportRequested,
     /// Somebody fetched such an archive.
     ExportFetched,
+    /// Somebody read decisions with all that they were made from, to compute them again.
+    DecisionsReplayed,
 }
 
 impl Act {
     /// Every act there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::AccessChanged,
         Self::ConsentChanged,
         Self::PasswordChanged,
@@ -97,6 +90,7 @@ impl Act {
         Self::ResearchExported,
         Self::ExportRequested,
         Self::ExportFetched,
+        Self::DecisionsReplayed,
     ];
 
     /// Its name in the log.
@@ -115,6 +109,7 @@ impl Act {
             Self::ResearchExported => "research.exported",
             Self::ExportRequested => "export.requested",
             Self::ExportFetched => "export.fetched",
+            Self::DecisionsReplayed => "decisions.replayed",
         }
     }
 }
@@ -194,6 +189,14 @@ impl NewEntry {
         Self { at: now, actor, act, subject: user.to_string(), before: Value::Null, after }
     }
 
+    /// Somebody read decisions about this person, or about everybody, with all that they were made from.
+    #[must_use]
+    pub fn of_replay(actor: UserId, about: Option<UserId>, decisions: usize, now: Timestamp) -> Self {
+        let subject = about.map_or_else(|| "decisions".to_owned(), |user| user.to_string());
+        let (act, after) = (Act::DecisionsReplayed, json!({"decisions": decisions}));
+        Self { at: now, actor, act, subject, before: Value::Null, after }
+    }
+
     /// What an operator did about a dead letter.
     #[must_use]
     pub fn of_letter(operator: UserId, act: Act, letter: LetterId, now: Timestamp) -> Self {
@@ -238,32 +241,6 @@ pub struct Entry {
     pub batch: Option<u64>,
 }
 
-/// Entries that are sealed together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Batch {
-    /// Counts from 1, without gaps.
-    pub number: u64,
-    /// How many entries it has.
-    pub entries: u64,
-    /// Digests them and the batch before it.
-    pub digest: Digest,
-    /// When it was sealed.
-    pub sealed_at: Timestamp,
-}
-
-/// How much is in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Totals {
-    /// Entries that say that they are sealed.
-    pub sealed: u64,
-    /// Entries that wait for their seal.
-    pub unsealed: u64,
-    /// When the oldest of those was written, in microseconds since 1970.
-    pub oldest_unsealed: Option<i64>,
-    /// The newest batch.
-    pub newest: Option<Batch>,
-}
-
 /// What entries have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EntryFilter {
@@ -275,25 +252,18 @@ pub struct EntryFilter {
     pub act: Option<Act>,
 }
 
-/// The digest of a batch: of its number, of the digest before it, and of every byte of every entry.
-#[must_use]
-pub fn digest(number: u64, previous: &Digest, entries: &[Entry]) -> Digest {
-    let mut digest = Sha256::new_with_prefix(LABEL);
-    digest.update(number.to_be_bytes());
-    digest.update(previous);
-    digest.update((entries.len() as u64).to_be_bytes());
-    for entry in entries {
-        let Entry { number, at, actor, act, subject, before, after, batch: _ } = entry;
-        digest.update(number.to_be_bytes());
-        digest.update(at.to_be_bytes());
-        digest.update(actor.as_bytes());
+impl Chained for Entry {
+    const LABEL: &'static [u8] = b"ecs/audit/1";
+
+    fn digest_into(&self, hasher: &mut Hasher) {
+        let Self { number, at, actor, act, subject, before, after, batch: _ } = self;
+        hasher.fixed(&number.to_be_bytes());
+        hasher.fixed(&at.to_be_bytes());
+        hasher.fixed(actor.as_bytes());
         for text in [act, subject, before, after] {
-            // With its length, so that no two lists of texts are the same bytes.
-            digest.update((text.len() as u64).to_be_bytes());
-            digest.update(text.as_bytes());
+            hasher.text(text);
         }
     }
-    digest.finalize().into()
 }
 
 #[cfg(test)]
@@ -333,6 +303,13 @@ mod tests {
         for (number, previous, entries) in others {
             assert_ne!(digest(number, &previous, &entries), sealed, "{number} {entries:?}");
         }
+    }
+
+    /// Chains that were sealed by older versions are computed again by this one.
+    #[test]
+    fn a_digest_is_what_it_always_was() {
+        let golden = "ad0e793f53ef07cad23ab2b29d0160a63b255e0ab6fdc95a52233ce6096e5895";
+        assert_eq!(hex::encode(digest(1, &FIRST, &[entry()])), golden);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use ecs_vault::{PersonKey, is_sealed};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
+use crate::chain::{Digest, Hasher};
 use crate::decision_text::{
     Exact, contributions_text, features_text, parse_contributions, parse_features, unreadable,
 };
@@ -42,7 +43,7 @@ impl SealedDecision {
         Ok(Self {
             features: seal(key, column::FEATURES, &features_text(&decision.features)?)?,
             contributions: seal(key, column::CONTRIBUTIONS, &contributions)?,
-            record: seal(key, column::RECORD, &Record::of(decision).text()?)?,
+            record: seal(key, column::RECORD, &record_text(decision)?)?,
             reason,
         })
     }
@@ -84,6 +85,8 @@ pub struct DecisionRow {
     pub user: UserId,
     /// When it was made.
     pub decided_at: Timestamp,
+    /// The answer in a word.
+    pub outcome: String,
     /// Of an approval.
     pub offer: Option<Offer>,
     /// Of a denial, sealed.
@@ -107,6 +110,47 @@ pub struct DecisionRow {
 }
 
 impl DecisionRow {
+    /// The row that a decision makes.
+    #[must_use]
+    pub fn of(decision: &Decision, sealed: &SealedDecision) -> Self {
+        let SealedDecision { features, contributions, record, reason } = sealed.clone();
+        Self {
+            id: decision.id,
+            user: decision.user,
+            decided_at: decision.decided_at,
+            outcome: decision.outcome.as_str().to_owned(),
+            offer: decision.offer().cloned(),
+            reason,
+            risk_score: decision.assessment.risk_score,
+            model_version: decision.assessment.model_version.clone(),
+            model_digest: decision.assessment.model_digest.clone(),
+            policy_version: decision.policy_version.clone(),
+            policy_digest: decision.policy_digest.clone(),
+            features,
+            contributions,
+            record: Some(record),
+        }
+    }
+
+    /// The digest of everything in the row that never changes, as it stands there: of what is sealed the ciphertext, of the offer its
+    /// terms. The log keeps it, so what it is made of stays as it is.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut hasher = Hasher::labelled(b"ecs/decision/1");
+        hasher.fixed(self.id.uuid().as_bytes());
+        hasher.fixed(self.user.uuid().as_bytes());
+        hasher.fixed(&self.decided_at.as_microsecond().to_be_bytes());
+        hasher.fixed(&self.risk_score.to_bits().to_be_bytes());
+        let artefacts = [&self.model_version, &self.model_digest, &self.policy_version, &self.policy_digest];
+        for text in artefacts.into_iter().chain([&self.outcome, &self.features, &self.contributions]) {
+            hasher.text(text);
+        }
+        hasher.maybe(self.reason.as_ref());
+        hasher.maybe(self.record.as_ref());
+        hasher.maybe(self.offer.as_ref().map(terms_of));
+        hasher.finish()
+    }
+
     /// The decision that stands there. What was written before there were keys is read without one.
     pub fn open(self, key: Option<&PersonKey>) -> Result<Decision, StoreError> {
         let contributions = parse_contributions(&open(key, column::CONTRIBUTIONS, self.contributions)?)?;
@@ -141,6 +185,26 @@ impl DecisionRow {
             },
         })
     }
+}
+
+/// The text of the column `record`, with nothing sealed in it.
+pub(crate) fn record_text(decision: &Decision) -> Result<String, StoreError> {
+    Record::of(decision).text()
+}
+
+/// What of an offer never changes, as bytes.
+fn terms_of(offer: &Offer) -> Vec<u8> {
+    let Offer { id, user, status: _, terms, created_at, expires_at, accepted_at: _, activated_at: _ } = offer;
+    let numbers = [
+        terms.credit_limit.minor_units(),
+        i64::from(terms.interest_rate.basis_points()),
+        created_at.as_microsecond(),
+        expires_at.as_microsecond(),
+    ];
+    let mut bytes = [id.uuid().into_bytes(), user.uuid().into_bytes()].concat();
+    bytes.extend(numbers.into_iter().flat_map(i64::to_be_bytes));
+    bytes.extend(terms.credit_type.as_str().bytes());
+    bytes
 }
 
 /// The column `record`.

@@ -12,9 +12,12 @@ mod ageing;
 mod attributes;
 pub mod audit;
 mod books;
+pub mod chain;
 mod consents;
 mod credit;
 mod dead_letters;
+mod decision_copy;
+pub mod decision_log;
 mod decision_record;
 pub mod decision_text;
 mod erasures;
@@ -43,6 +46,7 @@ pub use books::{Books, CountedPage, EventKey, Fate, Ledger, LedgerTotals, OfferB
 pub use consents::Consents;
 pub use credit::{AcceptResult, ActivateResult, Credit, NewDecision, OfferPage, PageRequest, Recorded};
 pub use dead_letters::{DeadLetterRow, DeadLetters, FullLetter, Letter, LetterCount, LetterFilter, LetterId};
+pub use decision_copy::{decision_text, parse_decision};
 pub use decision_record::{DecisionRow, PlainDecision, SealedDecision};
 pub use erasures::{Erased, Erasure, ErasureAsked, ErasureDue, ErasureRequest, Erasures, Reached};
 pub use error::StoreError;
@@ -91,6 +95,7 @@ pub trait Store:
     + Folds
     + Credit
     + Evaluations
+    + decision_log::DecisionLog
     + Idempotency
     + Outbox
     + Notifications
@@ -117,6 +122,7 @@ impl<T> Store for T where
         + Folds
         + Credit
         + Evaluations
+        + decision_log::DecisionLog
         + Idempotency
         + Outbox
         + Notifications

@@ -236,6 +236,14 @@ pub const CLASSES: &[DataClass] = &[
         Earlier::No("it is the proof, and holds no values"),
     ),
     class(
+        "the decision log",
+        &["decision_log", "decision_batches"],
+        "that each decision was made, and that it went for its age: ids, times and digests",
+        Kept::For("for good"),
+        None,
+        Earlier::No("it is the proof, and holds no values"),
+    ),
+    class(
         "salts of exports",
         &[],
         "what pseudonyms of [exports](research.md) are made with, in the vault",

@@ -3,8 +3,10 @@
 mod admin;
 mod audit;
 mod bridge;
+mod chain;
 mod config;
 mod dead_letters;
+mod decisions;
 mod demo;
 mod healthcheck;
 mod import;
@@ -80,6 +82,7 @@ fn dispatch(cli: &Cli, settings: &Settings, raw: &Raw) -> anyhow::Result<Outcome
         Command::Replay(args) => block_on(replay::run(args, settings)),
         Command::Bridge(args) => block_on(bridge::run(args, settings, raw)),
         Command::Audit(AuditCommand::Verify(args)) => block_on(audit::run(args, settings)),
+        Command::Decisions(command) => block_on(decisions::run(command, settings)),
         Command::Admin(AdminCommand::Create(args)) => block_on(admin::run(args, settings)),
         Command::Keys(KeysCommand::New(args)) => keys::run(args),
         Command::Healthcheck => block_on(healthcheck::run(settings)),

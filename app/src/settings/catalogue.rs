@@ -115,7 +115,7 @@ pub const CATALOGUE: &[Setting] = &[
     setting(
         "ECS_AUDIT_CHECKPOINTS_FILE",
         "",
-        "Where signed checkpoints of the audit log are appended, one a line; best on a disk that whoever can write to the database \
+        "Where signed checkpoints of the audit log and the decision log are appended, one a line; best on a disk that whoever can write to the database \
          can't. They are in the log of the process in any case. Embedded mode keeps them in the data folder.",
     ),
     setting(

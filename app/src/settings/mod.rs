@@ -116,7 +116,7 @@ pub struct Settings {
     pub policy_file: Option<PathBuf>,
     /// Where more service keys are listed.
     pub service_keys_file: Option<PathBuf>,
-    /// Where checkpoints of the audit log are appended.
+    /// Where checkpoints of the audit log and the decision log are appended.
     pub checkpoints_file: Option<PathBuf>,
     /// How long a session can be refreshed.
     pub session_lifetime: Duration,
@@ -183,7 +183,7 @@ impl Settings {
         }
     }
 
-    /// The file of checkpoints of the audit log, if they are kept in one.
+    /// The file of checkpoints of the audit log and the decision log, if they are kept in one.
     #[must_use]
     pub fn checkpoints(&self) -> Option<PathBuf> {
         let in_folder = self.uses_data_folder().then(|| self.data_dir.join("audit-checkpoints.jsonl"));

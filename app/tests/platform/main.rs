@@ -7,6 +7,7 @@ mod bad_input;
 mod bridge;
 mod commands;
 mod dead_letters;
+mod decisions;
 mod documented;
 mod encrypted;
 mod erasure;

@@ -2,17 +2,20 @@
 //!
 //! Looking needs the permission `operations:read`, doing `operations:write`. Answers hold ids, counts and reasons, never
 //! what somebody felt, bought or was offered; the one exception is a dead letter's payload, for those who may also
-//! drop it. What the export for research says is about nobody in particular, and needs `research:export`.
+//! drop it. What the export for research says is about nobody in particular, and needs `research:export`. Decisions with all that they
+//! were made from are for those who compute them again, and need `decisions:replay`.
 
 mod audit;
 mod balance;
 mod counted;
+mod decisions;
 mod fates;
 mod forget;
 mod letters;
 mod problem;
 mod replays;
 mod research;
+mod sealing;
 mod shapes;
 
 use std::path::PathBuf;
@@ -59,7 +62,7 @@ pub struct Deps {
     pub outbox: Wake,
     /// Keeps what pseudonyms of exports are made with.
     pub keyring: Keyring,
-    /// Signs how far the audit log is.
+    /// Signs how far the audit log and the decision log are.
     pub checkpoints: Arc<Checkpoints>,
     /// Where that is kept besides the process's log; best on another machine's disk.
     pub checkpoint_file: Option<PathBuf>,
@@ -107,7 +110,7 @@ impl Operations {
     }
 
     /// `/v1/operations/books`, `/v1/operations/dead-letters` and `/v1/operations/replay`, with what is below them, and
-    /// `/v1/audit` and `/v1/research`.
+    /// `/v1/audit`, `/v1/decision-log` and `/v1/research`.
     pub fn routes(&self) -> Router {
         let reading = Reading {
             deps: self.deps.clone(),
@@ -124,16 +127,18 @@ impl Operations {
         Self::api().into_openapi()
     }
 
-    /// Starts forgetting what is past its time, and sealing the audit log.
+    /// Starts forgetting what is past its time, and sealing the audit log and the decision log.
     pub fn start(&self, supervisor: &Supervisor) {
         forget::start(&self.deps, supervisor);
-        audit::start(&self.deps, supervisor);
+        sealing::start(&self.deps, supervisor);
     }
 
     fn api() -> OpenApiRouter<Reading> {
         OpenApiRouter::default()
             .policed(policed!(audit::entries))
             .policed(policed!(audit::batches))
+            .policed(policed!(decisions::batches))
+            .policed(policed!(decisions::decisions))
             .policed(policed!(balance::balance))
             .policed(policed!(fates::fates))
             .policed(policed!(counted::counted))

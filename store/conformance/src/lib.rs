@@ -13,6 +13,7 @@ pub mod books;
 pub mod consents;
 pub mod credit;
 pub mod dead_letters;
+pub mod decision_log;
 pub mod emotions;
 pub mod erasures;
 pub mod evaluations;
@@ -86,6 +87,10 @@ macro_rules! conformance {
                 offers_are_listed_newest_first, an_offer_is_accepted_once, accepts_at_the_same_time_are_one,
                 an_expired_offer_is_not_accepted, anothers_offer_is_unknown, an_offer_is_activated_once,
                 an_offer_that_was_not_accepted_is_not_activated, offers_expire;
+            decision_log: every_decision_is_logged_with_it, batches_chain_every_decision,
+                of_those_who_seal_decisions_at_once_one_does, a_change_of_a_decision_is_told, it_is_told_why_a_decision_is_gone,
+                the_decision_log_outlives_whom_it_is_about, logged_decisions_come_in_pages,
+                what_is_left_of_each_decision_is_told, decisions_from_before_the_log_are_digested_with_their_seal, numbers_of_decisions_come_back_to_the_bit;
             idempotency: a_key_is_claimed_once, requests_at_the_same_time_are_one, an_answer_is_replayed_to_the_byte,
                 another_request_is_told_from_the_same_one, scopes_do_not_meet, a_released_key_is_free,
                 a_claim_runs_out, a_claim_of_the_future_is_none, a_registration_and_its_answer_are_one,

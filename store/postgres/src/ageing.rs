@@ -24,13 +24,17 @@ pub(crate) mod statements {
     pub(crate) const DENIALS: &str = "WITH gone AS (
      DELETE FROM decisions WHERE id = ANY (ARRAY(
         SELECT id FROM decisions WHERE offer_id IS NULL AND decided_at < $1::timestamptz ORDER BY decided_at LIMIT $2))
-     RETURNING id)
+     RETURNING id, user_id),
+     noted AS (
+     INSERT INTO decision_log (at, act, decision_id, user_id) SELECT $3::bigint, 'aged', id, user_id FROM gone)
      SELECT count(*) FROM gone";
     /// An offer that nobody accepted in time has expired, whether or not its status was told since.
     pub(crate) const EXPIRED: &str = "WITH old AS MATERIALIZED (
      SELECT id FROM credit_limits WHERE status IN ('offered', 'expired') AND expires_at < $1::timestamptz
      LIMIT $2 FOR UPDATE),
-     decided AS (DELETE FROM decisions d WHERE d.offer_id = ANY (ARRAY(SELECT id FROM old))),
+     decided AS (DELETE FROM decisions d WHERE d.offer_id = ANY (ARRAY(SELECT id FROM old)) RETURNING id, user_id),
+     noted AS (
+     INSERT INTO decision_log (at, act, decision_id, user_id) SELECT $3::bigint, 'aged', id, user_id FROM decided),
      gone AS (DELETE FROM credit_limits c WHERE c.id = ANY (ARRAY(SELECT id FROM old)) RETURNING id)
      SELECT count(*) FROM gone";
     /// A user's numbers have no gaps, so with a notification go all before it, even where a clock was set back between the two. Users
@@ -82,8 +86,9 @@ async fn drop_aged(session: &Session, due: Due) -> Result<u64, Fault> {
     match due.rows {
         Aged::Summaries => piece(session, statements::SUMMARIES, &[&day, &most, &before]).await,
         Aged::Decisions => {
-            let denials = piece(session, statements::DENIALS, &[&before, &most]).await?;
-            Ok(denials + piece(session, statements::EXPIRED, &[&before, &most]).await?)
+            let at = now.as_microsecond();
+            let denials = piece(session, statements::DENIALS, &[&before, &most, &at]).await?;
+            Ok(denials + piece(session, statements::EXPIRED, &[&before, &most, &at]).await?)
         }
         Aged::Notifications => piece(session, statements::NOTIFICATIONS, &[&before, &most]).await,
         Aged::Transactions => piece(session, statements::TRANSACTIONS, &[&before, &most]).await,

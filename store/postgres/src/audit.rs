@@ -2,14 +2,17 @@
 
 use async_trait::async_trait;
 use ecs_domain::Timestamp;
-use ecs_store::audit::{Audit, Batch, Digest, Entry, EntryFilter, FIRST, NewEntry, Totals, digest};
+use ecs_store::audit::{Audit, Batch, Entry, EntryFilter, NewEntry, Totals};
 use ecs_store::{StoreError, sealed};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::PostgresStore;
-use crate::column::{count, get, limit, micros, signed};
+use crate::chain::{self, Statements};
+use crate::column::{count, get, limit, signed};
 use crate::engine::{Call, Fault, Flight, Param, Session};
+
+pub(crate) const CHAIN: Statements = chain::statements!("audit_entries", "audit_batches");
 
 const NOTE: &str =
     "INSERT INTO audit_entries (at, actor, act, subject, was, became) VALUES ($1, $2, $3, $4, $5, $6)";
@@ -24,18 +27,8 @@ pub(crate) const BY_ACTOR: &str = "SELECT number, at, actor, act, subject, was, 
      FROM audit_entries WHERE actor = $1 AND number < $2 AND ($3::text IS NULL OR act = $3) ORDER BY number DESC LIMIT $4";
 pub(crate) const NEWEST: &str = "SELECT number, at, actor, act, subject, was, became, batch
      FROM audit_entries WHERE number < $1 AND ($2::text IS NULL OR act = $2) ORDER BY number DESC LIMIT $3";
-/// Only one seals at a time; whoever reads batches is not held up.
-const ALONE: &str = "LOCK TABLE audit_batches IN SHARE ROW EXCLUSIVE MODE";
-pub(crate) const LAST: &str = "SELECT number, digest FROM audit_batches ORDER BY number DESC LIMIT 1";
 pub(crate) const SEAL: &str = "UPDATE audit_entries e SET batch = $2, was = s.was, became = s.became
      FROM unnest($1::bigint[], $3::text[], $4::text[]) AS s (number, was, became) WHERE e.number = s.number";
-const ADD: &str = "INSERT INTO audit_batches (number, entries, digest, sealed_at) VALUES ($1, $2, $3, $4)";
-const TOTALS: &str = "SELECT count(batch) AS sealed, count(*) - count(batch) AS unsealed,
-        min(at) FILTER (WHERE batch IS NULL) AS oldest FROM audit_entries";
-pub(crate) const NEWEST_BATCH: &str = "SELECT number, entries, digest, sealed_at FROM audit_batches
-     ORDER BY number DESC LIMIT 1";
-pub(crate) const BATCHES: &str = "SELECT number, entries, digest, sealed_at FROM audit_batches
-     WHERE number >= $1 ORDER BY number LIMIT $2";
 
 #[async_trait]
 impl Audit for PostgresStore {
@@ -60,15 +53,17 @@ impl Audit for PostgresStore {
     }
 
     async fn audit_totals(&self) -> Result<Totals, StoreError> {
-        self.primary.run(Call::long("audit.totals"), |session| async move { totals(&session).await }).await
+        self.primary
+            .run(Call::long("audit.totals"), |session| async move { CHAIN.totals(&session).await })
+            .await
     }
 
     async fn batches(&self, from: u64, most: usize) -> Result<Vec<Batch>, StoreError> {
-        let (from, most) = (&signed(from), &limit(most));
         self.primary
-            .run(Call::quick("audit.batches"), |session| async move {
-                session.query(BATCHES, &[from, most]).await?.rows.iter().map(read_batch).collect()
-            })
+            .run(
+                Call::quick("audit.batches"),
+                |session| async move { CHAIN.batches(&session, from, most).await },
+            )
             .await
     }
 
@@ -143,9 +138,7 @@ pub(crate) fn note<'a>(flight: &mut Flight<'a>, row: &'a EntryRow<'_>) {
 async fn seal(session: &Session, entries: &[Entry], now: Timestamp) -> Result<Option<Batch>, Fault> {
     let most = limit(entries.len());
     let mut flight = session.flight();
-    flight.begin();
-    flight.add(ALONE, &[]);
-    let last = flight.add(LAST, &[]);
+    let last = CHAIN.begin(&mut flight);
     let unsealed = flight.add(UNSEALED, &[&most]);
     let mut answers = flight.send().await?;
     let still: Vec<Entry> = answers.take(unsealed).rows.iter().map(read).collect::<Result<_, _>>()?;
@@ -156,27 +149,15 @@ async fn seal(session: &Session, entries: &[Entry], now: Timestamp) -> Result<Op
         flight.send().await?;
         return Ok(None);
     }
-    let (last, previous) = answers.take(last).first().map(read_last).transpose()?.unwrap_or((0, FIRST));
-    let (number, digest) = (last + 1, digest(last + 1, &previous, entries));
+    let row = Statements::next(&answers.take(last), entries, now)?;
     let numbers: Vec<i64> = entries.iter().map(|entry| signed(entry.number)).collect();
     let before: Vec<&str> = entries.iter().map(|entry| entry.before.as_str()).collect();
     let after: Vec<&str> = entries.iter().map(|entry| entry.after.as_str()).collect();
-    let (column, bytes, sealed_at) = (signed(number), digest.as_slice(), micros(now));
-    let entries = entries.len() as u64;
-    let counted = signed(entries);
-    flight.add(SEAL, &[&numbers, &column, &before, &after]);
-    flight.add(ADD, &[&column, &counted, &bytes, &sealed_at]);
+    flight.add(SEAL, &[&numbers, row.number(), &before, &after]);
+    CHAIN.add(&mut flight, &row);
     flight.commit();
     flight.send().await?;
-    Ok(Some(Batch { number, entries, digest, sealed_at }))
-}
-
-async fn totals(session: &Session) -> Result<Totals, Fault> {
-    let counted = session.query(TOTALS, &[]).await?;
-    let counted = counted.first().ok_or(Fault::Conflict)?;
-    let newest = session.query(NEWEST_BATCH, &[]).await?.first().map(read_batch).transpose()?;
-    let (sealed, unsealed) = (count(counted, "sealed")?, count(counted, "unsealed")?);
-    Ok(Totals { sealed, unsealed, oldest_unsealed: get(counted, "oldest")?, newest })
+    Ok(Some(row.batch()))
 }
 
 async fn list(session: &Session, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Entry>, Fault> {
@@ -193,23 +174,5 @@ fn read(row: &Row) -> Result<Entry, Fault> {
         before: get(row, "was")?,
         after: get(row, "became")?,
         batch: get::<_, Option<i64>>(row, "batch")?.map(crate::column::unsigned),
-    })
-}
-
-fn read_last(row: &Row) -> Result<(u64, Digest), Fault> {
-    Ok((count(row, "number")?, read_digest(row)?))
-}
-
-fn read_digest(row: &Row) -> Result<Digest, Fault> {
-    let wrong = |_| StoreError::Corrupt("the column digest holds no digest".to_owned());
-    Ok(get::<_, &[u8]>(row, "digest")?.try_into().map_err(wrong)?)
-}
-
-fn read_batch(row: &Row) -> Result<Batch, Fault> {
-    Ok(Batch {
-        number: count(row, "number")?,
-        entries: count(row, "entries")?,
-        digest: read_digest(row)?,
-        sealed_at: get(row, "sealed_at")?,
     })
 }

@@ -20,7 +20,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 14] = [
+const ALL: [Migration; 15] = [
     Migration {
         version: 1,
         name: "accounts_and_credit",
@@ -54,7 +54,8 @@ const ALL: [Migration; 14] = [
         name: "decision_records",
         sql: include_str!("../migrations/0013_decision_records.sql"),
     },
-    Migration { version: 14, name: "evaluations", sql: include_str!("../migrations/0014_evaluations.sql") },
+    Migration { version: 14, name: "decision_log", sql: include_str!("../migrations/0014_decision_log.sql") },
+    Migration { version: 17, name: "evaluations", sql: include_str!("../migrations/0017_evaluations.sql") },
 ];
 
 /// Held by whoever migrates: "ecs schema" in a number. It ends with the transaction.

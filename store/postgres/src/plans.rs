@@ -11,9 +11,7 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::plan::FIXED_PLANS;
 use crate::{
-    Options, PostgresStore, ageing, attributes, audit, books, consents, credit, dead_letters, erasures,
-    evaluations, exports, folds, idempotency, maintenance, notifications, outbox, personal_data, replays, research,
-    rights, sessions, users, webhooks,
+    Options, PostgresStore, ageing, attributes, audit, books, consents, credit, dead_letters, decision_log, erasures, evaluations, exports, folds, idempotency, maintenance, notifications, outbox, personal_data, replays, research, rights, sessions, users, webhooks,
 };
 
 const FILL: &str = include_str!("plans.sql");
@@ -151,11 +149,25 @@ fn of_accounts() -> Vec<(&'static str, &'static [&'static str])> {
         (audit::BY_SUBJECT, &["audit_of_subject"]),
         (audit::BY_ACTOR, &["audit_of_actor"]),
         (audit::NEWEST, &["audit_entries_pkey"]),
-        (audit::LAST, &["audit_batches_pkey"]),
         (audit::SEAL, &["audit_entries_pkey"]),
-        (audit::BATCHES, &["audit_batches_pkey"]),
-        (audit::NEWEST_BATCH, &["audit_batches_pkey"]),
     ]
+}
+
+/// The same of what chains the logs, and of what the log of decisions is read by.
+fn of_logs() -> Vec<(&'static str, &'static [&'static str])> {
+    use credit::decision_statements as decisions;
+    let mut of_batches = audit::CHAIN.hot().map(|sql| (sql, &["audit_batches_pkey"][..])).to_vec();
+    of_batches.extend(decision_log::CHAIN.hot().map(|sql| (sql, &["decision_batches_pkey"][..])));
+    of_batches.extend([
+        (decision_log::UNSEALED, &["decision_log_unsealed"][..]),
+        (decision_log::OF_BATCH, &["decision_log_of_batch"]),
+        (decision_log::AFTER, &["decision_log_pkey"]),
+        (decision_log::OF_USER, &["decision_log_of_user"]),
+        (decision_log::WENT, &["decision_log_of_decision"]),
+        (decision_log::SEAL, &["decision_log_pkey"]),
+        (decisions::BY_IDS, &["decisions_pkey", "credit_limits_pkey"]),
+    ]);
+    of_batches
 }
 
 /// The same of what webhooks cause.
@@ -308,7 +320,7 @@ async fn every_hot_statement_has_its_index() {
     }
     let (_database, client) = filled().await;
     client.batch_execute(GENERIC).await.unwrap();
-    for (sql, indexes) in [of_accounts(), of_webhooks(), of_exports(), of_ageing(), of_evaluations(), free()].concat() {
+    for (sql, indexes) in [of_accounts(), of_logs(), of_webhooks(), of_exports(), of_ageing(), of_evaluations(), free()].concat() {
         check(sql, &plan(&client, sql).await, indexes);
     }
     client.batch_execute(&FIXED_PLANS.replace("true)", "false)")).await.unwrap();

@@ -61,11 +61,15 @@ INSERT INTO exports (id, user_id, requested_at, state, due_at, expires_at)
     SELECT md5('export' || n)::uuid, md5('user' || n)::uuid, now(), (ARRAY['pending', 'ready'])[n % 2 + 1],
         CASE WHEN n % 2 = 0 THEN now() END, now() + n * interval '1 minute' FROM generate_series(1, 3000) n;
 INSERT INTO export_chunks SELECT id, 0, '' FROM exports;
-SET session_replication_role = replica; -- past the rule that the audit log only grows
+SET session_replication_role = replica; -- past the rule that these logs only grow
 INSERT INTO audit_entries (at, actor, act, subject, was, became, batch)
     SELECT n, md5('user' || n % 500 + 1)::uuid, 'act', 'subject' || n % 900, '', '', CASE WHEN n < 5990 THEN n / 50 + 1 END
     FROM generate_series(1, 6000) n;
 INSERT INTO audit_batches SELECT n, 50, '', now() FROM generate_series(1, 2000) n;
+INSERT INTO decision_log (at, act, decision_id, user_id, digest, batch)
+    SELECT n, 'made', md5('decision' || n)::uuid, md5('user' || n % 500 + 1)::uuid, sha256(n::text::bytea),
+        CASE WHEN n < 5990 THEN n / 50 + 1 END FROM generate_series(1, 6000) n;
+INSERT INTO decision_batches SELECT n, 50, '', now() FROM generate_series(1, 2000) n;
 RESET session_replication_role;
 INSERT INTO consent_history (user_id, purpose, granted, said_at)
     SELECT md5('user' || (n % 500 + 1))::uuid, 'emotion-analysis', true, now() FROM generate_series(1, 6000) n;

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use ecs_domain::utc_day;
 use ecs_store::{Aged, Ageing, Due, StoreError};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Params, Row, params};
 use uuid::Uuid;
 
-use crate::SqliteStore;
 use crate::column::{At, Id, IdText, limit};
 use crate::engine::{Fault, Size};
+use crate::{SqliteStore, decision_log};
 
 pub(crate) mod statements {
     //! The SQL of what goes, where the test of the query plans sees it.
@@ -20,11 +20,12 @@ pub(crate) mod statements {
             SELECT user_id, summary_date FROM emotional_events_summary WHERE summary_date < ?1 LIMIT ?2)
          RETURNING event_count";
     pub(crate) const DENIALS: &str = "DELETE FROM decisions WHERE id IN (
-            SELECT id FROM decisions WHERE offer_id IS NULL AND decided_at < ?1 LIMIT ?2)";
+            SELECT id FROM decisions WHERE offer_id IS NULL AND decided_at < ?1 LIMIT ?2)
+         RETURNING id, user_id";
     /// An offer that nobody accepted in time has expired, whether or not its status was told since.
     pub(crate) const EXPIRED: &str = "SELECT id FROM credit_limits
          WHERE status IN ('offered', 'expired') AND expires_at < ?1 LIMIT ?2";
-    pub(crate) const DECISION: &str = "DELETE FROM decisions WHERE offer_id = ?1";
+    pub(crate) const DECISION: &str = "DELETE FROM decisions WHERE offer_id = ?1 RETURNING id, user_id";
     pub(crate) const OFFER: &str = "DELETE FROM credit_limits WHERE id = ?1";
     pub(crate) const NOTIFICATIONS: &str =
         "SELECT user_id, sequence FROM notifications WHERE stored_at < ?1 ORDER BY stored_at LIMIT ?2";
@@ -85,16 +86,26 @@ fn summaries(connection: &Connection, due: Due) -> Result<u64, Fault> {
 
 fn decisions(connection: &Connection, due: Due) -> Result<u64, Fault> {
     let old = params![At(due.before), limit(due.most)];
-    let denials = connection.prepare_cached(statements::DENIALS)?.execute(old)?;
+    let denials = forget(connection, statements::DENIALS, old, due)?;
     let mut expired = connection.prepare_cached(statements::EXPIRED)?;
     let offers = expired.query_map(old, |row| Ok(row.get::<_, Id>(0)?.0))?;
     let offers: Vec<Uuid> = offers.collect::<Result<_, _>>()?;
     for offer in &offers {
-        for sql in [statements::DECISION, statements::OFFER] {
-            connection.prepare_cached(sql)?.execute([IdText::new(*offer)])?;
-        }
+        forget(connection, statements::DECISION, [IdText::new(*offer)], due)?;
+        connection.prepare_cached(statements::OFFER)?.execute([IdText::new(*offer)])?;
     }
     Ok((denials + offers.len()) as u64)
+}
+
+/// Deletes decisions, and has the log tell so. Returns how many.
+fn forget(connection: &Connection, sql: &str, values: impl Params, due: Due) -> Result<usize, Fault> {
+    let ids = |row: &Row<'_>| Ok((row.get::<_, Id>(0)?.0, row.get::<_, Id>(1)?.0));
+    let mut statement = connection.prepare_cached(sql)?;
+    let gone: Vec<(Uuid, Uuid)> = statement.query_map(values, ids)?.collect::<Result<_, _>>()?;
+    for (decision, user) in &gone {
+        decision_log::note_aged(connection, *decision, *user, due.now)?;
+    }
+    Ok(gone.len())
 }
 
 /// A user's numbers have no gaps, so with a notification go all before it, even where a clock was set back between the two.

@@ -2,13 +2,16 @@
 
 use async_trait::async_trait;
 use ecs_domain::Timestamp;
-use ecs_store::audit::{Audit, Batch, Digest, Entry, EntryFilter, FIRST, NewEntry, Totals, digest};
+use ecs_store::audit::{Audit, Batch, Entry, EntryFilter, NewEntry, Totals};
 use ecs_store::{StoreError, sealed};
-use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use rusqlite::{Connection, Params, Row, params};
 
 use crate::SqliteStore;
-use crate::column::{IdBytes, at_from_micros, count, limit};
+use crate::chain::{self, Statements, key};
+use crate::column::{IdBytes, count, limit};
 use crate::engine::Fault;
+
+pub(crate) const CHAIN: Statements = chain::statements!("audit_entries", "audit_batches");
 
 const NOTE: &str =
     "INSERT INTO audit_entries (at, actor, act, subject, was, became) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -23,16 +26,7 @@ pub(crate) const BY_ACTOR: &str = "SELECT number, at, actor, act, subject, was, 
      FROM audit_entries WHERE actor = ?1 AND number < ?2 AND (?3 IS NULL OR act = ?3) ORDER BY number DESC LIMIT ?4";
 pub(crate) const NEWEST: &str = "SELECT number, at, actor, act, subject, was, became, batch
      FROM audit_entries WHERE number < ?1 AND (?2 IS NULL OR act = ?2) ORDER BY number DESC LIMIT ?3";
-pub(crate) const LAST: &str =
-    "SELECT number, digest FROM audit_batches WHERE number = (SELECT max(number) FROM audit_batches)";
 pub(crate) const SEAL: &str = "UPDATE audit_entries SET batch = ?2, was = ?3, became = ?4 WHERE number = ?1";
-const ADD: &str = "INSERT INTO audit_batches (number, entries, digest, sealed_at) VALUES (?1, ?2, ?3, ?4)";
-const TOTALS: &str =
-    "SELECT count(batch), count(*) - count(batch), min(at) FILTER (WHERE batch IS NULL) FROM audit_entries";
-pub(crate) const NEWEST_BATCH: &str = "SELECT number, entries, digest, sealed_at FROM audit_batches
-     WHERE number = (SELECT max(number) FROM audit_batches)";
-pub(crate) const BATCHES: &str = "SELECT number, entries, digest, sealed_at FROM audit_batches
-     WHERE number >= ?1 ORDER BY number LIMIT ?2";
 
 #[async_trait]
 impl Audit for SqliteStore {
@@ -49,20 +43,15 @@ impl Audit for SqliteStore {
     }
 
     async fn audit_totals(&self) -> Result<Totals, StoreError> {
-        self.read("audit.totals", totals).await
+        self.read("audit.totals", |connection| CHAIN.totals(connection)).await
     }
 
     async fn batches(&self, from: u64, most: usize) -> Result<Vec<Batch>, StoreError> {
-        let from = i64::try_from(from).unwrap_or(i64::MAX);
-        self.read("audit.batches", move |connection| {
-            let mut statement = connection.prepare_cached(BATCHES)?;
-            Ok(statement.query_map((from, limit(most)), read_batch)?.collect::<Result<_, _>>()?)
-        })
-        .await
+        self.read("audit.batches", move |connection| CHAIN.batches(connection, from, most)).await
     }
 
     async fn entries_of(&self, batch: Option<u64>) -> Result<Vec<Entry>, StoreError> {
-        let batch = batch.map(|batch| i64::try_from(batch).unwrap_or(i64::MAX));
+        let batch = batch.map(key);
         self.read("audit.entries_of", move |connection| match batch {
             Some(batch) => list(connection, OF_BATCH, [batch]),
             None => list(connection, UNSEALED, [i64::MAX]),
@@ -77,7 +66,7 @@ impl Audit for SqliteStore {
         most: usize,
     ) -> Result<Vec<Entry>, StoreError> {
         let EntryFilter { actor, subject, act } = filter.clone();
-        let before = before.map_or(i64::MAX, |before| i64::try_from(before).unwrap_or(i64::MAX));
+        let before = before.map_or(i64::MAX, key);
         let actor = actor.map(|actor| IdBytes(actor.uuid()));
         let (act, most) = (act.map(|act| act.as_str()), limit(most));
         let found = self.read("audit.entries", move |connection| match (&subject, &actor) {
@@ -108,30 +97,12 @@ fn seal(connection: &Connection, entries: &[Entry], now: Timestamp) -> Result<Op
         tracing::debug!(first.number, "entries of the audit log were sealed elsewhere");
         return Ok(None);
     }
-    let last = connection
-        .prepare_cached(LAST)?
-        .query_row([], |row| Ok((count(row.get(0)?), row.get::<_, Digest>(1)?)))
-        .optional()?;
-    let (last, previous) = last.unwrap_or((0, FIRST));
-    let number = last + 1;
-    let digest = digest(number, &previous, entries);
-    let column = i64::try_from(number).unwrap_or(i64::MAX);
+    let batch = CHAIN.next(connection)?;
     for entry in entries {
-        let key = i64::try_from(entry.number).unwrap_or(i64::MAX);
-        connection.prepare_cached(SEAL)?.execute((key, column, &entry.before, &entry.after))?;
+        let values = (key(entry.number), key(batch), &entry.before, &entry.after);
+        connection.prepare_cached(SEAL)?.execute(values)?;
     }
-    let entries = entries.len() as u64;
-    let values = params![column, i64::try_from(entries).unwrap_or(i64::MAX), digest, now.as_microsecond()];
-    connection.prepare_cached(ADD)?.execute(values)?;
-    Ok(Some(Batch { number, entries, digest, sealed_at: crate::column::micros(now) }))
-}
-
-fn totals(connection: &Connection) -> Result<Totals, Fault> {
-    let (sealed, unsealed, oldest_unsealed) = connection
-        .prepare_cached(TOTALS)?
-        .query_row([], |row| Ok((count(row.get(0)?), count(row.get(1)?), row.get(2)?)))?;
-    let newest = connection.prepare_cached(NEWEST_BATCH)?.query_row([], read_batch).optional()?;
-    Ok(Totals { sealed, unsealed, oldest_unsealed, newest })
+    Ok(Some(CHAIN.append(connection, entries, now)?))
 }
 
 fn list(connection: &Connection, sql: &str, params: impl Params) -> Result<Vec<Entry>, Fault> {
@@ -149,14 +120,5 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Entry> {
         before: row.get(5)?,
         after: row.get(6)?,
         batch: row.get::<_, Option<i64>>(7)?.map(count),
-    })
-}
-
-fn read_batch(row: &Row<'_>) -> rusqlite::Result<Batch> {
-    Ok(Batch {
-        number: count(row.get(0)?),
-        entries: count(row.get(1)?),
-        digest: row.get(2)?,
-        sealed_at: at_from_micros(row.get(3)?)?,
     })
 }

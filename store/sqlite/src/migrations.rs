@@ -17,7 +17,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 17] = [
+const ALL: [Migration; 18] = [
     Migration { version: 1, name: "first_tables", sql: include_str!("../migrations/0001_first_tables.sql") },
     Migration { version: 2, name: "raw_floor", sql: include_str!("../migrations/0002_raw_floor.sql") },
     Migration {
@@ -58,7 +58,8 @@ const ALL: [Migration; 17] = [
         name: "decision_records",
         sql: include_str!("../migrations/0016_decision_records.sql"),
     },
-    Migration { version: 17, name: "evaluations", sql: include_str!("../migrations/0017_evaluations.sql") },
+    Migration { version: 17, name: "decision_log", sql: include_str!("../migrations/0017_decision_log.sql") },
+    Migration { version: 20, name: "evaluations", sql: include_str!("../migrations/0020_evaluations.sql") },
 ];
 
 /// Runs what is pending, all of it or nothing, while it holds the database's write lock: of two processes that start
@@ -158,5 +159,42 @@ mod tests {
         apply(&mut connection).unwrap();
         connection.execute("UPDATE schema_migrations SET checksum = 'other'", []).unwrap();
         assert!(StoreError::from(apply(&mut connection).unwrap_err()).to_string().contains("first_tables"));
+    }
+
+    /// A database as the version before the decision log left it.
+    fn before_the_decision_log() -> Connection {
+        let connection = database();
+        let table = "CREATE TABLE schema_migrations (
+            version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at TEXT NOT NULL) STRICT";
+        connection.execute_batch(table).unwrap();
+        for migration in ALL.iter().take_while(|migration| migration.name != "decision_log") {
+            connection.execute_batch(migration.sql).unwrap();
+            let values = (migration.version, migration.name, migration.checksum());
+            connection.execute("INSERT INTO schema_migrations VALUES (?1, ?2, ?3, '')", values).unwrap();
+        }
+        connection
+    }
+
+    #[test]
+    fn decisions_from_before_there_was_a_log_are_in_it_in_their_order() {
+        let mut connection = before_the_decision_log();
+        let user = "INSERT INTO users (id, created_at, updated_at) VALUES ('ana', '', '')";
+        connection.execute(user, []).unwrap();
+        for (id, at) in [("later", "2026-11-20T12:00:00.000001Z"), ("first", "2026-11-20T11:59:59.999999Z")] {
+            let decision = "INSERT INTO decisions (id, user_id, decided_at, outcome, reason, risk_score, model_version, policy_version,
+                features, contributions) VALUES (?1, 'ana', ?2, 'denied', '', 0.5, '', '', '', '')";
+            connection.execute(decision, (id, at)).unwrap();
+        }
+        apply(&mut connection).unwrap();
+        let entries = "SELECT decision_id, at, act, user_id, digest FROM decision_log ORDER BY number";
+        let mut entries = connection.prepare(entries).unwrap();
+        let entries: Vec<(String, i64, String, String, Option<Vec<u8>>)> = entries
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let entry = |id: &str, at| (id.to_owned(), at, "made".to_owned(), "ana".to_owned(), None);
+        let noon = 1_795_176_000_000_000;
+        assert_eq!(entries, [entry("first", noon - 1), entry("later", noon + 1)]);
     }
 }

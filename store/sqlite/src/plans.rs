@@ -4,9 +4,7 @@ use ecs_store::personal_data::{Section, held_in};
 use rusqlite::Connection;
 
 use crate::{
-    ageing, attributes, audit, books, consents, credit, dead_letters, erasures, evaluations, exports, folds, idempotency,
-    maintenance, migrations, notifications, outbox, personal_data, replays, research, rights, sessions,
-    users, webhooks,
+    ageing, attributes, audit, books, consents, credit, dead_letters, decision_log, erasures, evaluations, exports, folds, idempotency, maintenance, migrations, notifications, outbox, personal_data, replays, research, rights, sessions, users, webhooks,
 };
 
 /// The statement's plan, line by line. Parameters are left unbound: plans don't look at them.
@@ -42,11 +40,22 @@ fn statements_of_accounts() -> Vec<&'static str> {
         audit::BY_SUBJECT,
         audit::BY_ACTOR,
         audit::NEWEST,
-        audit::LAST,
         audit::SEAL,
-        audit::BATCHES,
-        audit::NEWEST_BATCH,
     ]
+}
+
+/// What chains the logs, and what the log of decisions is read by.
+fn statements_of_logs() -> Vec<&'static str> {
+    let batches = [audit::CHAIN.hot(), decision_log::CHAIN.hot()].concat();
+    let entries = [
+        decision_log::UNSEALED,
+        decision_log::OF_BATCH,
+        decision_log::AFTER,
+        decision_log::OF_USER,
+        decision_log::WENT,
+        decision_log::SEAL,
+    ];
+    [batches, entries.to_vec()].concat()
 }
 
 /// What events and other requests cause.
@@ -230,6 +239,7 @@ fn every_hot_statement_has_its_index() {
     migrations::apply(&mut connection).unwrap();
     let all = [
         statements_of_accounts(),
+        statements_of_logs(),
         statements_of_work(),
         statements_of_webhooks(),
         statements_of_exports(),

@@ -37,10 +37,12 @@ const TOLD: [(&str, Section); 21] = [
 ];
 
 /// Tables that are left out, of either engine, and why.
-pub const LEFT_OUT: [(&str, &str); 12] = [
+pub const LEFT_OUT: [(&str, &str); 14] = [
     ("aged", "what went for its age, of everybody together"),
     ("audit_batches", "digests over entries of everybody, which tell nothing of anybody"),
     ("changes", "numbers by which tokens end, kept for a day; the act itself is in the audit log"),
+    ("decision_batches", "digests over entries of everybody, which tell nothing of anybody"),
+    ("decision_log", "digests of decisions with their ids and times; the decisions themselves are told"),
     ("erasures", "that somebody is being erased, which their receipt tells"),
     ("export_chunks", "the bytes of archives, which hold what is here"),
     ("newest_change", "one number for the whole platform"),

@@ -1,4 +1,4 @@
-//! Checkpoints of the audit log: how far it was at a time, signed, to be kept where whoever can change the log can't.
+//! Checkpoints of chained logs: how far one was at a time, signed, to be kept where whoever can change the log can't.
 //!
 //! The signature is Ed25519 under a key that comes of the tokens' secret, so that whoever knows the signer's public key can check one and
 //! nobody else can make one.
@@ -12,10 +12,39 @@ use super::Auth;
 /// Sets this key apart from others that come of the same secret.
 const LABEL: &str = "ecs/audit/checkpoint/1";
 
-/// How far the log was: the number of its last batch, and the digest that stands for everything up to there.
+/// A log that is chained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Log {
+    /// Who did what to whom. Its checkpoints don't name it: it was the first.
+    #[default]
+    Audit,
+    /// Which decisions were made.
+    Decisions,
+}
+
+impl Log {
+    /// Sets what is signed of this log apart from what is signed of others.
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Audit => LABEL,
+            Self::Decisions => "ecs/decisions/checkpoint/1",
+        }
+    }
+
+    /// Whether it is the one that checkpoints don't name.
+    fn is_unnamed(&self) -> bool {
+        *self == Self::Audit
+    }
+}
+
+/// How far a log was: the number of its last batch, and the digest that stands for everything up to there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
+    /// Which log.
+    #[serde(default, skip_serializing_if = "Log::is_unnamed")]
+    pub log: Log,
     /// The batch's number.
     pub batch: u64,
     /// Its digest, as hexadecimal digits.
@@ -53,29 +82,35 @@ impl Checkpoints {
 
     /// The checkpoint of a batch.
     #[must_use]
-    pub fn sign(&self, batch: u64, digest: &[u8; 32], sealed_at: ecs_domain::Timestamp) -> Checkpoint {
+    pub fn sign(
+        &self,
+        log: Log,
+        batch: u64,
+        digest: &[u8; 32],
+        sealed_at: ecs_domain::Timestamp,
+    ) -> Checkpoint {
         let digest = hex::encode(digest);
-        let signature = self.signer.sign(signed(batch, &digest, sealed_at).as_bytes());
+        let signature = self.signer.sign(signed(log, batch, &digest, sealed_at).as_bytes());
         let (signer, signature) =
             (hex::encode(self.signer.public_key().as_ref()), hex::encode(signature.as_ref()));
-        Checkpoint { batch, digest, sealed_at, signer, signature }
+        Checkpoint { log, batch, digest, sealed_at, signer, signature }
     }
 
     /// Whether a checkpoint is one of ours, or of one of these other signers, and as it was signed.
     #[must_use]
     pub fn verify(&self, checkpoint: &Checkpoint, others: &[String]) -> bool {
-        let Checkpoint { batch, digest, sealed_at, signer, signature } = checkpoint;
+        let Checkpoint { log, batch, digest, sealed_at, signer, signature } = checkpoint;
         let known = self.ours.iter().chain(others).any(|known| known == signer);
         let (Ok(key), Ok(signature)) = (hex::decode(signer), hex::decode(signature)) else {
             return false;
         };
-        let message = signed(*batch, digest, *sealed_at);
+        let message = signed(*log, *batch, digest, *sealed_at);
         known && UnparsedPublicKey::new(&ED25519, key).verify(message.as_bytes(), &signature).is_ok()
     }
 }
 
-fn signed(batch: u64, digest: &str, sealed_at: ecs_domain::Timestamp) -> String {
-    format!("{LABEL}\n{batch}\n{digest}\n{}\n", sealed_at.as_microsecond())
+fn signed(log: Log, batch: u64, digest: &str, sealed_at: ecs_domain::Timestamp) -> String {
+    format!("{}\n{batch}\n{digest}\n{}\n", log.label(), sealed_at.as_microsecond())
 }
 
 #[cfg(test)]
@@ -106,9 +141,10 @@ mod tests {
     #[test]
     fn a_checkpoint_is_believed_as_it_was_signed_and_of_known_signers() {
         let ours = checkpoints("a", &[]);
-        let signed = ours.sign(7, &[1; 32], Timestamp::UNIX_EPOCH);
+        let signed = ours.sign(Log::Audit, 7, &[1; 32], Timestamp::UNIX_EPOCH);
         assert!(ours.verify(&signed, &[]));
         let changed = [
+            Checkpoint { log: Log::Decisions, ..signed.clone() },
             Checkpoint { batch: 8, ..signed.clone() },
             Checkpoint { digest: "02".repeat(32), ..signed.clone() },
             Checkpoint { sealed_at: Timestamp::MAX, ..signed.clone() },
@@ -123,5 +159,21 @@ mod tests {
         assert!(!later.verify(&signed, &[]));
         assert!(later.verify(&signed, std::slice::from_ref(&signed.signer)));
         assert!(checkpoints("b", &["a"]).verify(&signed, &[]));
+    }
+
+    /// Files hold checkpoints from before there was a second log.
+    #[test]
+    fn a_checkpoint_that_names_no_log_is_of_the_audit_log() {
+        let ours = checkpoints("a", &[]);
+        let of = |log| ours.sign(log, 7, &[1; 32], Timestamp::UNIX_EPOCH);
+        let (audit, decisions) = (of(Log::Audit), of(Log::Decisions));
+        for checkpoint in [&audit, &decisions] {
+            let text = serde_json::to_string(checkpoint).unwrap();
+            assert_eq!(text.contains("\"log\""), checkpoint.log == Log::Decisions, "{text}");
+            let read: Checkpoint = serde_json::from_str(&text).unwrap();
+            assert_eq!(&read, checkpoint);
+            assert!(ours.verify(&read, &[]));
+        }
+        assert_ne!(audit.signature, decisions.signature);
     }
 }

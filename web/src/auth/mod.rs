@@ -20,7 +20,7 @@ use ecs_domain::Clock;
 use crate::Secret;
 
 pub use changes::Changes;
-pub use checkpoints::{Checkpoint, Checkpoints, NoSigner};
+pub use checkpoints::{Checkpoint, Checkpoints, Log, NoSigner};
 pub use device_tokens::{DeviceToken, DeviceTokens};
 pub use identity::Identity;
 pub use policed::{ACCESS, Policed, PolicedRoutes, Required, required};

@@ -1,8 +1,7 @@
-//! The audit log: `/v1/audit/entries` for people, `/v1/audit/batches` for whoever checks it, and the task that seals it.
+//! The audit log: `/v1/audit/entries` for people, `/v1/audit/batches` for whoever checks it.
 
 mod batches;
 mod entries;
-mod sealing;
 
 use ecs_domain::Timestamp;
 use ecs_store::audit::Entry;
@@ -14,7 +13,6 @@ use uuid::Uuid;
 
 pub(crate) use self::batches::batches;
 pub(crate) use self::entries::entries;
-pub(crate) use self::sealing::start;
 // Documentation stands beside the handlers, and the router looks for it here.
 pub(crate) use self::batches::__path_batches;
 pub(crate) use self::entries::__path_entries;

@@ -1,5 +1,7 @@
 //! Decisions: the last one stands for a while, and this is where that is enforced.
 
+use std::collections::BTreeMap;
+
 use ecs_domain::decision::{Decision, Outcome};
 use ecs_domain::{DecisionId, Timestamp, UserId};
 use ecs_store::{DecisionRow, KeptAnswer, NewDecision, PlainDecision, Recorded, SealedDecision, StoreError};
@@ -9,6 +11,7 @@ use uuid::Uuid;
 
 use super::offers::{self, OfferColumns};
 use crate::column::{get, limit, micros};
+use crate::decision_log::MadeRow;
 use crate::engine::{Call, Fault, Flight, Param, Session};
 use crate::idempotency::{self, Held};
 use crate::{PostgresStore, erasures, users};
@@ -17,14 +20,23 @@ pub(crate) mod statements {
     //! The SQL of decisions, where the test of the query plans sees it.
 
     /// With its offer, whose columns are named as `offers::read` wants them.
-    pub(crate) const LAST: &str =
-        "SELECT d.id, d.decided_at, d.reason, d.risk_score, d.model_version, d.model_digest, d.policy_version,
-            d.policy_digest, d.features, d.contributions, d.record,
+    macro_rules! select {
+        ($which:literal) => {
+            concat!(
+                "SELECT d.id, d.user_id AS person, d.decided_at, d.outcome, d.reason, d.risk_score, d.model_version,
+            d.model_digest, d.policy_version, d.policy_digest, d.features, d.contributions, d.record,
             o.id AS offer_id, o.user_id, o.status, (o.credit_limit * 100)::bigint AS credit_limit_minor,
             (o.interest_rate * 100)::bigint AS interest_rate_bp, o.credit_type, o.expires_at, o.accepted_at,
             o.activated_at, o.created_at
-         FROM decisions d LEFT JOIN credit_limits o ON o.id = d.offer_id
-         WHERE d.user_id = $1 AND d.decided_at > $2 ORDER BY d.decided_at DESC LIMIT 1";
+         FROM decisions d LEFT JOIN credit_limits o ON o.id = d.offer_id WHERE ",
+                $which
+            )
+        };
+    }
+
+    pub(crate) const LAST: &str =
+        select!("d.user_id = $1 AND d.decided_at > $2 ORDER BY d.decided_at DESC LIMIT 1");
+    pub(crate) const BY_IDS: &str = select!("d.id = ANY ($1::uuid[])");
 }
 
 const INSERT: &str = "INSERT INTO decisions (id, user_id, decided_at, outcome, reason, offer_id, risk_score,
@@ -40,7 +52,7 @@ pub(super) async fn standing(
 ) -> Result<Option<Decision>, Fault> {
     let (id, since) = (user.uuid(), micros(since));
     let found = session.query(statements::LAST, &[&id, &since]).await?;
-    found.first().map(|row| read(row, user, key)).transpose()
+    found.first().map(|row| Ok(read(row)?.open(key)?)).transpose()
 }
 
 /// Keeps a decision unless an earlier one stands. The user's row is locked first, and what stands is read after that: a second
@@ -72,7 +84,7 @@ pub(super) async fn record(
         return Err(StoreError::Unavailable("the user is being erased".to_owned()).into());
     }
     if let Some(row) = answers.take(last).first() {
-        let standing = read(row, decision.user, Some(key))?;
+        let standing = read(row)?.open(Some(key))?;
         flight.roll_back();
         flight.send().await?;
         return Ok(Recorded { decision: standing, repeated: true });
@@ -105,10 +117,12 @@ pub(crate) struct DecisionColumns<'a> {
     offer_id: Option<Uuid>,
     offer: Option<OfferColumns<'a>>,
     sealed: SealedDecision,
+    entry: MadeRow,
 }
 
 impl<'a> DecisionColumns<'a> {
     pub(crate) fn new(decision: &'a Decision, key: &PersonKey) -> Result<Self, Fault> {
+        let sealed = SealedDecision::seal(decision, key)?;
         Ok(Self {
             decision,
             id: decision.id.uuid(),
@@ -116,7 +130,8 @@ impl<'a> DecisionColumns<'a> {
             outcome: decision.outcome.as_str(),
             offer_id: decision.offer().map(|offer| offer.id.uuid()),
             offer: decision.offer().map(OfferColumns::new),
-            sealed: SealedDecision::seal(decision, key)?,
+            entry: MadeRow::new(&DecisionRow::of(decision, &sealed)),
+            sealed,
         })
     }
 
@@ -142,16 +157,24 @@ impl<'a> DecisionColumns<'a> {
             &self.sealed.record,
         ];
         flight.add(INSERT, &params);
+        self.entry.note(flight);
     }
 }
 
-fn read(row: &Row, user: UserId, key: Option<&PersonKey>) -> Result<Decision, Fault> {
+/// The rows of these decisions as they stand, with their offers.
+pub(crate) async fn rows(session: &Session, ids: &[Uuid]) -> Result<BTreeMap<Uuid, DecisionRow>, Fault> {
+    let found = session.query(statements::BY_IDS, &[&ids]).await?;
+    found.rows.iter().map(|row| read(row).map(|row| (row.id.uuid(), row))).collect()
+}
+
+fn read(row: &Row) -> Result<DecisionRow, Fault> {
     let offer: Option<Uuid> = get(row, "offer_id")?;
     let offer = offer.map(|_| offers::read(row)).transpose()?;
-    let kept = DecisionRow {
+    Ok(DecisionRow {
         id: DecisionId::new(get(row, "id")?),
-        user,
+        user: UserId::new(get(row, "person")?),
         decided_at: get(row, "decided_at")?,
+        outcome: get(row, "outcome")?,
         offer,
         reason: get(row, "reason")?,
         risk_score: get(row, "risk_score")?,
@@ -162,8 +185,7 @@ fn read(row: &Row, user: UserId, key: Option<&PersonKey>) -> Result<Decision, Fa
         features: get(row, "features")?,
         contributions: get(row, "contributions")?,
         record: get(row, "record")?,
-    };
-    Ok(kept.open(key)?)
+    })
 }
 
 /// What was written before there were keys.

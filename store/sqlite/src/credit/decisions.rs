@@ -11,17 +11,17 @@ use super::offers;
 use crate::SqliteStore;
 use crate::column::{At, Id, IdText, limit};
 use crate::engine::Fault;
-use crate::erasures;
+use crate::{decision_log, erasures};
 
 pub(crate) mod statements {
     //! The SQL of decisions, where the test of the query plans sees it.
 
     pub(crate) const LAST: &str =
-        "SELECT id, user_id, decided_at, reason, offer_id, risk_score, model_version, model_digest,
+        "SELECT id, user_id, decided_at, outcome, reason, offer_id, risk_score, model_version, model_digest,
             policy_version, policy_digest, features, contributions, record
          FROM decisions WHERE user_id = ?1 AND decided_at > ?2 ORDER BY decided_at DESC LIMIT 1";
     pub(crate) const BY_ID: &str =
-        "SELECT id, user_id, decided_at, reason, offer_id, risk_score, model_version, model_digest,
+        "SELECT id, user_id, decided_at, outcome, reason, offer_id, risk_score, model_version, model_digest,
             policy_version, policy_digest, features, contributions, record
          FROM decisions WHERE id = ?1";
 }
@@ -64,6 +64,7 @@ pub(crate) fn record(connection: &Connection, new: &NewDecision, key: &PersonKey
 
 fn insert(connection: &Connection, decision: &Decision, key: &PersonKey) -> Result<(), Fault> {
     let sealed = SealedDecision::seal(decision, key)?;
+    decision_log::note_made(connection, &DecisionRow::of(decision, &sealed))?;
     connection.prepare_cached(INSERT)?.execute(params![
         IdText::new(decision.id.uuid()),
         IdText::new(decision.user.uuid()),
@@ -89,6 +90,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(DecisionRow, Option<OfferId>)> {
         id: DecisionId::new(row.get::<_, Id>("id")?.0),
         user: UserId::new(row.get::<_, Id>("user_id")?.0),
         decided_at: row.get::<_, At>("decided_at")?.0,
+        outcome: row.get("outcome")?,
         offer: None,
         reason: row.get("reason")?,
         risk_score: row.get("risk_score")?,
@@ -103,15 +105,29 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(DecisionRow, Option<OfferId>)> {
     Ok((kept, row.get::<_, Option<Id>>("offer_id")?.map(|id| OfferId::new(id.0))))
 }
 
+/// The row of a decision as it stands, with its offer.
+pub(crate) fn row(connection: &Connection, decision: Uuid) -> Result<Option<DecisionRow>, Fault> {
+    let mut statement = connection.prepare_cached(statements::BY_ID)?;
+    let found = statement.query_row([IdText::new(decision)], read).optional()?;
+    found.map(|found| whole(connection, found)).transpose()
+}
+
 fn with_offer(
     connection: &Connection,
-    (mut row, offer): (DecisionRow, Option<OfferId>),
+    found: (DecisionRow, Option<OfferId>),
     key: Option<&PersonKey>,
 ) -> Result<Decision, Fault> {
+    Ok(whole(connection, found)?.open(key)?)
+}
+
+fn whole(
+    connection: &Connection,
+    (mut row, offer): (DecisionRow, Option<OfferId>),
+) -> Result<DecisionRow, Fault> {
     if let Some(offer) = offer {
         row.offer = offers::find(connection, row.user, offer)?;
     }
-    Ok(row.open(key)?)
+    Ok(row)
 }
 
 /// What was written before there were keys.

@@ -1,0 +1,293 @@
+//! One decision, computed again from what it was made from, and compared with what was stored, bit by bit.
+
+use ecs_domain::decision::{Decision, Denial, Outcome};
+use ecs_domain::offer::Terms;
+use ecs_domain::policy::{Facts, Policy};
+use ecs_domain::scorecard::{Assessment, Contribution, Second};
+use serde::Serialize;
+
+use super::artefacts::Artefacts;
+
+/// What came of computing a decision again.
+#[derive(Debug, PartialEq)]
+pub(super) enum Again {
+    /// Every field is the same, every number to the last bit.
+    Identical,
+    /// These fields are not.
+    Differs(Vec<Difference>),
+    /// Nobody has the model with this digest.
+    NoModel(String),
+    /// Nobody has the policy with this digest.
+    NoPolicy(String),
+}
+
+/// A field that comes out otherwise. It tells what somebody was scored by, so it is for the terminal alone.
+#[derive(Clone, PartialEq, Serialize)]
+pub(super) struct Difference {
+    /// Which field.
+    pub(super) field: String,
+    /// What was stored.
+    pub(super) stored: String,
+    /// What came out.
+    pub(super) recomputed: String,
+}
+
+ecs_domain::redacted!(Difference => "Difference");
+
+/// Computes a decision again.
+pub(super) fn recompute(decision: &Decision, artefacts: &Artefacts) -> Again {
+    match compare(decision, artefacts) {
+        Ok(differences) if differences.0.is_empty() => Again::Identical,
+        Ok(differences) => Again::Differs(differences.0),
+        Err(missing) => missing,
+    }
+}
+
+fn compare(decision: &Decision, artefacts: &Artefacts) -> Result<Differences, Again> {
+    let stored = &decision.assessment;
+    let model = |digest: &str| artefacts.model(digest).ok_or_else(|| Again::NoModel(digest.to_owned()));
+    let policy = artefacts.policy(&decision.policy_digest);
+    let policy = policy.ok_or_else(|| Again::NoPolicy(decision.policy_digest.clone()))?;
+
+    let computed = model(&stored.model_digest)?.assess(&decision.features);
+    let second = |second: &Option<Second>, features| match second {
+        Some(second) => model(&second.model_digest).map(|model| Some(model.assess(features))),
+        None => Ok(None),
+    };
+    let without = second(&stored.without_emotions, &decision.features.without_emotions())?;
+    let challenger = second(&stored.challenger, &decision.features)?;
+
+    let mut differences = Differences::default();
+    differences.assessment(stored, &computed);
+    differences.second("without_emotions", stored.without_emotions.as_ref(), without.as_ref());
+    differences.second("challenger", stored.challenger.as_ref(), challenger.as_ref());
+    differences.text("policy_version", &decision.policy_version, &policy.version);
+    let approved_without = without.map(|without| judge(policy, &without, &decision.facts).is_ok());
+    differences.value("approved_without_emotions", decision.approved_without_emotions, approved_without);
+    differences.outcome(&decision.outcome, &judge(policy, &computed, &decision.facts));
+    Ok(differences)
+}
+
+/// What a policy makes of an assessment, as whoever decides has it.
+fn judge(policy: &Policy, assessment: &Assessment, _facts: &Facts) -> Result<Terms, Denial> {
+    policy.terms_for(assessment.risk_score).ok_or_else(|| Denial::for_risk(assessment))
+}
+
+#[derive(Default)]
+struct Differences(Vec<Difference>);
+
+impl Differences {
+    fn push(&mut self, field: &str, stored: String, recomputed: String) {
+        self.0.push(Difference { field: field.to_owned(), stored, recomputed });
+    }
+
+    fn text(&mut self, field: &str, stored: &str, recomputed: &str) {
+        if stored != recomputed {
+            self.push(field, stored.to_owned(), recomputed.to_owned());
+        }
+    }
+
+    fn value<T: std::fmt::Debug + PartialEq>(&mut self, field: &str, stored: T, recomputed: T) {
+        if stored != recomputed {
+            self.push(field, format!("{stored:?}"), format!("{recomputed:?}"));
+        }
+    }
+
+    /// Two numbers with the same bits, so that a zero is not the negative one.
+    fn number(&mut self, field: &str, stored: f64, recomputed: f64) {
+        if stored.to_bits() != recomputed.to_bits() {
+            self.push(field, format!("{stored:?}"), format!("{recomputed:?}"));
+        }
+    }
+
+    fn assessment(&mut self, stored: &Assessment, computed: &Assessment) {
+        self.text("model_version", &stored.model_version, &computed.model_version);
+        self.number("risk_score", stored.risk_score, computed.risk_score);
+        self.number("base_log_odds", stored.base_log_odds, computed.base_log_odds);
+        let inputs = |terms: &[Contribution]| {
+            let names: Vec<_> = terms.iter().map(|term| term.input.as_str()).collect();
+            names.join(" ")
+        };
+        let (stored, computed) = (&stored.contributions, &computed.contributions);
+        self.text("contributions", &inputs(stored), &inputs(computed));
+        for (stored, computed) in stored.iter().zip(computed) {
+            let field = format!("contributions.{}", stored.input.as_str());
+            self.number(&field, stored.log_odds, computed.log_odds);
+        }
+    }
+
+    fn second(&mut self, field: &str, stored: Option<&Second>, computed: Option<&Assessment>) {
+        if let Some((stored, computed)) = stored.zip(computed) {
+            self.text(&format!("{field}.model_version"), &stored.model_version, &computed.model_version);
+            self.number(&format!("{field}.risk_score"), stored.risk_score, computed.risk_score);
+        }
+    }
+
+    fn outcome(&mut self, stored: &Outcome, computed: &Result<Terms, Denial>) {
+        match (stored, computed) {
+            (Outcome::Approved(offer), Ok(terms)) => {
+                let offered = offer.terms;
+                // As cents and hundredths of a percent: in words neither shows itself.
+                let cents = [offered, *terms].map(|terms| terms.credit_limit.minor_units());
+                self.value("offer.credit_limit", cents[0], cents[1]);
+                let rates = [offered, *terms].map(|terms| terms.interest_rate.basis_points());
+                self.value("offer.interest_rate", rates[0], rates[1]);
+                self.value("offer.credit_type", offered.credit_type, terms.credit_type);
+            }
+            (Outcome::Denied(stored), Err(computed)) => {
+                self.value("reasons", &stored.reasons, &computed.reasons);
+                self.text("reason", &stored.text, &computed.text);
+            }
+            (Outcome::Approved(_), Err(_)) => self.text("outcome", "approved", "denied"),
+            (Outcome::Denied(_), Ok(_)) => self.text("outcome", "denied", "approved"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features};
+    use ecs_domain::offer::{Offer, OfferStatus};
+    use ecs_domain::reason::Reason;
+    use ecs_domain::{DecisionId, Money, OfferId, Timestamp, UserId};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::settings::{Environment, Flags, Settings, merge};
+
+    fn artefacts() -> Artefacts {
+        let raw = merge(&Environment::default(), &Flags::default()).unwrap();
+        Artefacts::of(&Settings::from_raw(&raw).unwrap()).unwrap()
+    }
+
+    /// A decision as the built-in model and policy make it.
+    fn decision(transactions: u64) -> Decision {
+        let (model, policy) =
+            (ecs_credit_analysis::built_in().unwrap(), ecs_user_and_credit::built_in().unwrap());
+        let means = EmotionMeans { positivity: 2.0 / 3.0, intensity: 0.1, stress: 0.3 };
+        let features = Features {
+            transaction_count_30d: transactions,
+            avg_transaction_value_30d: 1_000.0 / 3.0,
+            days_since_last_transaction: Some(0.1 + 0.7),
+            account_age_days: std::f64::consts::PI,
+            emotions: Some(EmotionFeatures {
+                means_7d: Some(means),
+                stress_events_7d: 1,
+                stress_events_30d: 2,
+            }),
+        };
+        let mut assessment = model.assess(&features);
+        let without = model.assess(&features.without_emotions());
+        let second = |of: &Assessment| Second {
+            risk_score: of.risk_score,
+            model_version: of.model_version.clone(),
+            model_digest: of.model_digest.clone(),
+        };
+        let terms = judge(&policy, &assessment, &Facts::NONE);
+        let approved_without_emotions = Some(policy.terms_for(without.risk_score).is_some());
+        (assessment.without_emotions, assessment.challenger) =
+            (Some(second(&without)), Some(second(&assessment)));
+        let (user, at) = (UserId::new(Uuid::from_u128(1)), Timestamp::UNIX_EPOCH);
+        let offer = |terms| Offer {
+            id: OfferId::new(Uuid::from_u128(2)),
+            user,
+            status: OfferStatus::Active,
+            terms,
+            created_at: at,
+            expires_at: at,
+            accepted_at: Some(at),
+            activated_at: Some(at),
+        };
+        Decision {
+            id: DecisionId::new(Uuid::from_u128(3)),
+            user,
+            decided_at: at,
+            features,
+            assessment,
+            facts: Facts::NONE,
+            policy_version: policy.version,
+            policy_digest: policy.digest,
+            outcome: terms.map_or_else(Outcome::Denied, |terms| Outcome::Approved(offer(terms))),
+            approved_without_emotions,
+        }
+    }
+
+    #[test]
+    fn what_the_model_and_the_policy_said_comes_out_again() {
+        let outcomes = [0, 40].map(|transactions| {
+            let decision = decision(transactions);
+            assert_eq!(recompute(&decision, &artefacts()), Again::Identical, "{transactions}");
+            decision.outcome.as_str()
+        });
+        assert_eq!(outcomes, ["denied", "approved"]);
+    }
+
+    #[test]
+    fn one_bit_is_a_difference_and_is_named() {
+        let next = |number: &mut f64| *number = f64::from_bits(number.to_bits() ^ 1);
+        let check = |transactions, change: &dyn Fn(&mut Decision), expect: &[&str]| {
+            let mut decision = decision(transactions);
+            change(&mut decision);
+            let Again::Differs(found) = recompute(&decision, &artefacts()) else { panic!("{expect:?}") };
+            let fields: Vec<_> = found.iter().map(|difference| difference.field.as_str()).collect();
+            assert_eq!(fields, expect);
+            assert!(found.iter().all(|difference| difference.stored != difference.recomputed));
+        };
+        check(40, &|d| next(&mut d.assessment.risk_score), &["risk_score"]);
+        check(40, &|d| next(&mut d.assessment.base_log_odds), &["base_log_odds"]);
+        check(40, &|d| d.assessment.model_version = "x".to_owned(), &["model_version"]);
+        check(
+            40,
+            &|d| next(&mut d.assessment.contributions[0].log_odds),
+            &["contributions.transaction_count_30d"],
+        );
+        check(40, &|d| drop(d.assessment.contributions.pop()), &["contributions"]);
+        check(
+            40,
+            &|d| next(&mut d.assessment.without_emotions.as_mut().unwrap().risk_score),
+            &["without_emotions.risk_score"],
+        );
+        check(
+            40,
+            &|d| next(&mut d.assessment.challenger.as_mut().unwrap().risk_score),
+            &["challenger.risk_score"],
+        );
+        check(40, &|d| d.policy_version = "x".to_owned(), &["policy_version"]);
+        check(40, &|d| d.approved_without_emotions = None, &["approved_without_emotions"]);
+        check(40, &|d| offer(d).terms.credit_limit = Money::from_minor_units(1), &["offer.credit_limit"]);
+        let denied = |reasons, text: &str| Outcome::Denied(Denial { reasons, text: text.to_owned() });
+        check(40, &|d| d.outcome = denied(vec![Reason::NewAccount], "new"), &["outcome"]);
+        check(0, &|d| d.outcome = denied(vec![], ""), &["reasons", "reason"]);
+    }
+
+    #[test]
+    fn another_input_is_not_what_led_to_this() {
+        let mut decision = decision(40);
+        decision.features.account_age_days += 100.0;
+        assert!(matches!(recompute(&decision, &artefacts()), Again::Differs(found) if found.len() >= 3));
+    }
+
+    #[test]
+    fn without_its_model_or_its_policy_nothing_is_computed() {
+        let check = |change: &dyn Fn(&mut Decision), expect: Again| {
+            let mut decision = decision(40);
+            change(&mut decision);
+            assert_eq!(recompute(&decision, &artefacts()), expect);
+        };
+        let unknown = || "00".repeat(32);
+        check(&|d| d.assessment.model_digest = unknown(), Again::NoModel(unknown()));
+        check(&|d| d.assessment.model_digest.clear(), Again::NoModel(String::new()));
+        check(&|d| d.policy_digest = unknown(), Again::NoPolicy(unknown()));
+        check(
+            &|d| d.assessment.challenger.as_mut().unwrap().model_digest = unknown(),
+            Again::NoModel(unknown()),
+        );
+    }
+
+    fn offer(decision: &mut Decision) -> &mut Offer {
+        match &mut decision.outcome {
+            Outcome::Approved(offer) => offer,
+            Outcome::Denied(_) => panic!("not approved"),
+        }
+    }
+}

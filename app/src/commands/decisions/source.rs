@@ -1,0 +1,59 @@
+//! Where decisions are read: from a running platform over HTTP, else from its data.
+
+use anyhow::Context as _;
+use ecs_client::decisions::WhichDecisions;
+use ecs_domain::{DecisionId, Timestamp, UserId};
+use ecs_store::decision_log::{Left, LoggedDecision, WantedDecisions};
+use ecs_store::parse_decision;
+
+use super::super::reach::Reach;
+use crate::cli::decisions::ReplayArgs;
+
+/// How many decisions are read at a time from a store.
+const PIECE: usize = 1_000;
+
+/// Which decisions the arguments mean: days are whole ones, in UTC.
+pub(super) fn wanted(args: &ReplayArgs) -> anyhow::Result<WantedDecisions> {
+    let begin = |day: ecs_domain::Day| format!("{day}T00:00:00Z").parse::<Timestamp>();
+    let after = args.to.map(|day| day.tomorrow()).transpose().context("--to")?;
+    Ok(WantedDecisions {
+        from: args.from.map(begin).transpose().context("--from")?,
+        until: after.map(begin).transpose().context("--to")?,
+        user: args.user,
+    })
+}
+
+/// Some decisions behind the entry of this number; none when there is nothing more.
+pub(super) async fn piece(
+    reach: &Reach,
+    wanted: &WantedDecisions,
+    after: u64,
+) -> anyhow::Result<Vec<LoggedDecision>> {
+    match reach {
+        Reach::Running(client) => {
+            let WantedDecisions { from, until, user } = *wanted;
+            let which = WhichDecisions { from, until, user };
+            let found = client.logged_decisions(&which, after).await.context("can't read the decisions")?;
+            found.into_iter().map(read).collect()
+        }
+        Reach::Data(storage) => Ok(storage.store()?.logged_decisions(wanted, after, PIECE).await?),
+    }
+}
+
+fn read(logged: ecs_client::decisions::LoggedDecision) -> anyhow::Result<LoggedDecision> {
+    let ecs_client::decisions::LoggedDecision { number, decision, user, at, left, whole } = logged;
+    let (id, user): (DecisionId, UserId) = (decision, user);
+    let left = match (left.as_str(), whole) {
+        ("whole", Some(text)) => {
+            parse_decision(&text).map_or(Left::Unreadable, |it| Left::Whole(Box::new(it)))
+        }
+        ("aged", _) => Left::Aged,
+        ("erased", _) => Left::Erased,
+        ("gone", _) => Left::Gone,
+        ("unreadable", _) => Left::Unreadable,
+        (other, _) => {
+            anyhow::bail!("the platform says of a decision what this version doesn't understand: {other}")
+        }
+    };
+    Ok(LoggedDecision { number, id, user, at, left })
+}

@@ -1,0 +1,205 @@
+//! The decision log.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use ecs_domain::Timestamp;
+use ecs_store::chain::{Batch, Digest};
+use ecs_store::decision_log::{
+    DecisionLog, DecisionTotals, Found, LogEntry, Logged, LoggedDecision, MADE, WantedDecisions,
+    decisions_left, standings,
+};
+use ecs_store::{DecisionRow, StoreError};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::PostgresStore;
+use crate::chain::{self, Statements, to_digest};
+use crate::column::{count, get, limit, signed, unsigned};
+use crate::credit::decisions;
+use crate::engine::{Call, Fault, Flight, Param, Session};
+
+pub(crate) const CHAIN: Statements = chain::statements!("decision_log", "decision_batches");
+
+const NOTE: &str =
+    "INSERT INTO decision_log (at, act, decision_id, user_id, digest) VALUES ($1, 'made', $2, $3, $4)";
+pub(crate) const UNSEALED: &str = "SELECT number, at, act, decision_id, user_id, digest, batch
+     FROM decision_log WHERE batch IS NULL ORDER BY number LIMIT $1";
+pub(crate) const OF_BATCH: &str = "SELECT number, at, act, decision_id, user_id, digest, batch
+     FROM decision_log WHERE batch = $1 ORDER BY number";
+pub(crate) const AFTER: &str = "SELECT number, at, act, decision_id, user_id, digest, batch
+     FROM decision_log WHERE number > $1 AND act = 'made' AND at >= $2 AND at < $3 ORDER BY number LIMIT $4";
+pub(crate) const OF_USER: &str = "SELECT number, at, act, decision_id, user_id, digest, batch
+     FROM decision_log WHERE user_id = $5 AND number > $1 AND act = 'made' AND at >= $2 AND at < $3
+     ORDER BY number LIMIT $4";
+pub(crate) const WENT: &str =
+    "SELECT decision_id FROM decision_log WHERE decision_id = ANY ($1::uuid[]) AND act = 'aged'";
+pub(crate) const SEAL: &str = "UPDATE decision_log e SET batch = $2, digest = s.digest
+     FROM unnest($1::bigint[], $3::bytea[]) AS s (number, digest) WHERE e.number = s.number";
+const UNLOGGED: &str = "SELECT count(*) FROM decisions d
+     WHERE NOT EXISTS (SELECT 1 FROM decision_log l WHERE l.decision_id = d.id AND l.act = 'made')";
+const UNDECIDED: &str = "SELECT count(*) FROM credit_limits o
+     WHERE NOT EXISTS (SELECT 1 FROM decisions d WHERE d.offer_id = o.id)
+        AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.user_id = o.user_id)";
+
+#[async_trait]
+impl DecisionLog for PostgresStore {
+    async fn seal_decisions(&self, now: Timestamp, most: usize) -> Result<Option<Batch>, StoreError> {
+        self.primary
+            .run(Call::quick("decision_log.seal"), |session| async move { seal(&session, now, most).await })
+            .await
+    }
+
+    async fn decision_totals(&self) -> Result<DecisionTotals, StoreError> {
+        self.primary
+            .run(Call::long("decision_log.totals"), |session| async move {
+                Ok(DecisionTotals {
+                    log: CHAIN.totals(&session).await?,
+                    unlogged: session.query(UNLOGGED, &[]).await?.only().map(unsigned)?,
+                    undecided: session.query(UNDECIDED, &[]).await?.only().map(unsigned)?,
+                })
+            })
+            .await
+    }
+
+    async fn decision_batches(&self, from: u64, most: usize) -> Result<Vec<Batch>, StoreError> {
+        self.primary
+            .run(Call::quick("decision_log.batches"), |session| async move {
+                CHAIN.batches(&session, from, most).await
+            })
+            .await
+    }
+
+    async fn logged(&self, batch: Option<u64>) -> Result<Vec<Logged>, StoreError> {
+        let (batch, all) = (&batch.map(signed), &i64::MAX);
+        let found = self.primary.run(Call::quick("decision_log.logged"), |session| async move {
+            let entries = match batch {
+                Some(batch) => list(&session, OF_BATCH, &[batch]).await?,
+                None => list(&session, UNSEALED, &[all]).await?,
+            };
+            find(&session, entries).await
+        });
+        standings(found.await?, &self.keyring).await
+    }
+
+    async fn logged_decisions(
+        &self,
+        wanted: &WantedDecisions,
+        after: u64,
+        most: usize,
+    ) -> Result<Vec<LoggedDecision>, StoreError> {
+        let WantedDecisions { from, until, user } = wanted;
+        let from = &from.map_or(i64::MIN, Timestamp::as_microsecond);
+        let until = &until.map_or(i64::MAX, Timestamp::as_microsecond);
+        let (after, most, user) = (&signed(after), &limit(most), &user.map(|user| user.uuid()));
+        let found = self.primary.run(Call::quick("decision_log.decisions"), |session| async move {
+            let entries = match user {
+                Some(user) => list(&session, OF_USER, &[after, from, until, most, user]).await?,
+                None => list(&session, AFTER, &[after, from, until, most]).await?,
+            };
+            find(&session, entries).await
+        });
+        decisions_left(found.await?, &self.keyring).await
+    }
+}
+
+/// A decision's entry as the columns of a new row; it must live until the flight is sent.
+pub(crate) struct MadeRow {
+    at: i64,
+    decision: Uuid,
+    user: Uuid,
+    digest: Vec<u8>,
+}
+
+impl MadeRow {
+    pub(crate) fn new(row: &DecisionRow) -> Self {
+        let (decision, user) = (row.id.uuid(), row.user.uuid());
+        Self { at: row.decided_at.as_microsecond(), decision, user, digest: row.digest().to_vec() }
+    }
+
+    /// Notes a decision with the flight's transaction, in which its row is, too.
+    pub(crate) fn note<'a>(&'a self, flight: &mut Flight<'a>) {
+        flight.add(NOTE, &[&self.at, &self.decision, &self.user, &self.digest]);
+    }
+}
+
+/// Only one seals at a time; whoever decides is not held up.
+async fn seal(session: &Session, now: Timestamp, most: usize) -> Result<Option<Batch>, Fault> {
+    let most = limit(most);
+    let mut flight = session.flight();
+    let last = CHAIN.begin(&mut flight);
+    let unsealed = flight.add(UNSEALED, &[&most]);
+    let mut answers = flight.send().await?;
+    let mut entries: Vec<LogEntry> =
+        answers.take(unsealed).rows.iter().map(read).collect::<Result<_, _>>()?;
+    if entries.is_empty() {
+        let mut flight = session.flight();
+        flight.roll_back();
+        flight.send().await?;
+        return Ok(None);
+    }
+    digest_older(session, &mut entries).await?;
+    let row = Statements::next(&answers.take(last), &entries, now)?;
+    let numbers: Vec<i64> = entries.iter().map(|entry| signed(entry.number)).collect();
+    let digests: Vec<Option<Vec<u8>>> =
+        entries.iter().map(|entry| entry.digest.map(|digest| digest.to_vec())).collect();
+    let mut flight = session.flight();
+    flight.add(SEAL, &[&numbers, row.number(), &digests]);
+    CHAIN.add(&mut flight, &row);
+    flight.commit();
+    flight.send().await?;
+    Ok(Some(row.batch()))
+}
+
+/// Digests the rows of decisions from before there was a log.
+async fn digest_older(session: &Session, entries: &mut [LogEntry]) -> Result<(), Fault> {
+    let older = |entry: &LogEntry| entry.act == MADE && entry.digest.is_none();
+    let ids: Vec<Uuid> = entries.iter().filter(|entry| older(entry)).map(|entry| entry.decision).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let rows = decisions::rows(session, &ids).await?;
+    for entry in entries.iter_mut().filter(|entry| older(entry)) {
+        entry.digest = rows.get(&entry.decision).map(DecisionRow::digest);
+    }
+    Ok(())
+}
+
+/// Rows are read before what tells why they are not there: that is written with their removal, or before it.
+async fn find(session: &Session, entries: Vec<LogEntry>) -> Result<Vec<Found>, Fault> {
+    let made = entries.iter().filter(|entry| entry.act == MADE);
+    let ids: Vec<Uuid> = made.map(|entry| entry.decision).collect();
+    let mut rows: BTreeMap<Uuid, DecisionRow> = decisions::rows(session, &ids).await?;
+    let missing: Vec<Uuid> = ids.into_iter().filter(|id| !rows.contains_key(id)).collect();
+    let mut aged: Vec<Uuid> = Vec::new();
+    if !missing.is_empty() {
+        let went = session.query(WENT, &[&missing]).await?;
+        aged = went.rows.iter().map(|row| get(row, "decision_id")).collect::<Result<_, _>>()?;
+    }
+    let find = |entry: LogEntry| {
+        let (row, aged) = match entry.act == MADE {
+            true => (rows.remove(&entry.decision), aged.contains(&entry.decision)),
+            false => (None, false),
+        };
+        Found { entry, row, aged }
+    };
+    Ok(entries.into_iter().map(find).collect())
+}
+
+async fn list(session: &Session, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<LogEntry>, Fault> {
+    session.query(sql, params).await?.rows.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<LogEntry, Fault> {
+    let digest: Option<&[u8]> = get(row, "digest")?;
+    let digest: Option<Digest> = digest.map(to_digest).transpose()?;
+    Ok(LogEntry {
+        number: count(row, "number")?,
+        at: get(row, "at")?,
+        act: get(row, "act")?,
+        decision: get(row, "decision_id")?,
+        user: get(row, "user_id")?,
+        digest,
+        batch: get::<_, Option<i64>>(row, "batch")?.map(unsigned),
+    })
+}
