@@ -9,7 +9,7 @@ fuzz_target!(|data: &[u8]| {
     let Some((kind, rest)) = data.split_first() else { return };
     let Some(text) = text(rest) else { return };
     if kind % 2 == 0 {
-        let Ok(policy) = ecs_user_and_credit::parse(text) else { return };
+        let Ok(policy) = ecs_work::policies::parse(text) else { return };
         for risk in [0.0, 0.1, 0.5, 1.0] {
             let _ = policy.terms_for(risk);
         }

@@ -80,11 +80,17 @@ pub enum Act {
     ExportRequested,
     /// Somebody fetched such an archive.
     ExportFetched,
+    /// A policy was drafted.
+    PolicyDrafted,
+    /// A second person approved a policy.
+    PolicyApproved,
+    /// A policy was taken back before it was active.
+    PolicyWithdrawn,
 }
 
 impl Act {
     /// Every act there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::AccessChanged,
         Self::ConsentChanged,
         Self::PasswordChanged,
@@ -97,6 +103,9 @@ impl Act {
         Self::ResearchExported,
         Self::ExportRequested,
         Self::ExportFetched,
+        Self::PolicyDrafted,
+        Self::PolicyApproved,
+        Self::PolicyWithdrawn,
     ];
 
     /// Its name in the log.
@@ -115,6 +124,9 @@ impl Act {
             Self::ResearchExported => "research.exported",
             Self::ExportRequested => "export.requested",
             Self::ExportFetched => "export.fetched",
+            Self::PolicyDrafted => "policy.drafted",
+            Self::PolicyApproved => "policy.approved",
+            Self::PolicyWithdrawn => "policy.withdrawn",
         }
     }
 }
@@ -136,7 +148,7 @@ pub struct NewEntry {
     pub actor: UserId,
     /// What.
     pub act: Act,
-    /// To whom or what: a user's id, a dead letter's number, or an exported month.
+    /// To whom or what: a user's id, a dead letter's number, a policy's version, or an exported month.
     pub subject: String,
     /// What was before; null where there is nothing to say.
     pub before: Value,

@@ -174,7 +174,11 @@ pub const CATALOGUE: &[Setting] = &[
         "BRL",
         "The one currency of this deployment, ISO 4217. Others are refused with 422.",
     ),
-    setting("ECS_POLICY_FILE", "", "A credit policy in TOML. Unset: the one built in."),
+    setting(
+        "ECS_POLICY_FILE",
+        "",
+        "A credit policy in TOML, which decides until a policy from the store is active. Unset: the one built in.",
+    ),
     setting(
         "ECS_SESSION_DAYS",
         "30",

@@ -87,8 +87,8 @@ impl Policy {
                 return flaw(Place::Band(at), "credit_limit must be at least one limit_step");
             }
         }
-        let pairs = self.bands.iter().zip(self.bands.iter().skip(1)).enumerate();
-        pairs.map(|(at, (less, more))| check_pair(Place::Band(at + 1), less, more)).collect()
+        let mut pairs = self.bands.iter().zip(self.bands.iter().skip(1)).enumerate();
+        pairs.try_for_each(|(at, (less, more))| check_pair(Place::Band(at + 1), less, more))
     }
 
     fn check_exposure(&self, exposure: Exposure) -> Result<(), Flaw> {

@@ -33,6 +33,7 @@ mod personal_data;
 mod plan;
 #[cfg(test)]
 mod plans;
+mod policies;
 pub mod raw;
 mod replays;
 mod replicas;

@@ -20,7 +20,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 13] = [
+const ALL: [Migration; 14] = [
     Migration {
         version: 1,
         name: "accounts_and_credit",
@@ -54,6 +54,7 @@ const ALL: [Migration; 13] = [
         name: "decision_records",
         sql: include_str!("../migrations/0013_decision_records.sql"),
     },
+    Migration { version: 14, name: "policies", sql: include_str!("../migrations/0015_policies.sql") },
 ];
 
 /// Held by whoever migrates: "ecs schema" in a number. It ends with the transaction.

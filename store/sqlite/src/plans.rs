@@ -5,8 +5,8 @@ use rusqlite::Connection;
 
 use crate::{
     ageing, attributes, audit, books, consents, credit, dead_letters, erasures, exports, folds, idempotency,
-    maintenance, migrations, notifications, outbox, personal_data, replays, research, rights, sessions,
-    users, webhooks,
+    maintenance, migrations, notifications, outbox, personal_data, policies, replays, research, rights,
+    sessions, users, webhooks,
 };
 
 /// The statement's plan, line by line. Parameters are left unbound: plans don't look at them.
@@ -80,6 +80,12 @@ fn statements_of_work() -> Vec<&'static str> {
         features::EMOTIONS,
         decisions::LAST,
         decisions::BY_ID,
+        decisions::EXPOSURE,
+        decisions::LAST_DENIAL,
+        policies::TAKEN,
+        policies::FIND,
+        policies::OF_DIGEST,
+        policies::CHANGE,
         offers::FIND,
         offers::COUNT,
         offers::PAGE,

@@ -16,5 +16,6 @@ mod guesses;
 mod idempotency;
 mod offers;
 mod outage;
+mod policies;
 mod sessions;
 mod support;

@@ -1,15 +1,18 @@
 //! Decisions: the last one stands for a while, and this is where that is enforced.
 
 use ecs_domain::decision::{Decision, Outcome};
-use ecs_domain::{DecisionId, Timestamp, UserId};
-use ecs_store::{DecisionRow, KeptAnswer, NewDecision, PlainDecision, Recorded, SealedDecision, StoreError};
+use ecs_domain::policy::Facts;
+use ecs_domain::{DecisionId, Money, Timestamp, UserId};
+use ecs_store::{
+    DecisionRow, KeptAnswer, NewDecision, PlainDecision, Recorded, SealedDecision, StoreError, denied_since,
+};
 use ecs_vault::PersonKey;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::offers::{self, OfferColumns};
 use crate::column::{get, limit, micros};
-use crate::engine::{Call, Fault, Flight, Param, Session};
+use crate::engine::{Answer, Call, Fault, Flight, Param, Session};
 use crate::idempotency::{self, Held};
 use crate::{PostgresStore, erasures, users};
 
@@ -25,6 +28,14 @@ pub(crate) mod statements {
             o.activated_at, o.created_at
          FROM decisions d LEFT JOIN credit_limits o ON o.id = d.offer_id
          WHERE d.user_id = $1 AND d.decided_at > $2 ORDER BY d.decided_at DESC LIMIT 1";
+    /// One row: what could be owed, in hundredths and held at what money is at most, and the last denial if there is one.
+    pub(crate) const FACTS: &str = "SELECT o.exposure_minor, d.decided_at, d.record FROM
+            (SELECT (least(coalesce(sum(credit_limit), 0), 999999999999.99) * 100)::bigint AS exposure_minor
+             FROM credit_limits
+             WHERE user_id = $1 AND (status IN ('accepted', 'active') OR (status = 'offered' AND expires_at > $2))) o
+            LEFT JOIN LATERAL
+            (SELECT decided_at, record FROM decisions
+             WHERE user_id = $1 AND outcome = 'denied' ORDER BY decided_at DESC LIMIT 1) d ON true";
 }
 
 const INSERT: &str = "INSERT INTO decisions (id, user_id, decided_at, outcome, reason, offer_id, risk_score,
@@ -41,6 +52,25 @@ pub(super) async fn standing(
     let (id, since) = (user.uuid(), micros(since));
     let found = session.query(statements::LAST, &[&id, &since]).await?;
     found.first().map(|row| read(row, user, key)).transpose()
+}
+
+/// What a policy must know of the user at `now`.
+pub(super) async fn facts(
+    session: &Session,
+    user: UserId,
+    now: Timestamp,
+    key: Option<&PersonKey>,
+) -> Result<Facts, Fault> {
+    let (id, now) = (user.uuid(), micros(now));
+    read_facts(&session.query(statements::FACTS, &[&id, &now]).await?, key)
+}
+
+fn read_facts(answer: &Answer, key: Option<&PersonKey>) -> Result<Facts, Fault> {
+    let row = answer.first().ok_or(Fault::Outage("the database left an answer out"))?;
+    let denied_at: Option<Timestamp> = get(row, "decided_at")?;
+    let record: Option<String> = get(row, "record")?;
+    let last_denied_at = denied_at.map(|at| denied_since(at, record, key)).transpose()?;
+    Ok(Facts { exposure: Money::from_minor_units(get(row, "exposure_minor")?), last_denied_at })
 }
 
 /// Keeps a decision unless an earlier one stands. The user's row is locked first, and what stands is read after that: a second
@@ -62,6 +92,7 @@ pub(super) async fn record(
     flight.add(users::LOCK, &[&user]);
     let leaves = flight.add(erasures::IS_ASKED_FOR, &[&user]);
     let last = flight.add(statements::LAST, &[&user, &since]);
+    let now = flight.add(statements::FACTS, &[&user, &decision.decided_at]);
     let claim = held.as_ref().map(|held| held.lock(&mut flight));
     let mut answers = flight.send().await?;
 
@@ -76,6 +107,13 @@ pub(super) async fn record(
         flight.roll_back();
         flight.send().await?;
         return Ok(Recorded { decision: standing, repeated: true });
+    }
+    if let Some(facts) = new.facts
+        && facts != read_facts(&answers.take(now), Some(key))?
+    {
+        flight.roll_back();
+        flight.send().await?;
+        return Err(StoreError::Stale.into());
     }
     columns.insert(&mut flight);
     if let (Some(held), Some(claim)) = (&held, claim) {
