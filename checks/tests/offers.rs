@@ -64,7 +64,7 @@ async fn call(store: &dyn Store, call: Call) -> Answer {
     match call {
         Call::Decide(number, tick) => {
             let stands_for = Duration::from_secs(60) * u32::from(STANDS);
-            let new = NewDecision { decision: decision(number, tick), stands_for };
+            let new = NewDecision { decision: decision(number, tick), stands_for, facts: None };
             let recorded = store.record_decision(new, None).await.unwrap();
             let offer = recorded.decision.offer().unwrap().id;
             let number = (0..=u8::MAX).find(|number| offer_id((*number).into()) == offer).unwrap();

@@ -75,9 +75,16 @@ impl Decision {
 }
 
 /// How many reasons a denial names at most.
-const MAX_REASONS: usize = 4;
+pub(crate) const MAX_REASONS: usize = 4;
 
 impl Denial {
+    /// For these reasons, which are not the model's.
+    #[must_use]
+    pub fn of(reasons: Vec<Reason>) -> Self {
+        let texts: Vec<&str> = reasons.iter().copied().map(in_words).collect();
+        Self { text: texts.join("; "), reasons }
+    }
+
     /// Why the risk came out too high: what raised it most, at most four, never "score too low".
     #[must_use]
     pub fn for_risk(assessment: &Assessment) -> Self {
@@ -95,8 +102,7 @@ impl Denial {
         if reasons.is_empty() {
             reasons.push(Reason::TooLittleKnown);
         }
-        let texts: Vec<&str> = reasons.iter().copied().map(in_words).collect();
-        Self { text: texts.join("; "), reasons }
+        Self::of(reasons)
     }
 }
 

@@ -78,6 +78,12 @@ permissions! {
     ResearchExport = "research:export",
     /// Have an archive made of what is held on any user, and fetch it.
     PrivacyWriteAny = "privacy:write-any",
+    /// Read the credit policies, drafts included.
+    PoliciesRead = "policies:read",
+    /// Draft credit policies, and withdraw them before their time.
+    PoliciesWrite = "policies:write",
+    /// Approve credit policies that somebody else drafted.
+    PoliciesApprove = "policies:approve",
     /// Send emotion events of any user.
     EmotionsWriteAny = "emotions:write-any",
     /// Ask the model for the score of given features.
@@ -148,12 +154,14 @@ impl Role {
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
             AccessRead, AuditRead, CreditWriteAny, DecisionsReplay, OperationsRead, OperationsWrite,
-            PrivacyErase, PrivacyWriteAny, ResearchExport, UsersCreate, UsersReadAny,
+            PoliciesApprove, PoliciesRead, PoliciesWrite, PrivacyErase, PrivacyWriteAny, ResearchExport,
+            UsersCreate, UsersReadAny,
         };
         match self {
-            // What these two are for comes with the analytics and with the policy lab.
-            Self::Customer | Self::Analyst | Self::Approver => &[],
-            Self::CreditOfficer => &[UsersReadAny, CreditWriteAny],
+            // What analysts are for comes with the analytics.
+            Self::Customer | Self::Analyst => &[],
+            Self::CreditOfficer => &[UsersReadAny, CreditWriteAny, PoliciesRead, PoliciesWrite],
+            Self::Approver => &[PoliciesRead, PoliciesApprove],
             Self::PrivacyOfficer => &[
                 UsersReadAny,
                 AccessRead,
@@ -269,8 +277,9 @@ mod tests {
     #[test]
     fn an_access_permits_what_its_parts_do() {
         let access = Access::of([Role::Customer, Role::CreditOfficer], [Permission::OperationsRead]);
-        let expect = [Permission::UsersReadAny, Permission::CreditWriteAny, Permission::OperationsRead];
-        assert_eq!(access.held(), expect.into());
+        let mut expect: BTreeSet<_> = Role::CreditOfficer.permissions().iter().copied().collect();
+        expect.insert(Permission::OperationsRead);
+        assert_eq!(access.held(), expect);
         assert_eq!(access.roles, [Role::CreditOfficer].into());
         assert_eq!(Access::of([Role::Admin], []).held().len(), Permission::ALL.len());
         assert_eq!(Access::default().held(), BTreeSet::new());
@@ -279,7 +288,7 @@ mod tests {
     #[test]
     fn nobody_grants_or_takes_what_they_do_not_hold() {
         use Permission::{CreditWriteAny, OperationsRead, UsersReadAny};
-        let officer: &[Permission] = &[UsersReadAny, CreditWriteAny];
+        let officer = Role::CreditOfficer.permissions();
         let check = |from: &Access, to: &Access, granter: &[Permission], expect: Result<(), Refusal>| {
             let granter = granter.iter().copied().collect();
             assert_eq!(from.may_become(to, &granter, true), expect, "{from:?} to {to:?}");

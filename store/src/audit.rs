@@ -73,11 +73,17 @@ pub enum Act {
     ExportFetched,
     /// Somebody read decisions with all that they were made from, to compute them again.
     DecisionsReplayed,
+    /// A policy was drafted.
+    PolicyDrafted,
+    /// A second person approved a policy.
+    PolicyApproved,
+    /// A policy was taken back before it was active.
+    PolicyWithdrawn,
 }
 
 impl Act {
     /// Every act there is.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::AccessChanged,
         Self::ConsentChanged,
         Self::PasswordChanged,
@@ -91,6 +97,9 @@ impl Act {
         Self::ExportRequested,
         Self::ExportFetched,
         Self::DecisionsReplayed,
+        Self::PolicyDrafted,
+        Self::PolicyApproved,
+        Self::PolicyWithdrawn,
     ];
 
     /// Its name in the log.
@@ -110,6 +119,9 @@ impl Act {
             Self::ExportRequested => "export.requested",
             Self::ExportFetched => "export.fetched",
             Self::DecisionsReplayed => "decisions.replayed",
+            Self::PolicyDrafted => "policy.drafted",
+            Self::PolicyApproved => "policy.approved",
+            Self::PolicyWithdrawn => "policy.withdrawn",
         }
     }
 }
@@ -131,7 +143,7 @@ pub struct NewEntry {
     pub actor: UserId,
     /// What.
     pub act: Act,
-    /// To whom or what: a user's id, a dead letter's number, or an exported month.
+    /// To whom or what: a user's id, a dead letter's number, a policy's version, or an exported month.
     pub subject: String,
     /// What was before; null where there is nothing to say.
     pub before: Value,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ecs_domain::decision::Decision;
 use ecs_domain::offer::{Offer, Terms};
+use ecs_domain::policy::Facts;
 use ecs_domain::{OfferId, Timestamp, UserId};
 
 use crate::{KeptAnswer, OutboxMessage, StoreError};
@@ -16,8 +17,14 @@ pub trait Credit: Send + Sync + 'static {
     async fn standing_decision(&self, user: UserId, since: Timestamp)
     -> Result<Option<Decision>, StoreError>;
 
+    /// What a policy must know of the user at `now` besides their features: what they could owe, and when they were last denied. A
+    /// denial for nothing but an earlier one doesn't count.
+    async fn credit_facts(&self, user: UserId, now: Timestamp) -> Result<Facts, StoreError>;
+
     /// Keeps a decision and its offer, unless the user's last one still stands: then that one is returned instead and
-    /// nothing is kept. Two calls at the same time MUST end in one decision. The user MUST exist.
+    /// nothing is kept. Two calls at the same time MUST end in one decision. The user MUST exist. When `facts` are not what
+    /// [`Credit::credit_facts`] tells at the decision's instant, it is refused with [`StoreError::Stale`]: that is looked at under the
+    /// same lock, so two offers are never made of the same room.
     async fn record_decision(
         &self,
         new: NewDecision,
@@ -62,6 +69,8 @@ pub struct NewDecision {
     pub decision: Decision,
     /// How long a decision stands before another may be made.
     pub stands_for: Duration,
+    /// What it was made of, which must still hold. `None` for what was decided elsewhere, and is only kept here.
+    pub facts: Option<Facts>,
 }
 
 /// What came of a [`NewDecision`].

@@ -207,6 +207,19 @@ fn terms_of(offer: &Offer) -> Vec<u8> {
     bytes
 }
 
+/// From when on a denial counts for the next application: its own time or, where it was denied for nothing but an earlier one, that
+/// one's. Else whoever asks again and again would never be heard. `record` is the column of that name.
+pub fn denied_since(
+    decided_at: Timestamp,
+    record: Option<String>,
+    key: Option<&PersonKey>,
+) -> Result<Timestamp, StoreError> {
+    let Some(sealed) = record else { return Ok(decided_at) };
+    let record = Record::parse(&open(key, column::RECORD, sealed)?)?;
+    let of_earlier = record.reasons()? == [Reason::DeniedRecently];
+    Ok(record.facts.last_denied_at.filter(|_| of_earlier).unwrap_or(decided_at))
+}
+
 /// The column `record`.
 #[derive(Serialize, Deserialize)]
 struct Record {

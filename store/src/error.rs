@@ -12,6 +12,9 @@ pub enum StoreError {
     /// The request's claim on its key ran out, and another request may hold it by now. Nothing was written.
     #[error("the claim on the request's key was lost")]
     ClaimLost,
+    /// What a decision was made of has changed since it was read. Nothing was written.
+    #[error("what the decision was made of has changed")]
+    Stale,
     /// What is stored can't be understood.
     #[error("the store holds what it should not: {0}")]
     Corrupt(String),
@@ -34,7 +37,7 @@ impl StoreError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unavailable(_) => true,
-            Self::Taken(_) | Self::ClaimLost | Self::Corrupt(_) => false,
+            Self::Taken(_) | Self::ClaimLost | Self::Stale | Self::Corrupt(_) => false,
         }
     }
 }

@@ -30,6 +30,7 @@ mod maintenance;
 mod notifications;
 mod outbox;
 pub mod personal_data;
+mod policies;
 mod replays;
 mod research;
 mod rights;
@@ -47,7 +48,7 @@ pub use consents::Consents;
 pub use credit::{AcceptResult, ActivateResult, Credit, NewDecision, OfferPage, PageRequest, Recorded};
 pub use dead_letters::{DeadLetterRow, DeadLetters, FullLetter, Letter, LetterCount, LetterFilter, LetterId};
 pub use decision_copy::{decision_text, parse_decision};
-pub use decision_record::{DecisionRow, PlainDecision, SealedDecision};
+pub use decision_record::{DecisionRow, PlainDecision, SealedDecision, denied_since};
 pub use erasures::{Erased, Erasure, ErasureAsked, ErasureDue, ErasureRequest, Erasures, Reached};
 pub use error::StoreError;
 pub use evaluations::{Concluded, Evaluated, Evaluations, LookEnd, LookedAt};
@@ -60,6 +61,10 @@ pub use maintenance::{Maintenance, Retained, Retention};
 pub use notifications::{MarkedRead, NotificationPage, Notifications, StoredNotification};
 pub use outbox::{Outbox, OutboxMessage, OutboxRow};
 pub use personal_data::PersonalData;
+pub use policies::{
+    Compared, POLICY_LEAD, PolicyChange, PolicyChanged, PolicyDraft, PolicyPage, PolicyRefusal, PolicyState,
+    PolicyVersion, PolicyVersions, ScheduledPolicy,
+};
 pub use replays::{LogReplayPlan, LoggedEvents, Replay, ReplayDays, ReplayPhase, ReplayPlan, Replays};
 pub use research::{Research, ResearchPage, Studied};
 pub use rights::{Change, Changes, Rights, RightsChange, RightsChanged, RightsOfUsers, next_change};
@@ -96,6 +101,7 @@ pub trait Store:
     + Credit
     + Evaluations
     + decision_log::DecisionLog
+    + PolicyVersions
     + Idempotency
     + Outbox
     + Notifications
@@ -123,6 +129,7 @@ impl<T> Store for T where
         + Credit
         + Evaluations
         + decision_log::DecisionLog
+        + PolicyVersions
         + Idempotency
         + Outbox
         + Notifications

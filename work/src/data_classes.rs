@@ -244,6 +244,14 @@ pub const CLASSES: &[DataClass] = &[
         Earlier::No("it is the proof, and holds no values"),
     ),
     class(
+        "policies",
+        &["policies"],
+        "versions of the credit policy, and the ids of those who drafted, approved and withdrew them",
+        Kept::For("for good"),
+        None,
+        Earlier::No("they are the rules that decisions were made by, and two people answer for them"),
+    ),
+    class(
         "salts of exports",
         &[],
         "what pseudonyms of [exports](research.md) are made with, in the vault",

@@ -9,6 +9,7 @@
 //! - [`MeteredBus`] counts what is published and delivered over any transport, [`Gauges`] what waits.
 //! - [`books::balance`] compares what the bus accepted with what the store made of it.
 //! - [`ageing::sweep`] drops rows that are past their time; [`data_classes::CLASSES`] is the table of what is kept for how long.
+//! - [`Policies`] knows which credit policy is active when, and finds an earlier one by its digest.
 //! - [`bridge::Bridge`] copies subjects from one bus to another.
 
 pub mod ageing;
@@ -27,6 +28,7 @@ mod log_replays;
 pub mod metered;
 pub mod outbox;
 pub mod periodic;
+pub mod policies;
 pub mod relay;
 pub mod replays;
 pub mod retention;
@@ -42,6 +44,7 @@ pub use gauges::Gauges;
 pub use metered::MeteredBus;
 pub use outbox::outbox_message;
 pub use periodic::periodic;
+pub use policies::Policies;
 pub use relay::{Relay, RelayDeps};
 pub use sink::StoreSink;
 pub use supervisor::{Drained, OnFailure, OnStop, Supervisor, TaskFailure};

@@ -1,5 +1,6 @@
 //! Makes the chosen roles, gives each just what it needs, starts their tasks, and returns the process's routes.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use ecs_metrics::Metrics;
 use ecs_web::Auth;
 use ecs_web::auth::Checkpoints;
 use ecs_web::handles::{CreditAnalysis, HttpCreditAnalysis, RemoteOptions, Upstream};
-use ecs_work::{Finisher, Relay, RelayDeps, Supervisor, Wake};
+use ecs_work::policies::Written;
+use ecs_work::{Finisher, Policies, Relay, RelayDeps, Supervisor, Wake};
 use tokio_util::sync::CancellationToken;
 
 use super::remotes::{self, Remotes};
@@ -124,15 +126,6 @@ impl Composer<'_> {
     }
 
     fn user_and_credit(&self) -> anyhow::Result<Router> {
-        let policy = match &self.settings.policy_file {
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("ECS_POLICY_FILE {}", path.display()))?;
-                ecs_user_and_credit::parse(&text)
-                    .with_context(|| format!("ECS_POLICY_FILE {}", path.display()))?
-            }
-            None => ecs_user_and_credit::built_in().context("the built-in policy")?,
-        };
         let role = ecs_user_and_credit::UserAndCredit::create(ecs_user_and_credit::Deps {
             auth: Arc::clone(&self.auth),
             store: Arc::clone(self.storage.store()?),
@@ -142,7 +135,7 @@ impl Composer<'_> {
             cache: self.storage.cache.clone(),
             clock: Arc::clone(self.clock),
             credit_analysis: self.analyst()?,
-            policy,
+            policies: Arc::new(self.policies()?),
             consent: self.settings.consent,
             materiality: self.settings.materiality,
             delivery_limit: self.settings.delivery_limit,
@@ -156,6 +149,21 @@ impl Composer<'_> {
         });
         role.start(self.supervisor);
         Ok(role.routes())
+    }
+
+    /// Those in the store, behind the operator's file or the policy that is built in.
+    fn policies(&self) -> anyhow::Result<Policies> {
+        let read = |path: &PathBuf| -> anyhow::Result<Written> {
+            let text = std::fs::read_to_string(path)?;
+            Ok(Written::read(text)?)
+        };
+        let first = self
+            .settings
+            .policy_file
+            .as_ref()
+            .map(|path| read(path).with_context(|| format!("ECS_POLICY_FILE {}", path.display())));
+        let store = Arc::clone(self.storage.store()?) as _;
+        Policies::new(store, first.transpose()?).context("the built-in policies")
     }
 
     fn credit_analysis(&self) -> anyhow::Result<ecs_credit_analysis::CreditAnalysis> {

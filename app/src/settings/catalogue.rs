@@ -179,7 +179,11 @@ pub const CATALOGUE: &[Setting] = &[
         "0.25",
         "How much a feature must have changed, as a share, before somebody who said yes to it is evaluated without asking.",
     ),
-    setting("ECS_POLICY_FILE", "", "A credit policy in TOML. Unset: the one built in."),
+    setting(
+        "ECS_POLICY_FILE",
+        "",
+        "A credit policy in TOML, which decides until a policy from the store is active. Unset: the one built in.",
+    ),
     setting(
         "ECS_SESSION_DAYS",
         "30",

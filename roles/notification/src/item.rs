@@ -71,6 +71,8 @@ pub(crate) fn problem(error: &StoreError) -> Problem {
             tracing::warn!(reason, "notifications can't be reached");
             Problem::unavailable("store", Duration::from_secs(1))
         }
-        StoreError::Taken(_) | StoreError::ClaimLost | StoreError::Corrupt(_) => Problem::internal(error),
+        StoreError::Taken(_) | StoreError::ClaimLost | StoreError::Stale | StoreError::Corrupt(_) => {
+            Problem::internal(error)
+        }
     }
 }

@@ -22,7 +22,9 @@ pub(crate) fn of_store(error: &StoreError) -> Problem {
             tracing::warn!(reason, "an operator's request needs the store");
             Problem::unavailable("store", RETRY_AFTER)
         }
-        StoreError::Taken(_) | StoreError::ClaimLost | StoreError::Corrupt(_) => Problem::internal(error),
+        StoreError::Taken(_) | StoreError::ClaimLost | StoreError::Stale | StoreError::Corrupt(_) => {
+            Problem::internal(error)
+        }
     }
 }
 

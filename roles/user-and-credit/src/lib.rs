@@ -2,7 +2,8 @@
 //!
 //! Who may do what: a user whatever concerns themselves; `users:create` provisions; `users:read-any` reads any user's
 //! account, consents and offers; `credit:write-any` analyses and accepts for any user. Consent is given and withdrawn by
-//! the user in person, whatever a token may do otherwise. `privacy:write-any` has archives of what is held on any user made. That a user doesn't exist is told only to those who may act
+//! the user in person, whatever a token may do otherwise. `privacy:write-any` has archives of what is held on any user made. `policies:write` drafts the credit policy, and somebody else with
+//! `policies:approve` makes it active. That a user doesn't exist is told only to those who may act
 //! for them.
 
 use std::sync::Arc;
@@ -14,7 +15,6 @@ use ecs_cache::Cache;
 use ecs_domain::Clock;
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::evaluation::Materiality;
-use ecs_domain::policy::Policy;
 use ecs_limits::Limiter;
 use ecs_metrics::Metrics;
 use ecs_store::Store;
@@ -24,7 +24,7 @@ use ecs_web::handles::CreditAnalysis;
 use ecs_web::idempotency::describe_replays;
 use ecs_web::openapi::OpenApiRouter;
 use ecs_web::{PolicedRoutes as _, policed};
-use ecs_work::{Finisher, Supervisor, Wake};
+use ecs_work::{Finisher, Policies, Supervisor, Wake};
 use utoipa::openapi::OpenApi;
 
 mod accept;
@@ -45,7 +45,7 @@ mod keyed;
 mod login;
 mod offers;
 mod passwords;
-mod policy_file;
+mod policies;
 mod problems;
 mod sessions;
 mod state;
@@ -53,7 +53,6 @@ mod users;
 mod words;
 
 pub use changes::told;
-pub use policy_file::{PolicyError, built_in, parse};
 
 use guesses::Guesses;
 use passwords::Passwords;
@@ -77,8 +76,8 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// The model. The handle itself sees to it that it answers in a short time.
     pub credit_analysis: Arc<dyn CreditAnalysis>,
-    /// What a score leads to: [`built_in`], or a file that [`parse`] read.
-    pub policy: Policy,
+    /// What a score leads to, and since when.
+    pub policies: Arc<Policies>,
     /// What silence about consent means.
     pub consent: ConsentRule,
     /// How much somebody must have changed for another look.
@@ -115,11 +114,13 @@ impl UserAndCredit {
         Self { state: State::new(deps, passwords, guesses) }
     }
 
-    /// Starts to build archives of what is held on people, to erase those who want to be forgotten, and to evaluate those who want it.
+    /// Starts to build archives of what is held on people, to erase those who want to be forgotten, to evaluate those who want it, and to
+    /// follow the policies.
     pub fn start(&self, supervisor: &Supervisor) {
         exports::start(&self.state, supervisor);
         erasures::start(&self.state, supervisor);
         evaluations::start(&self.state, supervisor);
+        self.state.policies.follow(supervisor);
     }
 
     /// Its calls, as the gateway has them.
@@ -150,6 +151,11 @@ impl UserAndCredit {
             .policed(policed!(accounts::provision))
             .policed(policed!(accounts::show))
             .policed(policed!(analysis::analyse))
+            .policed(policed!(policies::draft))
+            .policed(policed!(policies::list))
+            .policed(policed!(policies::show))
+            .policed(policed!(policies::approve))
+            .policed(policed!(policies::withdraw))
             .policed(policed!(offers::list))
             .policed(policed!(accept::accept))
             .policed(policed!(consents::text))

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ecs_store::StoreError;
 use ecs_web::{Problem, idempotency};
+use ecs_work::policies::PoliciesError;
 
 /// When a client should try again after the store couldn't be reached.
 const RETRY_STORE: Duration = Duration::from_secs(1);
@@ -19,7 +20,17 @@ pub(crate) fn of_store(error: StoreError) -> Problem {
         StoreError::Taken(what) => Problem::conflict(format!("the {what} is taken")),
         // Another request with the key has taken over, and will have an answer.
         StoreError::ClaimLost => idempotency::under_way(),
+        // Others keep deciding about the same person, each time before this one does.
+        StoreError::Stale => Problem::unavailable("a moment without other decisions", RETRY_STORE),
         StoreError::Corrupt(_) => Problem::internal(&error),
+    }
+}
+
+/// The problem of a policy that can't be told.
+pub(crate) fn of_policies(error: PoliciesError) -> Problem {
+    match error {
+        PoliciesError::Store(error) => of_store(error),
+        PoliciesError::Unreadable { .. } => Problem::internal(&error),
     }
 }
 
@@ -43,6 +54,7 @@ mod tests {
         };
         check(StoreError::Taken("email"), StatusCode::CONFLICT, false);
         check(StoreError::ClaimLost, StatusCode::CONFLICT, true);
+        check(StoreError::Stale, StatusCode::SERVICE_UNAVAILABLE, true);
         check(StoreError::Unavailable("disk".to_owned()), StatusCode::SERVICE_UNAVAILABLE, true);
         check(StoreError::Corrupt("row".to_owned()), StatusCode::INTERNAL_SERVER_ERROR, false);
     }

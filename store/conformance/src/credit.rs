@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use ecs_domain::decision::{Decision, Denial, Outcome};
 use ecs_domain::offer::OfferStatus;
-use ecs_store::{AcceptResult, ActivateResult, NewDecision, PageRequest, Store};
+use ecs_domain::policy::Facts;
+use ecs_domain::reason::Reason;
+use ecs_domain::{Money, Timestamp};
+use ecs_store::{AcceptResult, ActivateResult, NewDecision, PageRequest, Store, StoreError};
 use futures::future::join_all;
 
 use crate::Harness;
@@ -57,7 +61,7 @@ pub async fn a_decision_that_does_not_stand_is_returned_all_the_same<H: Harness>
     let store = harness.store();
     register(store.as_ref(), [1]).await;
     for number in [2, 1, 3] {
-        let new = NewDecision { decision: denial(1, number, now()), stands_for: Duration::ZERO };
+        let new = NewDecision { stands_for: Duration::ZERO, ..new_decision(denial(1, number, now())) };
         let recorded = store.record_decision(new, None).await.unwrap();
         assert_eq!((recorded.decision, recorded.repeated), (denial(1, number, now()), false));
     }
@@ -219,6 +223,105 @@ pub async fn offers_expire<H: Harness>() {
         let offer = store.offer(user(number), offer_id(number)).await.unwrap().unwrap();
         assert_eq!(offer.status, expect, "{number}");
     }
+}
+
+/// What can still be accepted, is accepted or is active: to the instant at which an offer expires, whether or not its row says so yet.
+pub async fn what_somebody_could_owe_is_added_up<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    register(store, [1, 2]).await;
+    assert_eq!(store.credit_facts(user(1), now()).await.unwrap(), Facts::NONE);
+    for (number, second) in [(1, 0), (2, 600), (3, 1_200)] {
+        make_offer(store, 1, number, after(second)).await;
+    }
+    make_offer(store, 2, 9, now()).await;
+    store.accept_offer(user(1), offer_id(1), after(1), message(1, 1), None).await.unwrap();
+    let week = 7 * 86_400;
+    let check = |second, offers: i64| async move {
+        let facts = store.credit_facts(user(1), after(second)).await.unwrap();
+        assert_eq!(facts.exposure.minor_units(), offers * 500_001, "{second}");
+    };
+    check(1_200, 3).await;
+    check(week + 599, 3).await;
+    check(week + 600, 2).await;
+    check(week + 1_200, 1).await;
+    store.activate_offer(user(1), offer_id(1), after(2), message(1, 2)).await.unwrap();
+    store.expire_offers(after(week + 600)).await.unwrap();
+    check(1_200, 2).await;
+    check(week + 1_200, 1).await;
+}
+
+/// Who asks again and again is denied for the denial that was about them, and it grows older all the same.
+pub async fn a_denial_for_an_earlier_one_does_not_count<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    register(store, [1, 2]).await;
+    let check = |of, expect: Option<Timestamp>| async move {
+        assert_eq!(store.credit_facts(user(of), after(9_000)).await.unwrap().last_denied_at, expect);
+    };
+    let keep = |made: Decision| async move { store.record_decision(new_decision(made), None).await.unwrap() };
+    keep(denial(1, 1, now())).await;
+    check(1, Some(now())).await;
+    check(2, None).await;
+    keep(denied_again(2, after(600), Some(now()))).await;
+    check(1, Some(now())).await;
+    keep(denied_again(3, after(1_200), Some(now()))).await;
+    check(1, Some(now())).await;
+    keep(approval(1, 4, after(1_800))).await;
+    check(1, Some(now())).await;
+    keep(denial(1, 5, after(2_400))).await;
+    check(1, Some(after(2_400))).await;
+    // Such a denial names what it is for; one that doesn't stands for itself.
+    keep(denied_again(6, after(3_000), None)).await;
+    check(1, Some(after(3_000))).await;
+}
+
+fn denied_again(number: u128, at: Timestamp, last_denied_at: Option<Timestamp>) -> Decision {
+    let outcome = Outcome::Denied(Denial { reasons: vec![Reason::DeniedRecently], text: "again".to_owned() });
+    let facts = Facts { last_denied_at, ..Facts::NONE };
+    Decision { outcome, facts, ..denial(1, number, at) }
+}
+
+/// A decision over facts that no longer hold leaves nothing behind.
+pub async fn a_decision_over_other_facts_is_refused<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    register(store, [1]).await;
+    make_offer(store, 1, 1, now()).await;
+    let over = |facts: Facts, number, second| NewDecision {
+        facts: Some(facts),
+        ..new_decision(approval(1, number, after(second)))
+    };
+    let read = store.credit_facts(user(1), after(600)).await.unwrap();
+    let less = Facts { exposure: Money::from_minor_units(500_000), ..read };
+    let denied = Facts { last_denied_at: Some(now()), ..read };
+    for (number, facts) in [(2, Facts::NONE), (3, less), (4, denied)] {
+        let refused = store.record_decision(over(facts, number, 600), None).await;
+        assert!(matches!(refused, Err(StoreError::Stale)), "{number}: {refused:?}");
+    }
+    assert_eq!(store.offers(user(1), first_page()).await.unwrap().total, 1);
+    assert_eq!(store.standing_decision(user(1), after(1)).await.unwrap(), None);
+    // What stands is told before it is asked what the other one was made of.
+    assert!(store.record_decision(over(Facts::NONE, 5, 10), None).await.unwrap().repeated);
+    assert!(!store.record_decision(over(read, 6, 600), None).await.unwrap().repeated);
+}
+
+/// Sixteen decisions at once over the same facts, none of which stands in the way of another: one offer is made of them.
+pub async fn the_same_room_is_given_once<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    register(store, [1]).await;
+    let decisions = (0..16).map(|number| {
+        let new = new_decision(approval(1, number, now()));
+        store.record_decision(
+            NewDecision { stands_for: Duration::ZERO, facts: Some(Facts::NONE), ..new },
+            None,
+        )
+    });
+    let all = join_all(decisions).await;
+    assert_eq!(all.iter().filter(|recorded| recorded.is_ok()).count(), 1);
+    assert_eq!(all.iter().filter(|recorded| matches!(recorded, Err(StoreError::Stale))).count(), 15);
+    assert_eq!(store.offers(user(1), first_page()).await.unwrap().total, 1);
 }
 
 async fn accepted_offer(store: &dyn Store) {

@@ -205,7 +205,7 @@ fn features() -> Features {
 /// A decision that stands for five minutes.
 #[must_use]
 pub fn new_decision(decision: Decision) -> NewDecision {
-    NewDecision { decision, stands_for: Duration::from_secs(300) }
+    NewDecision { decision, stands_for: Duration::from_secs(300), facts: None }
 }
 
 /// Makes an offer.

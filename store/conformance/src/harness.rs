@@ -43,6 +43,9 @@ pub trait Harness: Send + Sync + Sized + 'static {
     /// Runs a statement behind the store's back.
     async fn run(&self, sql: &str);
 
+    /// Whether the database itself refuses a statement that is run behind the store's back.
+    async fn refuses(&self, sql: &str) -> bool;
+
     /// The row of `emotional_events_summary`, read past the contract, as another system would.
     async fn summary(&self, user: UserId, day: Day) -> Option<SummaryRow>;
 

@@ -27,6 +27,7 @@ pub mod log_replays;
 pub mod notifications;
 pub mod outbox;
 pub mod personal_data;
+pub mod policies;
 pub mod replays;
 pub mod research;
 pub mod retention;
@@ -86,11 +87,15 @@ macro_rules! conformance {
                 a_decision_that_does_not_stand_is_returned_all_the_same, decisions_at_the_same_time_are_one, a_decision_that_fails_leaves_no_offer,
                 offers_are_listed_newest_first, an_offer_is_accepted_once, accepts_at_the_same_time_are_one,
                 an_expired_offer_is_not_accepted, anothers_offer_is_unknown, an_offer_is_activated_once,
-                an_offer_that_was_not_accepted_is_not_activated, offers_expire;
+                an_offer_that_was_not_accepted_is_not_activated, offers_expire, what_somebody_could_owe_is_added_up,
+                a_denial_for_an_earlier_one_does_not_count, a_decision_over_other_facts_is_refused, the_same_room_is_given_once;
             decision_log: every_decision_is_logged_with_it, batches_chain_every_decision,
                 of_those_who_seal_decisions_at_once_one_does, a_change_of_a_decision_is_told, it_is_told_why_a_decision_is_gone,
                 the_decision_log_outlives_whom_it_is_about, logged_decisions_come_in_pages,
                 what_is_left_of_each_decision_is_told, decisions_from_before_the_log_are_digested_with_their_seal, numbers_of_decisions_come_back_to_the_bit;
+            policies: a_draft_is_read_as_it_was_made, a_version_and_a_text_are_taken_once, policies_are_listed_newest_first,
+                a_second_person_makes_a_policy_active, a_policy_is_withdrawn_before_its_time,
+                changes_of_a_policy_at_the_same_time_are_in_turn, what_is_done_about_policies_is_told, a_policy_stays_as_it_is;
             idempotency: a_key_is_claimed_once, requests_at_the_same_time_are_one, an_answer_is_replayed_to_the_byte,
                 another_request_is_told_from_the_same_one, scopes_do_not_meet, a_released_key_is_free,
                 a_claim_runs_out, a_claim_of_the_future_is_none, a_registration_and_its_answer_are_one,

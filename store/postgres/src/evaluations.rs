@@ -176,6 +176,7 @@ impl Ending {
         let awaited = flight.add(statements::AWAITED, &[&self.user, &self.evaluation, &purpose]);
         let offered = flight.add(statements::OFFERED, &[&self.user, &self.now]);
         let standing = flight.add(decisions::statements::LAST, &[&self.user, &since]);
+        let facts = flight.add(decisions::statements::FACTS, &[&self.user, &decision.decided_at]);
         let mut answers = flight.send().await?;
         if answers.take(leaves).only()? || answers.take(awaited).first().is_none() {
             self.end(session, false).await?;
@@ -184,6 +185,10 @@ impl Ending {
         if answers.take(offered).first().is_some() || answers.take(standing).first().is_some() {
             self.end(session, true).await?;
             return Ok(Evaluated::AnotherStands);
+        }
+        if decisions::are_others(new.facts, &answers.take(facts), key)? {
+            self.end(session, false).await?;
+            return Err(StoreError::Stale.into());
         }
         let mut flight = session.flight();
         columns.insert(&mut flight);

@@ -36,6 +36,7 @@ mod personal_data;
 mod plan;
 #[cfg(test)]
 mod plans;
+mod policies;
 pub mod raw;
 mod replays;
 mod replicas;

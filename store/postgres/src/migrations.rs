@@ -20,7 +20,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 15] = [
+const ALL: [Migration; 16] = [
     Migration {
         version: 1,
         name: "accounts_and_credit",
@@ -55,6 +55,7 @@ const ALL: [Migration; 15] = [
         sql: include_str!("../migrations/0013_decision_records.sql"),
     },
     Migration { version: 14, name: "decision_log", sql: include_str!("../migrations/0014_decision_log.sql") },
+    Migration { version: 15, name: "policies", sql: include_str!("../migrations/0015_policies.sql") },
     Migration { version: 17, name: "evaluations", sql: include_str!("../migrations/0017_evaluations.sql") },
 ];
 

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::plan::FIXED_PLANS;
 use crate::{
-    Options, PostgresStore, ageing, attributes, audit, books, consents, credit, dead_letters, decision_log, erasures, evaluations, exports, folds, idempotency, maintenance, notifications, outbox, personal_data, replays, research, rights, sessions, users, webhooks,
+    Options, PostgresStore, ageing, attributes, audit, books, consents, credit, dead_letters, decision_log, erasures, evaluations, exports, folds, idempotency, maintenance, notifications, outbox, personal_data, policies, replays, research, rights, sessions, users, webhooks,
 };
 
 const FILL: &str = include_str!("plans.sql");

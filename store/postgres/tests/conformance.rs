@@ -80,6 +80,10 @@ impl Harness for Postgres {
         support::client(self.database.url()).await.batch_execute(sql).await.unwrap();
     }
 
+    async fn refuses(&self, sql: &str) -> bool {
+        support::client(self.database.url()).await.batch_execute(sql).await.is_err()
+    }
+
     async fn summary(&self, user: UserId, day: Day) -> Option<SummaryRow> {
         let sql = "SELECT event_count::bigint, stress_event_count::bigint, positivity_sum::bigint,
                 intensity_sum::bigint, stress_sum::bigint, avg_positivity_score::double precision,

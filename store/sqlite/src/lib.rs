@@ -27,6 +27,7 @@ mod outbox;
 mod personal_data;
 #[cfg(test)]
 mod plans;
+mod policies;
 pub mod raw;
 mod replays;
 mod research;

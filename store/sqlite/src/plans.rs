@@ -4,7 +4,7 @@ use ecs_store::personal_data::{Section, held_in};
 use rusqlite::Connection;
 
 use crate::{
-    ageing, attributes, audit, books, consents, credit, dead_letters, decision_log, erasures, evaluations, exports, folds, idempotency, maintenance, migrations, notifications, outbox, personal_data, replays, research, rights, sessions, users, webhooks,
+    ageing, attributes, audit, books, consents, credit, dead_letters, decision_log, erasures, evaluations, exports, folds, idempotency, maintenance, migrations, notifications, outbox, personal_data, policies, replays, research, rights, sessions, users, webhooks,
 };
 
 /// The statement's plan, line by line. Parameters are left unbound: plans don't look at them.
@@ -89,6 +89,12 @@ fn statements_of_work() -> Vec<&'static str> {
         features::EMOTIONS,
         decisions::LAST,
         decisions::BY_ID,
+        decisions::EXPOSURE,
+        decisions::LAST_DENIAL,
+        policies::TAKEN,
+        policies::FIND,
+        policies::OF_DIGEST,
+        policies::CHANGE,
         offers::FIND,
         offers::COUNT,
         offers::PAGE,

@@ -73,6 +73,10 @@ impl Harness for Sqlite {
         self.connect().execute_batch(sql).unwrap();
     }
 
+    async fn refuses(&self, sql: &str) -> bool {
+        self.connect().execute_batch(sql).is_err()
+    }
+
     async fn summary(&self, user: UserId, day: Day) -> Option<SummaryRow> {
         let sql = "SELECT event_count, stress_event_count, positivity_sum, intensity_sum, stress_sum,
                 avg_positivity_score, avg_intensity_score, avg_stress_level

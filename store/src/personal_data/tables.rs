@@ -37,7 +37,7 @@ const TOLD: [(&str, Section); 21] = [
 ];
 
 /// Tables that are left out, of either engine, and why.
-pub const LEFT_OUT: [(&str, &str); 14] = [
+pub const LEFT_OUT: [(&str, &str); 15] = [
     ("aged", "what went for its age, of everybody together"),
     ("audit_batches", "digests over entries of everybody, which tell nothing of anybody"),
     ("changes", "numbers by which tokens end, kept for a day; the act itself is in the audit log"),
@@ -46,6 +46,7 @@ pub const LEFT_OUT: [(&str, &str); 14] = [
     ("erasures", "that somebody is being erased, which their receipt tells"),
     ("export_chunks", "the bytes of archives, which hold what is here"),
     ("newest_change", "one number for the whole platform"),
+    ("policies", "the rules for everybody; what somebody did about them is in the audit log"),
     ("raw_floor", "one day for the whole platform"),
     ("replay", "how far the rebuilding of aggregates came, which concerns nobody in particular"),
     ("replay_log", "copies of emotion events while aggregates are rebuilt from the log, dropped behind that"),

@@ -143,7 +143,8 @@ impl Platform {
             outcome: Outcome::Approved(offer.clone()),
             approved_without_emotions: None,
         };
-        self.store.record_decision(NewDecision { decision, stands_for: Duration::ZERO }, None).await.unwrap();
+        let new = NewDecision { decision, stands_for: Duration::ZERO, facts: None };
+        self.store.record_decision(new, None).await.unwrap();
         offer
     }
 

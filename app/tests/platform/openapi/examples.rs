@@ -89,6 +89,7 @@ impl Stage {
         let ids = [
             ("purpose", "emotion-analysis".to_owned()),
             ("file", "start.js".to_owned()),
+            ("version", "policy-1".to_owned()),
             ("user_id", nobody.to_string()),
         ];
         Self { app, user: UserId::new(nobody), ids: ids.into() }
@@ -108,6 +109,12 @@ impl Stage {
             "GET /v1/erasures/{receipt}" => {
                 let receipt = self.app.receipt_of_somebody().await;
                 self.ids.insert("receipt", receipt);
+            }
+            "POST /v1/policies/{version}/approve" => {
+                self.ids.insert("version", self.app.draft_policy("to-be-approved").await);
+            }
+            "POST /v1/policies/{version}/withdraw" => {
+                self.ids.insert("version", self.app.draft_policy("to-be-withdrawn").await);
             }
             letters if letters.contains("/dead-letters/") => self.lose_an_event(letters).await,
             _ => {}

@@ -56,6 +56,7 @@ impl Scene {
             ("export_id", app.export(&victim).await["id"].as_str().unwrap().to_owned()),
             ("receipt", app.receipt_of_somebody().await),
             ("letter_id", lose_an_event(&app).await),
+            ("version", app.draft_policy("policy-9").await),
             ("purpose", "emotion-analysis".to_owned()),
             ("file", "start.js".to_owned()),
         ];

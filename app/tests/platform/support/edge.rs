@@ -139,6 +139,15 @@ impl Edge {
         asked.expect_status(202)["receipt"].as_str().unwrap().to_owned()
     }
 
+    /// Drafts a policy of this version, which somebody else than an operator may approve. Returns the version.
+    pub(crate) async fn draft_policy(&self, version: &str) -> String {
+        let bands = "[[bands]]\nmax_risk = 0.5\ncredit_limit = \"900.00\"\ninterest_rate = \"20.00\"\n";
+        let text = format!("version = \"{version}\"\ncut_off = 0.5\n{bands}credit_type = \"SHORT_TERM\"\n");
+        let (bearer, body) = (self.bearer_of_an_operator(), json!({"text": text}));
+        let drafted = self.http.post("/v1/policies", &[("authorization", &bearer)], &body).await;
+        drafted.expect_status(201)["version"].as_str().unwrap().to_owned()
+    }
+
     /// What an operator with every permission sends.
     pub(crate) fn bearer_of_an_operator(&self) -> String {
         format!("Bearer {}", self.token(UserId::new(uuid::Uuid::nil()), Permission::ALL))

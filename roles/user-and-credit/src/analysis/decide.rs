@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use ecs_domain::decision::{Decision, Denial, Outcome};
+use ecs_domain::decision::{Decision, Outcome};
 use ecs_domain::features::Features;
-use ecs_domain::offer::{Offer, OfferStatus, Terms};
-use ecs_domain::policy::Facts;
+use ecs_domain::offer::{Offer, OfferStatus};
+use ecs_domain::policy::Verdict;
 use ecs_domain::scorecard::Assessment;
 use ecs_domain::{DecisionId, OfferId, Timestamp, UserId};
-use ecs_store::{KeptAnswer, NewDecision, Recorded};
+use ecs_store::{KeptAnswer, NewDecision, Recorded, StoreError};
 use ecs_web::handles::HandleError;
 use ecs_web::idempotency::Answer;
 use ecs_web::{Problem, RequestContext};
@@ -19,6 +19,10 @@ use super::{STANDS_FOR, answer, standing_since};
 use crate::keyed::Turn;
 use crate::state::State;
 use crate::{features, problems};
+
+/// How often it is decided anew because somebody's facts changed meanwhile. Each time there is either a decision that stands or an
+/// offer that has just expired.
+const TRIES: u32 = 3;
 
 /// How long an offer can be accepted.
 const OFFER_VALID_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -33,39 +37,61 @@ pub(super) struct Decided {
 }
 
 /// The decision that stands in the store, or a new one, recorded there. Of two callers at once one makes it, and both
-/// get it.
+/// get it. One whose facts changed before it was recorded is made anew.
 pub(super) async fn decide(
     state: &State,
     user: UserId,
     context: &RequestContext,
     turn: Turn,
 ) -> Result<Decided, Problem> {
+    for _ in 1..TRIES {
+        if let Some(decided) = try_to_decide(state, user, context, turn.clone()).await? {
+            return Ok(decided);
+        }
+    }
+    let decided = try_to_decide(state, user, context, turn).await?;
+    decided.ok_or_else(|| problems::of_store(StoreError::Stale))
+}
+
+/// `None` when what the decision was made of did not hold any more.
+async fn try_to_decide(
+    state: &State,
+    user: UserId,
+    context: &RequestContext,
+    turn: Turn,
+) -> Result<Option<Decided>, Problem> {
     let now = state.now();
     let standing = state.store.standing_decision(user, standing_since(now)).await;
     if let Some(decision) = standing.map_err(problems::of_store)? {
-        return Ok(Decided { view: decision.into(), made: None });
+        return Ok(Some(Decided { view: decision.into(), made: None }));
     }
     let decision = make(state, user, context, now).await?;
     let answer = answer::to_new(user, decision.clone().into())?;
-    let new = NewDecision { decision, stands_for: STANDS_FOR };
+    let facts = Some(decision.facts);
+    let new = NewDecision { decision, stands_for: STANDS_FOR, facts };
     let recording = record(state.clone(), user, new, turn.keeping(&answer));
-    let Recorded { decision, repeated } = state.finisher.finish(recording).await?;
-    Ok(Decided { view: decision.into(), made: Some(answer).filter(|_| !repeated) })
+    let Some(recorded) = state.finisher.finish(recording).await? else { return Ok(None) };
+    let Recorded { decision, repeated } = recorded;
+    Ok(Some(Decided { view: decision.into(), made: Some(answer).filter(|_| !repeated) }))
 }
 
-/// Keeps the decision, and counts it when it is new.
+/// Keeps the decision, and counts it when it is new. `None` when what it was made of did not hold any more.
 async fn record(
     state: State,
     user: UserId,
     new: NewDecision,
     answer: Option<KeptAnswer>,
-) -> Result<Recorded, Problem> {
-    let recorded = state.store.record_decision(new, answer).await.map_err(problems::of_store)?;
+) -> Result<Option<Recorded>, Problem> {
+    let recorded = match state.store.record_decision(new, answer).await {
+        Ok(recorded) => recorded,
+        Err(StoreError::Stale) => return Ok(None),
+        Err(error) => return Err(problems::of_store(error)),
+    };
     if !recorded.repeated {
         tracing::info!(user_id = %user, decision_id = %recorded.decision.id, "credit decision made");
         state.metrics.decided(recorded.decision.outcome.as_str());
     }
-    Ok(recorded)
+    Ok(Some(recorded))
 }
 
 /// A new decision, which nobody keeps yet.
@@ -77,20 +103,19 @@ pub(crate) async fn make(
 ) -> Result<Decision, Problem> {
     let features = features::allowed(state, user, now).await?;
     let assessment = assess(state, &features, context).await?;
+    let facts = state.store.credit_facts(user, now).await.map_err(problems::of_store)?;
+    let policy = state.policies.at(now).await.map_err(problems::of_policies)?.policy;
     Ok(Decision {
         id: DecisionId::new(Uuid::now_v7()),
         user,
         decided_at: now,
+        outcome: outcome(policy.outcome(&features, &assessment, facts, now), user, now),
+        approved_without_emotions: policy.approves_without_emotions(&features, &assessment, facts, now),
         features,
-        outcome: outcome(state.policy.terms_for(assessment.risk_score), &assessment, user, now),
-        approved_without_emotions: assessment
-            .without_emotions
-            .as_ref()
-            .map(|second| state.policy.terms_for(second.risk_score).is_some()),
         assessment,
-        facts: Facts::NONE,
-        policy_version: state.policy.version.clone(),
-        policy_digest: state.policy.digest.clone(),
+        facts,
+        policy_version: policy.version.clone(),
+        policy_digest: policy.digest.clone(),
     })
 }
 
@@ -103,8 +128,11 @@ async fn assess(state: &State, features: &Features, context: &RequestContext) ->
     Err(HandleError::Failed { role: MODEL, reason }.into())
 }
 
-fn outcome(terms: Option<Terms>, assessment: &Assessment, user: UserId, now: Timestamp) -> Outcome {
-    let Some(terms) = terms else { return Outcome::Denied(Denial::for_risk(assessment)) };
+fn outcome(verdict: Verdict, user: UserId, now: Timestamp) -> Outcome {
+    let terms = match verdict {
+        Verdict::Approved(terms) => terms,
+        Verdict::Denied(denial) => return Outcome::Denied(denial),
+    };
     Outcome::Approved(Offer {
         id: OfferId::new(Uuid::now_v7()),
         user,

@@ -63,7 +63,8 @@ impl Evaluate {
         let notification = Notification::of_pre_approval(offer, decision.decided_at);
         let headers = Headers { traceparent: headers.traceparent.clone(), ..Headers::current() };
         let message = outbox_message(&NotificationPayload::event(&notification, headers));
-        let new = NewDecision { decision, stands_for: STANDS_FOR };
+        let facts = Some(decision.facts);
+        let new = NewDecision { decision, stands_for: STANDS_FOR, facts };
         Ok(Some(Concluded::Offer(Box::new(new), message)))
     }
 }

@@ -17,5 +17,6 @@ mod guesses;
 mod idempotency;
 mod offers;
 mod outage;
+mod policies;
 mod sessions;
 mod support;

@@ -16,7 +16,8 @@ async fn without_the_store_every_call_says_when_to_come_back() {
     let login = json!({"email": "ana@example.com", "password": PASSWORD});
     let session = app.post(Actor::Anonymous, "/v1/auth/login", login).await.expect(StatusCode::OK);
     app.store.close().await.unwrap();
-    for (actor, method, path, body) in [calls(ana, &offer, &session), of_privacy(ana)].concat() {
+    for (actor, method, path, body) in [calls(ana, &offer, &session), of_privacy(ana), of_policies()].concat()
+    {
         let reply = app.call(actor, method.clone(), &path, body).await;
         assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{method} {path}: {}", reply.body);
         assert!(reply.headers.contains_key("retry-after"), "{method} {path}");
@@ -70,6 +71,20 @@ fn calls(ana: UserId, offer: &str, session: &Value) -> Vec<Call> {
             format!("/v1/credit-offers/{offer}/accept"),
             Some(json!({"userId": ana})),
         ),
+    ]
+}
+
+/// The same about policies.
+fn of_policies() -> Vec<Call> {
+    let text = "version = \"p\"\ncut_off = 0.5\n[[bands]]\nmax_risk = 0.5\ncredit_limit = \"900.10\"\n\
+                interest_rate = \"14.25\"\ncredit_type = \"SHORT_TERM\"\n";
+    let policies = "/v1/policies".to_owned();
+    vec![
+        (Actor::Operator, Method::POST, policies.clone(), Some(json!({"text": text}))),
+        (Actor::Operator, Method::GET, policies.clone(), None),
+        (Actor::Operator, Method::GET, format!("{policies}/p"), None),
+        (Actor::Operator, Method::POST, format!("{policies}/p/approve"), None),
+        (Actor::Operator, Method::POST, format!("{policies}/p/withdraw"), None),
     ]
 }
 

@@ -16,11 +16,12 @@ use ecs_domain::transaction::Transaction;
 use ecs_domain::{Clock, EventId, Money, Timestamp, TransactionId, UserId, utc_day};
 use ecs_store::{EmotionRules, Folds as _};
 use ecs_store_sqlite::{Options as StoreOptions, SqliteStore};
-use ecs_user_and_credit::{Deps, UserAndCredit, built_in};
+use ecs_user_and_credit::{Deps, UserAndCredit};
 use ecs_vault::Keyring;
 use ecs_web::auth::{SecretKey, Tokens};
 use ecs_web::{Auth, Identity, Secret, handles};
-use ecs_work::{Finisher, Supervisor, Wake};
+use ecs_work::policies::Written;
+use ecs_work::{Finisher, Policies, Supervisor, Wake};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -51,6 +52,8 @@ pub(crate) enum Actor {
     Operator,
     /// Somebody with one permission and no account.
     Holding(Permission),
+    /// The same, and who it is.
+    Staff(UserId, Permission),
     /// A service with its key, which opens none of this role's doors.
     Service,
 }
@@ -64,12 +67,14 @@ pub(crate) struct Setup {
     pub(crate) consent: ConsentRule,
     pub(crate) model: Option<Arc<dyn handles::CreditAnalysis>>,
     pub(crate) bcrypt_cost: u32,
+    /// The policy behind which those of the store come; without it, the one that is built in.
+    pub(crate) policy: Option<Written>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let cache = Cache::in_process(CacheOptions::default());
-        Self { cache, consent: ConsentRule::Assumed, model: None, bcrypt_cost: 4 }
+        Self { cache, consent: ConsentRule::Assumed, model: None, bcrypt_cost: 4, policy: None }
     }
 }
 
@@ -176,7 +181,7 @@ impl App {
             cache: setup.cache.clone(),
             clock: Arc::clone(&clock) as _,
             credit_analysis: model,
-            policy: built_in().unwrap(),
+            policies: Arc::new(Policies::new(Arc::clone(&store) as _, setup.policy).unwrap()),
             consent: setup.consent,
             materiality: Materiality::new(0.25).unwrap(),
             delivery_limit: 10,
@@ -205,6 +210,11 @@ impl App {
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock) as _
+    }
+
+    /// Now as the store keeps it.
+    pub(crate) fn now_in_micros(&self) -> Timestamp {
+        Timestamp::from_microsecond(self.now().as_microsecond()).unwrap()
     }
 
     pub(crate) fn pass(&self, time: Duration) {
@@ -244,6 +254,7 @@ impl App {
             Actor::User(user) => Some(token(Identity::of(user))),
             Actor::Operator => Some(token(Identity::with(new_user_id(), Permission::ALL.iter().copied()))),
             Actor::Holding(permission) => Some(token(Identity::with(new_user_id(), [permission]))),
+            Actor::Staff(who, permission) => Some(token(Identity::with(who, [permission]))),
             Actor::Service => Some(("x-internal-key", INTERNAL_KEY.to_owned())),
         };
         let mut request = Request::builder().method(method).uri(path);

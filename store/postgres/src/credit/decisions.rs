@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use ecs_domain::decision::{Decision, Outcome};
-use ecs_domain::{DecisionId, Timestamp, UserId};
-use ecs_store::{DecisionRow, KeptAnswer, NewDecision, PlainDecision, Recorded, SealedDecision, StoreError};
+use ecs_domain::policy::Facts;
+use ecs_domain::{DecisionId, Money, Timestamp, UserId};
+use ecs_store::{
+    DecisionRow, KeptAnswer, NewDecision, PlainDecision, Recorded, SealedDecision, StoreError, denied_since,
+};
 use ecs_vault::PersonKey;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -12,7 +15,7 @@ use uuid::Uuid;
 use super::offers::{self, OfferColumns};
 use crate::column::{get, limit, micros};
 use crate::decision_log::MadeRow;
-use crate::engine::{Call, Fault, Flight, Param, Session};
+use crate::engine::{Answer, Call, Fault, Flight, Param, Session};
 use crate::idempotency::{self, Held};
 use crate::{PostgresStore, erasures, users};
 
@@ -37,6 +40,14 @@ pub(crate) mod statements {
     pub(crate) const LAST: &str =
         select!("d.user_id = $1 AND d.decided_at > $2 ORDER BY d.decided_at DESC LIMIT 1");
     pub(crate) const BY_IDS: &str = select!("d.id = ANY ($1::uuid[])");
+    /// One row: what could be owed, in hundredths and held at what money is at most, and the last denial if there is one.
+    pub(crate) const FACTS: &str = "SELECT o.exposure_minor, d.decided_at, d.record FROM
+            (SELECT (least(coalesce(sum(credit_limit), 0), 999999999999.99) * 100)::bigint AS exposure_minor
+             FROM credit_limits
+             WHERE user_id = $1 AND (status IN ('accepted', 'active') OR (status = 'offered' AND expires_at > $2))) o
+            LEFT JOIN LATERAL
+            (SELECT decided_at, record FROM decisions
+             WHERE user_id = $1 AND outcome = 'denied' ORDER BY decided_at DESC LIMIT 1) d ON true";
 }
 
 const INSERT: &str = "INSERT INTO decisions (id, user_id, decided_at, outcome, reason, offer_id, risk_score,
@@ -53,6 +64,25 @@ pub(super) async fn standing(
     let (id, since) = (user.uuid(), micros(since));
     let found = session.query(statements::LAST, &[&id, &since]).await?;
     found.first().map(|row| Ok(read(row)?.open(key)?)).transpose()
+}
+
+/// What a policy must know of the user at `now`.
+pub(super) async fn facts(
+    session: &Session,
+    user: UserId,
+    now: Timestamp,
+    key: Option<&PersonKey>,
+) -> Result<Facts, Fault> {
+    let (id, now) = (user.uuid(), micros(now));
+    read_facts(&session.query(statements::FACTS, &[&id, &now]).await?, key)
+}
+
+fn read_facts(answer: &Answer, key: Option<&PersonKey>) -> Result<Facts, Fault> {
+    let row = answer.first().ok_or(Fault::Outage("the database left an answer out"))?;
+    let denied_at: Option<Timestamp> = get(row, "decided_at")?;
+    let record: Option<String> = get(row, "record")?;
+    let last_denied_at = denied_at.map(|at| denied_since(at, record, key)).transpose()?;
+    Ok(Facts { exposure: Money::from_minor_units(get(row, "exposure_minor")?), last_denied_at })
 }
 
 /// Keeps a decision unless an earlier one stands. The user's row is locked first, and what stands is read after that: a second
@@ -74,6 +104,7 @@ pub(super) async fn record(
     flight.add(users::LOCK, &[&user]);
     let leaves = flight.add(erasures::IS_ASKED_FOR, &[&user]);
     let last = flight.add(statements::LAST, &[&user, &since]);
+    let now = flight.add(statements::FACTS, &[&user, &decision.decided_at]);
     let claim = held.as_ref().map(|held| held.lock(&mut flight));
     let mut answers = flight.send().await?;
 
@@ -89,6 +120,11 @@ pub(super) async fn record(
         flight.send().await?;
         return Ok(Recorded { decision: standing, repeated: true });
     }
+    if are_others(new.facts, &answers.take(now), key)? {
+        flight.roll_back();
+        flight.send().await?;
+        return Err(StoreError::Stale.into());
+    }
     columns.insert(&mut flight);
     if let (Some(held), Some(claim)) = (&held, claim) {
         idempotency::require(&answers.take(claim))?;
@@ -97,6 +133,12 @@ pub(super) async fn record(
     flight.commit();
     flight.send().await?;
     Ok(Recorded { decision, repeated: false })
+}
+
+/// Whether what a decision was made of does not hold any more.
+pub(crate) fn are_others(facts: Option<Facts>, now: &Answer, key: &PersonKey) -> Result<bool, Fault> {
+    let Some(facts) = facts else { return Ok(false) };
+    Ok(facts != read_facts(now, Some(key))?)
 }
 
 /// The decision as it is read again: with whole microseconds.

@@ -6,6 +6,7 @@ mod offers;
 use async_trait::async_trait;
 use ecs_domain::decision::Decision;
 use ecs_domain::offer::Offer;
+use ecs_domain::policy::Facts;
 use ecs_domain::{OfferId, Timestamp, UserId};
 use ecs_store::{
     AcceptResult, ActivateResult, Credit, KeptAnswer, NewDecision, OfferPage, OutboxMessage, PageRequest,
@@ -31,6 +32,16 @@ impl Credit for PostgresStore {
         self.primary
             .run(Call::quick("credit.standing_decision"), |session| async move {
                 decisions::standing(&session, user, since, key).await
+            })
+            .await
+    }
+
+    async fn credit_facts(&self, user: UserId, now: Timestamp) -> Result<Facts, StoreError> {
+        let key = self.keyring.known(&[user]).await?.pop().flatten();
+        let key = key.as_ref();
+        self.primary
+            .run(Call::quick("credit.facts"), |session| async move {
+                decisions::facts(&session, user, now, key).await
             })
             .await
     }

@@ -1,8 +1,11 @@
 //! Decisions: the last one stands for a while, and this is where that is enforced.
 
 use ecs_domain::decision::{Decision, Outcome};
-use ecs_domain::{DecisionId, OfferId, Timestamp, UserId};
-use ecs_store::{DecisionRow, NewDecision, PlainDecision, Recorded, SealedDecision, StoreError};
+use ecs_domain::policy::Facts;
+use ecs_domain::{DecisionId, Money, OfferId, Timestamp, UserId};
+use ecs_store::{
+    DecisionRow, NewDecision, PlainDecision, Recorded, SealedDecision, StoreError, denied_since,
+};
 use ecs_vault::PersonKey;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
@@ -24,6 +27,12 @@ pub(crate) mod statements {
         "SELECT id, user_id, decided_at, outcome, reason, offer_id, risk_score, model_version, model_digest,
             policy_version, policy_digest, features, contributions, record
          FROM decisions WHERE id = ?1";
+    /// In hundredths; held at what money is at most.
+    pub(crate) const EXPOSURE: &str =
+        "SELECT min(coalesce(sum(credit_limit_minor), 0), 99999999999999) FROM credit_limits
+         WHERE user_id = ?1 AND (status IN ('accepted', 'active') OR (status = 'offered' AND expires_at > ?2))";
+    pub(crate) const LAST_DENIAL: &str = "SELECT decided_at, record FROM decisions
+         WHERE user_id = ?1 AND outcome = 'denied' ORDER BY decided_at DESC LIMIT 1";
 }
 
 const INSERT: &str = "INSERT INTO decisions (id, user_id, decided_at, outcome, reason, offer_id, risk_score,
@@ -42,6 +51,23 @@ pub(super) fn standing(
     row.map(|row| with_offer(connection, row, key)).transpose()
 }
 
+/// What a policy must know of the user at `now`.
+pub(super) fn facts(
+    connection: &Connection,
+    user: UserId,
+    now: Timestamp,
+    key: Option<&PersonKey>,
+) -> Result<Facts, Fault> {
+    let user = IdText::new(user.uuid());
+    let exposure = connection
+        .prepare_cached(statements::EXPOSURE)?
+        .query_row(params![user, At(now)], |row| row.get(0))?;
+    let mut statement = connection.prepare_cached(statements::LAST_DENIAL)?;
+    let denied = statement.query_row([user], |row| Ok((row.get::<_, At>(0)?.0, row.get(1)?))).optional()?;
+    let last_denied_at = denied.map(|(at, record)| denied_since(at, record, key)).transpose()?;
+    Ok(Facts { exposure: Money::from_minor_units(exposure), last_denied_at })
+}
+
 /// Keeps a decision unless an earlier one stands. Nobody else writes meanwhile: that is the lock.
 pub(crate) fn record(connection: &Connection, new: &NewDecision, key: &PersonKey) -> Result<Recorded, Fault> {
     let decision = &new.decision;
@@ -51,6 +77,12 @@ pub(crate) fn record(connection: &Connection, new: &NewDecision, key: &PersonKey
     let since = decision.decided_at.saturating_sub(new.stands_for).unwrap_or(Timestamp::MIN);
     if let Some(standing) = standing(connection, decision.user, since, Some(key))? {
         return Ok(Recorded { decision: standing, repeated: true });
+    }
+    let decided_at = decision.decided_at;
+    if let Some(read) = new.facts
+        && read != facts(connection, decision.user, decided_at, Some(key))?
+    {
+        return Err(StoreError::Stale.into());
     }
     if let Outcome::Approved(offer) = &decision.outcome {
         offers::insert(connection, offer)?;

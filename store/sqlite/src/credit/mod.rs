@@ -6,6 +6,7 @@ mod offers;
 use async_trait::async_trait;
 use ecs_domain::decision::Decision;
 use ecs_domain::offer::Offer;
+use ecs_domain::policy::Facts;
 use ecs_domain::{OfferId, Timestamp, UserId};
 use ecs_store::{
     AcceptResult, ActivateResult, Credit, KeptAnswer, NewDecision, OfferPage, OutboxMessage, PageRequest,
@@ -29,6 +30,12 @@ impl Credit for SqliteStore {
             decisions::standing(connection, user, since, key.as_ref())
         })
         .await
+    }
+
+    async fn credit_facts(&self, user: UserId, now: Timestamp) -> Result<Facts, StoreError> {
+        let key = self.keyring.known(&[user]).await?.pop().flatten();
+        self.read("credit.facts", move |connection| decisions::facts(connection, user, now, key.as_ref()))
+            .await
     }
 
     async fn record_decision(

@@ -86,6 +86,7 @@ fn same(error: &StoreError) -> StoreError {
         StoreError::Unavailable(why) => StoreError::Unavailable(why.clone()),
         StoreError::Taken(what) => StoreError::Taken(what),
         StoreError::ClaimLost => StoreError::ClaimLost,
+        StoreError::Stale => StoreError::Stale,
         StoreError::Corrupt(what) => StoreError::Corrupt(what.clone()),
     }
 }
