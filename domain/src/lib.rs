@@ -8,6 +8,7 @@
 
 pub mod anonymity;
 pub mod attributes;
+pub mod catalogue;
 pub mod clock;
 pub mod consent;
 pub mod dead_letter;
@@ -25,6 +26,7 @@ pub mod permission;
 pub mod policy;
 pub mod reason;
 mod redacted;
+pub mod review;
 pub mod scorecard;
 pub mod tombstone;
 pub mod transaction;
@@ -33,7 +35,9 @@ pub mod violation;
 
 pub use clock::{Clock, Day, Timestamp, utc_day};
 pub use email::Email;
-pub use ids::{DecisionId, EventId, ExportId, NotificationId, OfferId, TransactionId, UserId, WebhookId};
+pub use ids::{
+    DecisionId, EventId, ExportId, NotificationId, OfferId, ReviewId, TransactionId, UserId, WebhookId,
+};
 pub use money::{Money, Rate};
 pub use month::Month;
 pub use tombstone::Tombstone;

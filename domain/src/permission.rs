@@ -52,12 +52,16 @@ macro_rules! permissions {
 permissions! {
     /// Provision users without a password.
     UsersCreate = "users:create",
-    /// Read any user's account, consents, offers and notifications.
+    /// Read any user's account, consents, decisions, offers and notifications.
     UsersReadAny = "users:read-any",
     /// Send transactions for any user.
     TransactionsWriteAny = "transactions:write-any",
     /// Analyse and accept for any user.
     CreditWriteAny = "credit:write-any",
+    /// See which decisions people want reviewed.
+    ReviewsRead = "reviews:read",
+    /// Take reviews on, and conclude them.
+    ReviewsDecide = "reviews:decide",
     /// Read the books and how replays go, and list dead letters without what they hold.
     OperationsRead = "operations:read",
     /// Replay and drop dead letters, see what they hold, and replay aggregates.
@@ -146,12 +150,12 @@ impl Role {
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
             AccessRead, AuditRead, CreditWriteAny, OperationsRead, OperationsWrite, PrivacyErase,
-            PrivacyWriteAny, ResearchExport, UsersCreate, UsersReadAny,
+            PrivacyWriteAny, ResearchExport, ReviewsDecide, ReviewsRead, UsersCreate, UsersReadAny,
         };
         match self {
             // What these two are for comes with the analytics and with the policy lab.
             Self::Customer | Self::Analyst | Self::Approver => &[],
-            Self::CreditOfficer => &[UsersReadAny, CreditWriteAny],
+            Self::CreditOfficer => &[UsersReadAny, CreditWriteAny, ReviewsRead, ReviewsDecide],
             Self::PrivacyOfficer => {
                 &[UsersReadAny, AccessRead, AuditRead, PrivacyWriteAny, PrivacyErase, ResearchExport]
             }
@@ -261,7 +265,13 @@ mod tests {
     #[test]
     fn an_access_permits_what_its_parts_do() {
         let access = Access::of([Role::Customer, Role::CreditOfficer], [Permission::OperationsRead]);
-        let expect = [Permission::UsersReadAny, Permission::CreditWriteAny, Permission::OperationsRead];
+        let expect = [
+            Permission::UsersReadAny,
+            Permission::CreditWriteAny,
+            Permission::ReviewsRead,
+            Permission::ReviewsDecide,
+            Permission::OperationsRead,
+        ];
         assert_eq!(access.held(), expect.into());
         assert_eq!(access.roles, [Role::CreditOfficer].into());
         assert_eq!(Access::of([Role::Admin], []).held().len(), Permission::ALL.len());
@@ -270,8 +280,8 @@ mod tests {
 
     #[test]
     fn nobody_grants_or_takes_what_they_do_not_hold() {
-        use Permission::{CreditWriteAny, OperationsRead, UsersReadAny};
-        let officer: &[Permission] = &[UsersReadAny, CreditWriteAny];
+        use Permission::{CreditWriteAny, OperationsRead, ReviewsDecide, ReviewsRead, UsersReadAny};
+        let officer: &[Permission] = &[UsersReadAny, CreditWriteAny, ReviewsRead, ReviewsDecide];
         let check = |from: &Access, to: &Access, granter: &[Permission], expect: Result<(), Refusal>| {
             let granter = granter.iter().copied().collect();
             assert_eq!(from.may_become(to, &granter, true), expect, "{from:?} to {to:?}");
