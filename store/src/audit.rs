@@ -9,6 +9,7 @@
 use async_trait::async_trait;
 use ecs_domain::consent::Purpose;
 use ecs_domain::permission::Access;
+use ecs_domain::review::Review;
 use ecs_domain::{ExportId, Month, Timestamp, UserId};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -80,11 +81,17 @@ pub enum Act {
     ExportRequested,
     /// Somebody fetched such an archive.
     ExportFetched,
+    /// Somebody wants a decision about them reviewed.
+    ReviewRequested,
+    /// An officer has taken a review on.
+    ReviewClaimed,
+    /// An officer has concluded a review.
+    ReviewConcluded,
 }
 
 impl Act {
     /// Every act there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::AccessChanged,
         Self::ConsentChanged,
         Self::PasswordChanged,
@@ -97,6 +104,9 @@ impl Act {
         Self::ResearchExported,
         Self::ExportRequested,
         Self::ExportFetched,
+        Self::ReviewRequested,
+        Self::ReviewClaimed,
+        Self::ReviewConcluded,
     ];
 
     /// Its name in the log.
@@ -115,6 +125,9 @@ impl Act {
             Self::ResearchExported => "research.exported",
             Self::ExportRequested => "export.requested",
             Self::ExportFetched => "export.fetched",
+            Self::ReviewRequested => "review.requested",
+            Self::ReviewClaimed => "review.claimed",
+            Self::ReviewConcluded => "review.concluded",
         }
     }
 }
@@ -192,6 +205,16 @@ impl NewEntry {
     pub fn of_export(actor: UserId, act: Act, user: UserId, export: ExportId, now: Timestamp) -> Self {
         let after = json!({"export": export.to_string()});
         Self { at: now, actor, act, subject: user.to_string(), before: Value::Null, after }
+    }
+
+    /// What somebody did about a review.
+    #[must_use]
+    pub fn of_review(actor: UserId, act: Act, review: &Review, now: Timestamp) -> Self {
+        let mut after = json!({"review": review.id.to_string(), "decision": review.decision.to_string()});
+        if let Some(conclusion) = &review.conclusion {
+            after["outcome"] = conclusion.outcome.as_str().into();
+        }
+        Self { at: now, actor, act, subject: review.user.to_string(), before: Value::Null, after }
     }
 
     /// What an operator did about a dead letter.

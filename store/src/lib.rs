@@ -25,9 +25,11 @@ mod idempotency;
 mod maintenance;
 mod notifications;
 mod outbox;
+mod own_decisions;
 pub mod personal_data;
 mod replays;
 mod research;
+pub mod reviews;
 mod rights;
 pub mod sealed;
 mod sessions;
@@ -53,9 +55,13 @@ pub use idempotency::{Begun, Claim, Fingerprint, Idempotency, KeptAnswer, Stored
 pub use maintenance::{Maintenance, Retained, Retention};
 pub use notifications::{MarkedRead, NotificationPage, Notifications, StoredNotification};
 pub use outbox::{Outbox, OutboxMessage, OutboxRow};
+pub use own_decisions::{DecisionPage, OwnDecisions};
 pub use personal_data::PersonalData;
 pub use replays::{LogReplayPlan, LoggedEvents, Replay, ReplayDays, ReplayPhase, ReplayPlan, Replays};
 pub use research::{Research, ResearchPage, Studied};
+pub use reviews::{
+    NewReview, ReviewBacklog, ReviewChange, ReviewPage, ReviewRequested, ReviewRow, Reviews, Verdict,
+};
 pub use rights::{Change, Changes, Rights, RightsChange, RightsChanged, RightsOfUsers, next_change};
 pub use sessions::{
     NewSession, PasswordChange, Refresh, Refreshed, SessionChange, Sessions, StandingSession,
@@ -79,6 +85,8 @@ pub trait Store:
     + Research
     + Folds
     + Credit
+    + OwnDecisions
+    + Reviews
     + Idempotency
     + Outbox
     + Notifications
@@ -104,6 +112,10 @@ impl<T> Store for T where
         + Research
         + Folds
         + Credit
+        + OwnDecisions
+        + Reviews
+    + OwnDecisions
+    + Reviews
         + Idempotency
         + Outbox
         + Notifications

@@ -25,6 +25,24 @@ pub(crate) mod statements {
             o.activated_at, o.created_at
          FROM decisions d LEFT JOIN credit_limits o ON o.id = d.offer_id
          WHERE d.user_id = $1 AND d.decided_at > $2 ORDER BY d.decided_at DESC LIMIT 1";
+    pub(crate) const OWNED: &str =
+        "SELECT d.id, d.decided_at, d.reason, d.risk_score, d.model_version, d.model_digest, d.policy_version,
+            d.policy_digest, d.features, d.contributions, d.record,
+            o.id AS offer_id, o.user_id, o.status, (o.credit_limit * 100)::bigint AS credit_limit_minor,
+            (o.interest_rate * 100)::bigint AS interest_rate_bp, o.credit_type, o.expires_at, o.accepted_at,
+            o.activated_at, o.created_at
+         FROM decisions d LEFT JOIN credit_limits o ON o.id = d.offer_id WHERE d.id = $1 AND d.user_id = $2";
+    pub(crate) const OWNER: &str = "SELECT user_id FROM decisions WHERE id = $1";
+    pub(crate) const COUNT: &str = "SELECT count(*) FROM decisions WHERE user_id = $1";
+    pub(crate) const PAGE: &str =
+        "SELECT d.id, d.decided_at, d.reason, d.risk_score, d.model_version, d.model_digest, d.policy_version,
+            d.policy_digest, d.features, d.contributions, d.record,
+            o.id AS offer_id, o.user_id, o.status, (o.credit_limit * 100)::bigint AS credit_limit_minor,
+            (o.interest_rate * 100)::bigint AS interest_rate_bp, o.credit_type, o.expires_at, o.accepted_at,
+            o.activated_at, o.created_at
+         FROM (SELECT * FROM decisions WHERE user_id = $1 ORDER BY decided_at DESC, id DESC LIMIT $2 OFFSET $3) d
+            LEFT JOIN credit_limits o ON o.id = d.offer_id
+         ORDER BY d.decided_at DESC, d.id DESC";
 }
 
 const INSERT: &str = "INSERT INTO decisions (id, user_id, decided_at, outcome, reason, offer_id, risk_score,
@@ -145,7 +163,7 @@ impl<'a> DecisionColumns<'a> {
     }
 }
 
-fn read(row: &Row, user: UserId, key: Option<&PersonKey>) -> Result<Decision, Fault> {
+pub(super) fn read(row: &Row, user: UserId, key: Option<&PersonKey>) -> Result<Decision, Fault> {
     let offer: Option<Uuid> = get(row, "offer_id")?;
     let offer = offer.map(|_| offers::read(row)).transpose()?;
     let kept = DecisionRow {
