@@ -1,7 +1,8 @@
 //! Accounts, log-in, consents, credit decisions and offers.
 //!
 //! Who may do what: a user whatever concerns themselves; `users:create` provisions; `users:read-any` reads any user's
-//! account, consents and offers; `credit:write-any` analyses and accepts for any user. Consent is given and withdrawn by
+//! account, consents, decisions and offers; `credit:write-any` analyses and accepts for any user; `reviews:read` and `reviews:decide` look at
+//! decisions again for those who ask for it. Consent is given and withdrawn by
 //! the user in person, whatever a token may do otherwise. `privacy:write-any` has archives of what is held on any user made. That a user doesn't exist is told only to those who may act
 //! for them.
 
@@ -34,6 +35,7 @@ mod attributes;
 mod change_password;
 mod changes;
 mod consents;
+mod decisions;
 mod erasures;
 mod exact;
 mod exports;
@@ -45,6 +47,8 @@ mod offers;
 mod passwords;
 mod policy_file;
 mod problems;
+mod reasons;
+mod reviews;
 mod sessions;
 mod state;
 mod users;
@@ -143,6 +147,12 @@ impl UserAndCredit {
             .policed(policed!(accounts::provision))
             .policed(policed!(accounts::show))
             .policed(policed!(analysis::analyse))
+            .policed(policed!(decisions::list))
+            .policed(policed!(decisions::show))
+            .policed(policed!(reviews::ask))
+            .policed(policed!(reviews::list))
+            .policed(policed!(reviews::claim))
+            .policed(policed!(reviews::conclude))
             .policed(policed!(offers::list))
             .policed(policed!(accept::accept))
             .policed(policed!(consents::text))

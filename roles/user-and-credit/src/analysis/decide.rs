@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ecs_domain::catalogue::Catalogue;
 use ecs_domain::decision::{Decision, Denial, Outcome};
 use ecs_domain::features::Features;
 use ecs_domain::offer::{Offer, OfferStatus, Terms};
@@ -15,7 +16,7 @@ use ecs_web::{Problem, RequestContext};
 use uuid::Uuid;
 
 use super::view::DecisionView;
-use super::{STANDS_FOR, answer, standing_since};
+use super::{Asked, STANDS_FOR, answer, standing_since};
 use crate::keyed::Turn;
 use crate::state::State;
 use crate::{features, problems};
@@ -37,7 +38,7 @@ pub(super) struct Decided {
 pub(super) async fn decide(
     state: &State,
     user: UserId,
-    context: &RequestContext,
+    request: &Asked,
     turn: Turn,
 ) -> Result<Decided, Problem> {
     let now = state.now();
@@ -45,8 +46,8 @@ pub(super) async fn decide(
     if let Some(decision) = standing.map_err(problems::of_store)? {
         return Ok(Decided { view: decision.into(), made: None });
     }
-    let decision = make(state, user, context, now).await?;
-    let answer = answer::to_new(user, decision.clone().into())?;
+    let decision = make(state, user, &request.context, now).await?;
+    let answer = answer::to_new(user, decision.clone().into(), request.locale)?;
     let new = NewDecision { decision, stands_for: STANDS_FOR };
     let recording = record(state.clone(), user, new, turn.keeping(&answer));
     let Recorded { decision, repeated } = state.finisher.finish(recording).await?;
@@ -90,6 +91,7 @@ async fn make(
         facts: Facts::NONE,
         policy_version: state.policy.version.clone(),
         policy_digest: state.policy.digest.clone(),
+        catalogue_version: Catalogue::newest(),
     })
 }
 
@@ -104,7 +106,12 @@ async fn assess(state: &State, features: &Features, context: &RequestContext) ->
 
 fn outcome(terms: Option<Terms>, assessment: &Assessment, user: UserId, now: Timestamp) -> Outcome {
     let Some(terms) = terms else { return Outcome::Denied(Denial::for_risk(assessment)) };
-    Outcome::Approved(Offer {
+    Outcome::Approved(new_offer(user, terms, now))
+}
+
+/// An offer of these terms, which can be accepted for a week.
+pub(crate) fn new_offer(user: UserId, terms: Terms, now: Timestamp) -> Offer {
+    Offer {
         id: OfferId::new(Uuid::now_v7()),
         user,
         status: OfferStatus::Offered,
@@ -113,5 +120,5 @@ fn outcome(terms: Option<Terms>, assessment: &Assessment, user: UserId, now: Tim
         expires_at: now.saturating_add(OFFER_VALID_FOR).unwrap_or(Timestamp::MAX),
         accepted_at: None,
         activated_at: None,
-    })
+    }
 }
