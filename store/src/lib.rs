@@ -114,8 +114,8 @@ impl<T> Store for T where
         + Credit
         + OwnDecisions
         + Reviews
-    + OwnDecisions
-    + Reviews
+        + OwnDecisions
+        + Reviews
         + Idempotency
         + Outbox
         + Notifications

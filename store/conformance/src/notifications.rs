@@ -34,7 +34,8 @@ pub async fn notifications_count_per_user<H: Harness>() {
     assert_eq!(new, [true, true, true, false, true]);
     for (number, expect) in [(1, vec![(3, 4), (2, 3), (1, 1)]), (2, vec![(1, 2)])] {
         let page = store.notifications(user(number), first_page()).await.unwrap();
-        let found: Vec<_> = page.items.iter().map(|item| (item.sequence, item.notification.about.offer().unwrap())).collect();
+        let found: Vec<_> =
+            page.items.iter().map(|item| (item.sequence, item.notification.about.offer().unwrap())).collect();
         let expect: Vec<_> =
             expect.into_iter().map(|(sequence, offer)| (sequence, offer_id(offer))).collect();
         assert_eq!(found, expect, "user {number}");

@@ -11,7 +11,8 @@ pub async fn decisions_are_listed_newest_first<H: Harness>() {
     let harness = H::start().await;
     let store = harness.store();
     register(store.as_ref(), [1, 2]).await;
-    let made: Vec<Decision> = vec![denial(1, 1, now()), approval(1, 2, after(600)), denial(1, 3, after(1_200))];
+    let made: Vec<Decision> =
+        vec![denial(1, 1, now()), approval(1, 2, after(600)), denial(1, 3, after(1_200))];
     for decision in &made {
         store.record_decision(new_decision(decision.clone()), None).await.unwrap();
     }

@@ -6,8 +6,8 @@ use ecs_domain::offer::{Offer, OfferStatus};
 use ecs_domain::review::{Claim, DUE_AFTER, Refusal, Review, ReviewOutcome, ReviewState, ReviewText};
 use ecs_store::audit::EntryFilter;
 use ecs_store::{
-    Aged, Begun, Due, ErasureRequest, KeptAnswer, NewReview, PageRequest, ReviewBacklog, ReviewChange, ReviewRequested,
-    Store, StoredAnswer, StoreError, Verdict,
+    Aged, Begun, Due, ErasureRequest, KeptAnswer, NewReview, PageRequest, ReviewBacklog, ReviewChange,
+    ReviewRequested, Store, StoreError, StoredAnswer, Verdict,
 };
 use futures::future::join_all;
 use jiff::ToSpan;
@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use crate::Harness;
 use crate::fixtures::{
-    after, approval, decision_id, denial, first_page, make_offer, message, new_decision, now, offer_id, register,
-    review_id, user,
+    after, approval, decision_id, denial, first_page, make_offer, message, new_decision, now, offer_id,
+    register, review_id, user,
 };
 
 const OFFICER: u128 = 8;
@@ -47,7 +47,10 @@ pub async fn a_review_goes_from_the_wish_to_the_conclusion<H: Harness>() {
     assert_eq!(again, claimed, "who has it keeps it, since then");
     let concluded = done(store.conclude_review(verdict(1, 1, 7)).await.unwrap());
     let conclusion = concluded.conclusion.clone().unwrap();
-    assert_eq!((conclusion.at, conclusion.outcome, conclusion.offer), (after(7), ReviewOutcome::Upheld, None));
+    assert_eq!(
+        (conclusion.at, conclusion.outcome, conclusion.offer),
+        (after(7), ReviewOutcome::Upheld, None)
+    );
     assert_eq!(conclusion.explanation, text("seen and judged"));
     assert_eq!(store.review_of(user(1), decision_id(1)).await.unwrap(), Some(concluded));
     assert_eq!(store.outbox_depth().await.unwrap(), 1, "the person is told");
@@ -119,7 +122,10 @@ pub async fn a_wish_and_its_answer_are_one<H: Harness>() {
     assert_eq!(page(store, ReviewState::Open).await, []);
     let lease = Duration::from_secs(60);
     store.begin_request(&claim, [1; 32], now(), lease).await.unwrap();
-    assert!(matches!(store.request_review(wish(1, 1, 0), Some(kept)).await.unwrap(), ReviewRequested::Made(_)));
+    assert!(matches!(
+        store.request_review(wish(1, 1, 0), Some(kept)).await.unwrap(),
+        ReviewRequested::Made(_)
+    ));
     let again = store.begin_request(&claim, [1; 32], after(1), lease).await.unwrap();
     assert_eq!(again, Begun::Answered(answer));
 }
@@ -161,7 +167,10 @@ pub async fn nobody_reviews_their_own_affairs<H: Harness>() {
     assert_eq!(store.claim_review(review_id(1), user(1), after(1)).await.unwrap(), own());
     let verdict = Verdict { officer: user(1), ..verdict(1, 1, 2) };
     assert_eq!(store.conclude_review(verdict).await.unwrap(), own());
-    assert_eq!(store.claim_review(review_id(2), user(OFFICER), after(1)).await.unwrap(), ReviewChange::Unknown);
+    assert_eq!(
+        store.claim_review(review_id(2), user(OFFICER), after(1)).await.unwrap(),
+        ReviewChange::Unknown
+    );
 }
 
 /// A conclusion needs its claim, and comes once.
@@ -208,7 +217,10 @@ pub async fn a_conclusion_that_fails_leaves_nothing<H: Harness>() {
     store.claim_review(review_id(1), user(OFFICER), after(1)).await.unwrap();
     assert!(store.conclude_review(overturning(1, 1, 2)).await.is_err(), "the offer's id is another's");
     assert_eq!(store.review(review_id(1)).await.unwrap().unwrap().state(), ReviewState::Claimed);
-    assert_eq!((store.outbox_depth().await.unwrap(), store.offer(user(1), offer_id(2)).await.unwrap()), (0, None));
+    assert_eq!(
+        (store.outbox_depth().await.unwrap(), store.offer(user(1), offer_id(2)).await.unwrap()),
+        (0, None)
+    );
 }
 
 /// Who asked first waits least; of what is over the youngest comes first.

@@ -3,9 +3,9 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use ecs_domain::consent::Locale;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, StatusCode};
-use ecs_domain::consent::Locale;
 use serde::{Deserialize, Serialize};
 
 use crate::body::JSON;

@@ -87,12 +87,7 @@ async fn answer(state: &State, user: UserId, asked: &Asked, turn: Turn) -> Resul
 }
 
 /// The decision that stands, made now if there is none.
-async fn standing_or_new(
-    state: &State,
-    user: UserId,
-    asked: &Asked,
-    turn: Turn,
-) -> Result<Decided, Problem> {
+async fn standing_or_new(state: &State, user: UserId, asked: &Asked, turn: Turn) -> Result<Decided, Problem> {
     for _ in 0..CACHE_LOOKS {
         let mut made_by_this_call = None;
         let (made, turn) = (&mut made_by_this_call, turn.clone());

@@ -5,7 +5,7 @@ use axum::extract::State as Extract;
 use ecs_bus::Headers;
 use ecs_bus::payload::NotificationPayload;
 use ecs_domain::notification::Notification;
-use ecs_domain::offer::Terms;
+use ecs_domain::offer::{CreditType, Terms};
 use ecs_domain::permission::held::ReviewsDecide;
 use ecs_domain::policy::Policy;
 use ecs_domain::review::{Review, ReviewOutcome, ReviewText, permits};
@@ -31,10 +31,10 @@ use crate::{analysis, problems, words};
 })))]
 pub(crate) struct Said {
     /// `upheld` or `overturned`.
-    #[schema(required)]
+    #[schema(value_type = String)]
     outcome: Option<String>,
     /// Why, for the person to read.
-    #[schema(required, min_length = 1, max_length = 2000)]
+    #[schema(value_type = String, min_length = 1, max_length = 2000)]
     explanation: Option<String>,
     /// What is offered instead: with `overturned` alone, and always there.
     terms: Option<SaidTerms>,
@@ -45,13 +45,13 @@ pub(crate) struct Said {
 #[schema(as = OfficersTerms)]
 struct SaidTerms {
     /// How much may be drawn.
-    #[schema(required, value_type = words::Money)]
+    #[schema(value_type = words::Money)]
     credit_limit: Option<Money>,
     /// Percent per year.
-    #[schema(required, value_type = words::Rate)]
+    #[schema(value_type = words::Rate)]
     interest_rate: Option<Rate>,
     /// `SHORT_TERM` or `LONG_TERM`.
-    #[schema(required)]
+    #[schema(value_type = String)]
     credit_type: Option<String>,
 }
 
@@ -131,7 +131,8 @@ impl Said {
     fn read(self, policy: &Policy) -> Result<Decided, Violations> {
         let mut violations = Violations::none();
         let outcome = violations.require("outcome", self.outcome);
-        let outcome = outcome.map(|word| word.parse().map_err(|()| "must be upheld or overturned".into()));
+        let outcome = outcome
+            .map(|word| word.parse::<ReviewOutcome>().map_err(|()| "must be upheld or overturned".into()));
         let outcome = outcome.and_then(|outcome| violations.check("outcome", outcome));
         let explanation = violations.require("explanation", self.explanation);
         let explanation = explanation.map(|text| ReviewText::new(text).map_err(Into::into));
@@ -139,12 +140,14 @@ impl Said {
         let terms = self.terms.map(|terms| terms.read(policy, &mut violations));
         match (outcome, explanation, terms) {
             (Some(ReviewOutcome::Upheld), _, Some(_)) => {
-                violations.check("terms", Err::<(), _>("must not be there where the decision is upheld".into()));
+                violations.push("terms", "must not be there where the decision is upheld");
             }
             (Some(ReviewOutcome::Overturned), _, None) => {
-                violations.require("terms", None::<()>);
+                violations.push("terms", "is required where the decision is overturned");
             }
-            (Some(outcome), Some(explanation), None) => return Ok(Decided { outcome, explanation, terms: None }),
+            (Some(outcome), Some(explanation), None) => {
+                return Ok(Decided { outcome, explanation, terms: None });
+            }
             (Some(outcome), Some(explanation), Some(Some(terms))) => {
                 return Ok(Decided { outcome, explanation, terms: Some(terms) });
             }
@@ -159,8 +162,8 @@ impl SaidTerms {
         let credit_limit = violations.require("terms.credit_limit", self.credit_limit);
         let interest_rate = violations.require("terms.interest_rate", self.interest_rate);
         let credit_type = violations.require("terms.credit_type", self.credit_type);
-        let credit_type =
-            credit_type.map(|word| word.parse().map_err(|()| "must be SHORT_TERM or LONG_TERM".into()));
+        let credit_type = credit_type
+            .map(|word| word.parse::<CreditType>().map_err(|()| "must be SHORT_TERM or LONG_TERM".into()));
         let credit_type = credit_type.and_then(|word| violations.check("terms.credit_type", word));
         let terms =
             Terms { credit_limit: credit_limit?, interest_rate: interest_rate?, credit_type: credit_type? };

@@ -24,8 +24,12 @@ fn changed(change: ReviewChange) -> Result<Review, Problem> {
         ReviewChange::Refused(Refusal::Own) => {
             Err(Problem::forbidden("nobody reviews a decision about themselves"))
         }
-        ReviewChange::Refused(Refusal::Taken) => Err(Problem::conflict("another officer has claimed the review")),
-        ReviewChange::Refused(Refusal::NotClaimed) => Err(Problem::conflict("the review was not claimed yet")),
+        ReviewChange::Refused(Refusal::Taken) => {
+            Err(Problem::conflict("another officer has claimed the review"))
+        }
+        ReviewChange::Refused(Refusal::NotClaimed) => {
+            Err(Problem::conflict("the review was not claimed yet"))
+        }
         ReviewChange::Refused(Refusal::Concluded) => Err(Problem::conflict("the review is concluded")),
         ReviewChange::Unknown => Err(Problem::not_found("there is no such review")),
     }

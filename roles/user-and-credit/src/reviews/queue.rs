@@ -12,8 +12,8 @@ use ecs_web::openapi::{Id, PageQuery, tag};
 use ecs_web::params::{Page, PathParams, QueryParams};
 use serde::Deserialize;
 
-use super::view::{ReviewList, ReviewView};
 use super::changed;
+use super::view::{ReviewList, ReviewView};
 use crate::problems;
 use crate::state::State;
 

@@ -56,12 +56,18 @@ async fn a_repeat_under_a_key_is_in_the_language_of_the_first() {
     let ask = |languages| app.speaking(Actor::User(ana), Method::POST, &path, languages, Some("once"));
     let first = ask("pt-BR").await;
     let again = ask("es").await;
-    assert_eq!((&again.bytes, &again.headers["idempotency-replayed"]), (&first.bytes, &"true".parse().unwrap()));
+    assert_eq!(
+        (&again.bytes, &again.headers["idempotency-replayed"]),
+        (&first.bytes, &"true".parse().unwrap())
+    );
     assert_eq!(again.headers["content-language"], "pt-BR");
     assert_eq!(again.headers["vary"], "accept-language");
     // The same decision, asked for without the key, is told anew.
     let spanish = app.speaking(Actor::User(ana), Method::POST, &path, "es", None).await;
-    assert_eq!((&spanish.body["decision_id"], &spanish.body["language"]), (&first.body["decision_id"], &json!("es")));
+    assert_eq!(
+        (&spanish.body["decision_id"], &spanish.body["language"]),
+        (&first.body["decision_id"], &json!("es"))
+    );
 }
 
 #[tokio::test]
@@ -120,7 +126,8 @@ async fn others_decisions_look_as_if_they_were_not_there() {
     let bia = app.register("bia@example.com").await;
     let path = format!("/v1/decisions/{}", decided["decision_id"].as_str().unwrap());
     let list = format!("/v1/users/{ana}/decisions");
-    let missing = app.get(Actor::User(bia), &format!("/v1/decisions/{bia}")).await.expect(StatusCode::NOT_FOUND);
+    let missing =
+        app.get(Actor::User(bia), &format!("/v1/decisions/{bia}")).await.expect(StatusCode::NOT_FOUND);
     let others = app.get(Actor::User(bia), &path).await.expect(StatusCode::NOT_FOUND);
     assert_eq!(missing["detail"], others["detail"]);
     app.get(Actor::User(bia), &list).await.expect(StatusCode::FORBIDDEN);
@@ -143,8 +150,11 @@ struct Empathic;
 #[async_trait]
 impl CreditAnalysis for Empathic {
     async fn assess(&self, _: &Features, _: &RequestContext) -> Result<Assessment, HandleError> {
-        let financial =
-            Second { risk_score: 0.25, model_version: "financial-1".to_owned(), model_digest: "d".to_owned() };
+        let financial = Second {
+            risk_score: 0.25,
+            model_version: "financial-1".to_owned(),
+            model_digest: "d".to_owned(),
+        };
         Ok(Assessment { without_emotions: Some(financial), ..Assessment::unexplained("empathic-1", 0.9) })
     }
 }

@@ -43,7 +43,8 @@ async fn a_person_asks_an_officer_answers_and_the_person_is_told() {
     assert_eq!(queue["items"][0]["comment"], "please look again");
     assert_eq!(queue["items"][0]["due_at"], "2026-12-05T12:00:00.123456Z");
     app.call(officer, Method::POST, &format!("{review}/claim"), None).await.expect(StatusCode::OK);
-    let concluded = app.post(officer, &format!("{review}/outcome"), overturned()).await.expect(StatusCode::OK);
+    let concluded =
+        app.post(officer, &format!("{review}/outcome"), overturned()).await.expect(StatusCode::OK);
     assert_eq!((&concluded["state"], &concluded["outcome"]), (&json!("concluded"), &json!("overturned")));
 
     let shown = app.get(Actor::User(ana), &decision).await.expect(StatusCode::OK);
@@ -65,7 +66,8 @@ async fn is_told(app: &App, user: UserId, decision: &str) {
     assert_eq!((row.subject.as_str(), row.key, row.schema_version), ("user.notifications", user, 2));
     let headers = Headers { schema_version: 2, ..Headers::current() };
     let id = EventId::new(row.id.uuid());
-    let event = Event { id, subject: Subject::Notifications, key: user, payload: row.payload.clone(), headers };
+    let event =
+        Event { id, subject: Subject::Notifications, key: user, payload: row.payload.clone(), headers };
     let About::Decision(of) = NotificationPayload::decode(&event).unwrap().about else { panic!("{event:?}") };
     assert_eq!(format!("/v1/decisions/{of}"), decision);
 }
@@ -141,7 +143,11 @@ async fn an_outcome_makes_sense_or_is_refused() {
     check(|body| body["terms"]["interest_rate"] = json!(1.00), &["terms"]).await;
     check(|body| body["terms"]["credit_type"] = json!("LONG_TERM"), &["terms"]).await;
     check(|body| body["terms"]["credit_type"] = json!("?"), &["terms.credit_type"]).await;
-    check(|body| body["terms"] = json!({}), &["terms.credit_limit", "terms.interest_rate", "terms.credit_type"]).await;
+    check(
+        |body| body["terms"] = json!({}),
+        &["terms.credit_limit", "terms.interest_rate", "terms.credit_type"],
+    )
+    .await;
 }
 
 #[tokio::test]

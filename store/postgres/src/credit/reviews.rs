@@ -62,7 +62,8 @@ pub(crate) mod statements {
     pub(crate) const TELL: &str =
         "INSERT INTO outbox (event_id, subject, key, payload, schema_version, request_id, traceparent)
          VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    pub(crate) const BACKLOG: &str = "SELECT count(*) AS waiting, min(requested_at) AS oldest FROM decision_reviews
+    pub(crate) const BACKLOG: &str =
+        "SELECT count(*) AS waiting, min(requested_at) AS oldest FROM decision_reviews
          WHERE state IN ('open', 'claimed')";
 }
 
@@ -131,10 +132,9 @@ impl Reviews for PostgresStore {
         let Some(key) = self.key_to_review(id).await? else { return Ok(ReviewChange::Unknown) };
         let (key, claim) = (&key, Claim { by: officer, at: micros(now) });
         self.primary
-            .run(
-                Call::quick("reviews.claim"),
-                |session| async move { self::claim(&session, id, claim, key).await },
-            )
+            .run(Call::quick("reviews.claim"), |session| async move {
+                self::claim(&session, id, claim, key).await
+            })
             .await
     }
 
@@ -270,7 +270,8 @@ async fn conclude(session: &Session, verdict: &Verdict, key: &PersonKey) -> Resu
     let explanation = seal_explanation(key, &verdict.explanation)?;
     let entry = NewEntry::of_review(verdict.officer, Act::ReviewConcluded, &concluded, verdict.now);
     let (id, now, outcome) = (verdict.id.uuid(), micros(verdict.now), verdict.outcome.as_str());
-    let (decision, offer_id) = (concluded.decision.uuid(), verdict.offer.as_ref().map(|offer| offer.id.uuid()));
+    let (decision, offer_id) =
+        (concluded.decision.uuid(), verdict.offer.as_ref().map(|offer| offer.id.uuid()));
     let offer = verdict.offer.as_ref().map(offers::as_kept);
     let offer = offer.as_ref().map(OfferColumns::new);
     let (message, entry) = (Columns::new(&verdict.message), EntryRow::new(&entry));
@@ -297,11 +298,7 @@ fn conclusion(verdict: &Verdict) -> Conclusion {
 }
 
 /// The review within a new transaction, locked, and whether its person is being erased.
-async fn locked(
-    session: &Session,
-    id: ReviewId,
-    key: &PersonKey,
-) -> Result<Option<(Review, bool)>, Fault> {
+async fn locked(session: &Session, id: ReviewId, key: &PersonKey) -> Result<Option<(Review, bool)>, Fault> {
     let (user, id) = (key.user().uuid(), id.uuid());
     let mut flight = session.flight();
     flight.begin();

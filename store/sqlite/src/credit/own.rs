@@ -32,7 +32,8 @@ impl OwnDecisions for SqliteStore {
     async fn owner_of_decision(&self, id: DecisionId) -> Result<Option<UserId>, StoreError> {
         self.read("decisions.owner", move |connection| {
             let mut statement = connection.prepare_cached(statements::OWNER)?;
-            let owner = statement.query_row([IdText::new(id.uuid())], |row| row.get::<_, Id>(0)).optional()?;
+            let owner =
+                statement.query_row([IdText::new(id.uuid())], |row| row.get::<_, Id>(0)).optional()?;
             Ok(owner.map(|owner| UserId::new(owner.0)))
         })
         .await

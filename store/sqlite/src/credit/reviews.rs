@@ -41,7 +41,8 @@ pub(crate) mod statements {
         "SELECT id, decision_id, user_id, requested_at, due_at, comment, claimed_by, claimed_at, concluded_at,
             outcome, explanation, offer_id
          FROM decision_reviews WHERE state = ?1 ORDER BY due_at DESC, id DESC LIMIT ?2 OFFSET ?3";
-    pub(crate) const CLAIM: &str = "UPDATE decision_reviews SET state = 'claimed', claimed_by = ?2, claimed_at = ?3
+    pub(crate) const CLAIM: &str =
+        "UPDATE decision_reviews SET state = 'claimed', claimed_by = ?2, claimed_at = ?3
          WHERE id = ?1";
     pub(crate) const CONCLUDE: &str = "UPDATE decision_reviews SET state = 'concluded', concluded_at = ?2,
             outcome = ?3, explanation = ?4, offer_id = ?5 WHERE id = ?1";
@@ -112,8 +113,10 @@ impl Reviews for SqliteStore {
         now: Timestamp,
     ) -> Result<ReviewChange, StoreError> {
         let Some(key) = self.key_to_review(id).await? else { return Ok(ReviewChange::Unknown) };
-        self.write("reviews.claim", move |connection| claim(connection, id, Claim { by: officer, at: now }, &key))
-            .await
+        self.write("reviews.claim", move |connection| {
+            claim(connection, id, Claim { by: officer, at: now }, &key)
+        })
+        .await
     }
 
     async fn conclude_review(&self, verdict: Verdict) -> Result<ReviewChange, StoreError> {
@@ -172,7 +175,12 @@ fn request(connection: &Connection, new: &NewReview, key: &PersonKey) -> Result<
     Ok(ReviewRequested::Made(made))
 }
 
-fn claim(connection: &Connection, id: ReviewId, claim: Claim, key: &PersonKey) -> Result<ReviewChange, Fault> {
+fn claim(
+    connection: &Connection,
+    id: ReviewId,
+    claim: Claim,
+    key: &PersonKey,
+) -> Result<ReviewChange, Fault> {
     let Some(row) = find(connection, id)? else { return Ok(ReviewChange::Unknown) };
     let review = row.open(key)?;
     let Claim { by, at } = claim;
