@@ -1,4 +1,4 @@
-//! The payloads of version 1 as files. Other systems read and write them, so a change here is a new version.
+//! The payloads of each version as files. Other systems read and write them, so a change here is a new version.
 //!
 //! Each file holds the payload in a readable layout. Encoding must give the same keys in the same order with the same
 //! digits, and decoding must give the value back.
@@ -11,15 +11,20 @@ use ecs_bus::payload::{
 };
 use ecs_bus::{Event, Headers, Subject};
 use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, Unit};
-use ecs_domain::notification::{Notification, NotificationKind};
+use ecs_domain::notification::{About, Notification};
 use ecs_domain::offer::{CreditType, Terms};
 use ecs_domain::transaction::Transaction;
-use ecs_domain::{EvaluationId, EventId, Money, NotificationId, OfferId, Rate, Timestamp, TransactionId, UserId};
+use ecs_domain::{
+    DecisionId, EvaluationId, EventId, Money, NotificationId, OfferId, Rate, ReviewId, Timestamp, TransactionId,
+    UserId,
+};
 use uuid::{Uuid, uuid};
 
 const USER: Uuid = uuid!("0198f0a0-0000-7000-8000-000000000001");
 const EVENT: Uuid = uuid!("2f6a1f0e-8a53-5c0e-9a3c-6d5a3f2b1c00");
 const OFFER: Uuid = uuid!("0198f0a0-0000-7000-8000-000000000003");
+const DECISION: Uuid = uuid!("0198f0a0-0000-7000-8000-000000000004");
+const REVIEW: Uuid = uuid!("0198f0a0-0000-7000-8000-000000000005");
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 const EMOTION: &str = include_str!("golden/emotion.v1.json");
@@ -27,6 +32,7 @@ const TRANSACTION: &str = include_str!("golden/transaction.v1.json");
 const OFFER_APPROVED: &str = include_str!("golden/offer_approved.v1.json");
 const NOTIFICATION: &str = include_str!("golden/notification.v1.json");
 const EVALUATION: &str = include_str!("golden/evaluation.v1.json");
+const CONCLUSION: &str = include_str!("golden/notification.v2.json");
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -81,12 +87,16 @@ fn notification() -> Notification {
     Notification {
         id: NotificationId::of_activation(OfferId::new(OFFER)),
         user: UserId::new(USER),
-        kind: NotificationKind::CreditLimitApplied,
+        about: About::Offer(OfferId::new(OFFER)),
         title: "Your credit limit is active".to_owned(),
         message: "A credit limit of 5000.00 at 14.25 % per year is now available to you.".to_owned(),
-        offer: OfferId::new(OFFER),
         created_at: at("2025-08-20T08:00:01Z"),
     }
+}
+
+fn conclusion() -> Notification {
+    let (review, decision) = (ReviewId::new(REVIEW), DecisionId::new(DECISION));
+    Notification::of_conclusion(UserId::new(USER), review, decision, at("2025-08-21T09:00:00Z"))
 }
 
 /// The file without the layout that makes it readable. No string in the files holds a line break or two spaces.
@@ -152,6 +162,20 @@ fn a_request_for_an_evaluation_is_written_and_read_as_in_its_file() {
 }
 
 #[test]
+fn a_conclusion_is_written_and_read_as_in_its_file() {
+    let encoded = NotificationPayload::event(&conclusion(), Headers::current());
+    assert_eq!(String::from_utf8_lossy(&encoded.payload), compact(CONCLUSION));
+    assert_eq!(encoded.headers, Headers { schema_version: 2, ..Headers::current() });
+    assert_eq!(NotificationPayload::decode(&encoded), Ok(conclusion()));
+    // Neither version speaks of what the other one does.
+    for (version, golden) in [(1, CONCLUSION), (2, NOTIFICATION)] {
+        let mut event = event(Subject::Notifications, golden);
+        event.headers.schema_version = version;
+        assert!(matches!(error_of(&event), Some(PayloadError::Malformed(_))), "{version}");
+    }
+}
+
+#[test]
 fn what_need_not_be_there_may_be_missing() {
     let without = |golden: &str, keys: &[&str]| {
         let mut payload: serde_json::Map<String, serde_json::Value> = serde_json::from_str(golden).unwrap();
@@ -192,7 +216,7 @@ const ALL: [(Subject, &str); 5] = [
 #[test]
 fn a_version_that_is_not_known_is_refused_before_the_payload_is_read() {
     for (subject, golden) in ALL {
-        for version in [0, 2, u16::MAX] {
+        for version in [0, 3, u16::MAX] {
             let mut event = event(subject, golden);
             event.headers.schema_version = version;
             assert_eq!(error_of(&event), Some(PayloadError::UnknownVersion(version)), "{subject}");

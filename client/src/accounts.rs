@@ -82,9 +82,9 @@ pub struct NotificationItem {
     pub title: String,
     /// The text.
     pub message: String,
-    /// The offer it speaks of.
-    #[serde(alias = "offerId")]
-    pub offer_id: OfferId,
+    /// The offer it speaks of, if it does.
+    #[serde(default, alias = "offerId")]
+    pub offer_id: Option<OfferId>,
 }
 
 /// Where a user's consent to a purpose stands.

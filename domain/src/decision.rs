@@ -1,5 +1,7 @@
 //! Credit decisions: the answer, and all that led to it.
 
+use crate::catalogue::Catalogue;
+use crate::consent::Locale;
 use crate::features::Features;
 use crate::offer::Offer;
 use crate::policy::Facts;
@@ -30,6 +32,8 @@ pub struct Decision {
     pub outcome: Outcome,
     /// Whether it would have been an approval without emotions; `None` where none were looked at.
     pub approved_without_emotions: Option<bool>,
+    /// The version of the catalogue that its texts are in; 0 in decisions from before it was kept.
+    pub catalogue_version: u32,
 }
 
 /// The answer to an application.
@@ -78,11 +82,10 @@ impl Decision {
 pub(crate) const MAX_REASONS: usize = 4;
 
 impl Denial {
-    /// For these reasons, which are not the model's.
+    /// For these reasons.
     #[must_use]
     pub fn of(reasons: Vec<Reason>) -> Self {
-        let texts: Vec<&str> = reasons.iter().copied().map(in_words).collect();
-        Self { text: texts.join("; "), reasons }
+        Self { text: Catalogue::of(Catalogue::newest(), Locale::En).joined(&reasons), reasons }
     }
 
     /// Why the risk came out too high: what raised it most, at most four, never "score too low".
@@ -106,22 +109,6 @@ impl Denial {
     }
 }
 
-fn in_words(reason: Reason) -> &'static str {
-    match reason {
-        Reason::FewTransactions => "few or no transactions in the last 30 days",
-        Reason::LowTransactionValue => "low value of transactions in the last 30 days",
-        Reason::NoRecentTransaction => "no recent transaction",
-        Reason::NewAccount => "the account is new",
-        Reason::LowPositivity => "low positivity over the last 7 days",
-        Reason::HighIntensity => "high emotional intensity over the last 7 days",
-        Reason::HighStress => "high stress over the last 7 days",
-        Reason::StressEvents => "many stress events in the last 30 days",
-        Reason::TooLittleKnown => "too little is known yet to offer credit",
-        Reason::ExistingCredit => "the credit there is already reaches what may be lent to one person",
-        Reason::DeniedRecently => "an application was denied recently",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,11 +126,10 @@ mod tests {
             (Input::TransactionCount30d, 2.0),
             (Input::AvgTransactionValue30d, -1.0),
         ]);
-        assert_eq!(
-            denial.text,
-            "few or no transactions in the last 30 days; high stress over the last 7 days"
-        );
         assert_eq!(denial.reasons, [Reason::FewTransactions, Reason::HighStress]);
+        let newest = Catalogue::of(Catalogue::newest(), Locale::En);
+        let texts = denial.reasons.iter().map(|reason| newest.reason(*reason));
+        assert_eq!(denial.text, texts.collect::<Vec<_>>().join(" "));
     }
 
     #[test]

@@ -85,6 +85,10 @@ id! {
     /// An archive of what is held on a person, from the moment when it is asked for.
     ExportId
 }
+id! {
+    /// The review of a decision by a person.
+    ReviewId
+}
 
 impl EventId {
     /// The id of an event whose sender named it: UUIDv5 of the sender's name for it, within its user.
@@ -118,6 +122,12 @@ impl NotificationId {
     #[must_use]
     pub fn of_pre_approval(offer: OfferId) -> Self {
         Self(Uuid::new_v5(&offer.uuid(), b"CREDIT_PRE_APPROVED"))
+    }
+
+    /// The notification that a review was concluded: one review, one id.
+    #[must_use]
+    pub fn of_conclusion(review: ReviewId) -> Self {
+        Self(Uuid::new_v5(&review.uuid(), b"REVIEW_CONCLUDED"))
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod anonymity;
 pub mod attributes;
+pub mod catalogue;
 pub mod clock;
 pub mod consent;
 pub mod dead_letter;
@@ -26,6 +27,7 @@ pub mod permission;
 pub mod policy;
 pub mod reason;
 mod redacted;
+pub mod review;
 pub mod scorecard;
 pub mod tombstone;
 pub mod transaction;
@@ -35,7 +37,8 @@ pub mod violation;
 pub use clock::{Clock, Day, Timestamp, utc_day};
 pub use email::Email;
 pub use ids::{
-    DecisionId, EvaluationId, EventId, ExportId, NotificationId, OfferId, TransactionId, UserId, WebhookId};
+    DecisionId, EvaluationId, EventId, ExportId, NotificationId, OfferId, ReviewId, TransactionId, UserId, WebhookId,
+};
 pub use money::{Money, Rate};
 pub use month::Month;
 pub use tombstone::Tombstone;

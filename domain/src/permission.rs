@@ -52,12 +52,16 @@ macro_rules! permissions {
 permissions! {
     /// Provision users without a password.
     UsersCreate = "users:create",
-    /// Read any user's account, consents, offers and notifications.
+    /// Read any user's account, consents, decisions, offers and notifications.
     UsersReadAny = "users:read-any",
     /// Send transactions for any user.
     TransactionsWriteAny = "transactions:write-any",
     /// Analyse and accept for any user.
     CreditWriteAny = "credit:write-any",
+    /// See which decisions people want reviewed.
+    ReviewsRead = "reviews:read",
+    /// Take reviews on, and conclude them.
+    ReviewsDecide = "reviews:decide",
     /// Read the books and how replays go, and list dead letters without what they hold.
     OperationsRead = "operations:read",
     /// Replay and drop dead letters, see what they hold, and replay aggregates.
@@ -155,12 +159,14 @@ impl Role {
         use Permission::{
             AccessRead, AuditRead, CreditWriteAny, DecisionsReplay, OperationsRead, OperationsWrite,
             PoliciesApprove, PoliciesRead, PoliciesWrite, PrivacyErase, PrivacyWriteAny, ResearchExport,
-            UsersCreate, UsersReadAny,
+            ReviewsDecide, ReviewsRead, UsersCreate, UsersReadAny,
         };
         match self {
             // What analysts are for comes with the analytics.
             Self::Customer | Self::Analyst => &[],
-            Self::CreditOfficer => &[UsersReadAny, CreditWriteAny, PoliciesRead, PoliciesWrite],
+            Self::CreditOfficer => {
+                &[UsersReadAny, CreditWriteAny, PoliciesRead, PoliciesWrite, ReviewsRead, ReviewsDecide]
+            }
             Self::Approver => &[PoliciesRead, PoliciesApprove],
             Self::PrivacyOfficer => &[
                 UsersReadAny,

@@ -27,10 +27,11 @@ mod tests {
     use crate::offer::{CreditType, Offer, OfferStatus, Terms};
     use crate::policy::Facts;
     use crate::reason::Reason;
+    use crate::review::{Claim, Conclusion, Review, ReviewOutcome, ReviewText};
     use crate::scorecard::{Assessment, Contribution, Input, Second};
     use crate::transaction::Transaction;
     use crate::user::User;
-    use crate::{DecisionId, EventId, Money, OfferId, Rate, Timestamp, TransactionId, UserId};
+    use crate::{DecisionId, EventId, Money, OfferId, Rate, ReviewId, Timestamp, TransactionId, UserId};
 
     /// Every number in what is to be hidden has these digits, and every word this one.
     const DIGITS: &str = "7531";
@@ -103,6 +104,7 @@ mod tests {
             policy_digest: "d2".to_owned(),
             outcome,
             approved_without_emotions: Some(true),
+            catalogue_version: 1,
         }
     }
 
@@ -141,6 +143,25 @@ mod tests {
         }
     }
 
+    fn review() -> Review {
+        let explanation = ReviewText::new(WORD.to_owned()).unwrap();
+        Review {
+            id: ReviewId::new(Uuid::from_u128(6)),
+            decision: DecisionId::new(Uuid::from_u128(3)),
+            user: user(),
+            requested_at: at(),
+            due_at: at(),
+            comment: Some(explanation.clone()),
+            claim: Some(Claim { by: user(), at: at() }),
+            conclusion: Some(Conclusion {
+                at: at(),
+                outcome: ReviewOutcome::Overturned,
+                explanation,
+                offer: Some(offer().id),
+            }),
+        }
+    }
+
     #[test]
     fn what_is_never_logged_is_in_no_debug_text() {
         let check = |text: String, expect: &str| {
@@ -172,5 +193,6 @@ mod tests {
         let Terms { credit_limit, interest_rate, .. } = offer().terms;
         let notification = Notification::of_activation(user(), offer().id, credit_limit, interest_rate, at());
         check(format!("{notification:#?}"), "CreditLimitApplied");
+        check(format!("{:#?}", review()), "Review");
     }
 }

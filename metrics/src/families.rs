@@ -137,7 +137,10 @@ impl Families {
     ) -> M {
         let metric = M::default();
         let described = Described { name, kind, labels: &[] };
-        self.registry.register(described.parts().0, help, metric.clone());
+        match described.parts() {
+            (name, Some(unit)) => self.registry.register_with_unit(name, help, unit, metric.clone()),
+            (name, None) => self.registry.register(name, help, metric.clone()),
+        }
         self.described.push(described);
         metric
     }

@@ -19,6 +19,7 @@ mod http;
 mod process;
 #[cfg(any(test, feature = "read"))]
 pub mod read;
+mod reviews;
 mod store;
 mod webhooks;
 
@@ -49,6 +50,7 @@ struct Inner {
     process: process::Process,
     webhooks: webhooks::Webhooks,
     exports: exports::Exports,
+    reviews: reviews::Reviews,
 }
 
 impl Metrics {
@@ -64,7 +66,19 @@ impl Metrics {
         let process = process::Process::register(&mut families);
         let webhooks = webhooks::Webhooks::register(&mut families);
         let exports = exports::Exports::register(&mut families);
-        Self(Arc::new(Inner { families, http, bus, store, guards, credit, process, webhooks, exports }))
+        let reviews = reviews::Reviews::register(&mut families);
+        Self(Arc::new(Inner {
+            families,
+            http,
+            bus,
+            store,
+            guards,
+            credit,
+            process,
+            webhooks,
+            exports,
+            reviews,
+        }))
     }
 
     /// Everything that was counted, in the text format of OpenMetrics 1.0, which Prometheus reads.

@@ -24,6 +24,7 @@ fn everything() -> Metrics {
     metrics.store_read("replica");
     metrics.replica_lag(99, 0.25);
     metrics.outbox_depth(4);
+    metrics.review_backlog(2, Duration::from_secs(7));
     metrics.cache_lookup("process", true);
     metrics.breaker_state("bus", 2);
     metrics.breaker_opened("bus");

@@ -8,6 +8,7 @@
 use async_trait::async_trait;
 use ecs_domain::consent::Purpose;
 use ecs_domain::permission::Access;
+use ecs_domain::review::Review;
 use ecs_domain::{ExportId, Month, Timestamp, UserId};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -79,11 +80,17 @@ pub enum Act {
     PolicyApproved,
     /// A policy was taken back before it was active.
     PolicyWithdrawn,
+    /// Somebody wants a decision about them reviewed.
+    ReviewRequested,
+    /// An officer has taken a review on.
+    ReviewClaimed,
+    /// An officer has concluded a review.
+    ReviewConcluded,
 }
 
 impl Act {
     /// Every act there is.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::AccessChanged,
         Self::ConsentChanged,
         Self::PasswordChanged,
@@ -100,6 +107,9 @@ impl Act {
         Self::PolicyDrafted,
         Self::PolicyApproved,
         Self::PolicyWithdrawn,
+        Self::ReviewRequested,
+        Self::ReviewClaimed,
+        Self::ReviewConcluded,
     ];
 
     /// Its name in the log.
@@ -122,6 +132,9 @@ impl Act {
             Self::PolicyDrafted => "policy.drafted",
             Self::PolicyApproved => "policy.approved",
             Self::PolicyWithdrawn => "policy.withdrawn",
+            Self::ReviewRequested => "review.requested",
+            Self::ReviewClaimed => "review.claimed",
+            Self::ReviewConcluded => "review.concluded",
         }
     }
 }
@@ -207,6 +220,16 @@ impl NewEntry {
         let subject = about.map_or_else(|| "decisions".to_owned(), |user| user.to_string());
         let (act, after) = (Act::DecisionsReplayed, json!({"decisions": decisions}));
         Self { at: now, actor, act, subject, before: Value::Null, after }
+    }
+
+    /// What somebody did about a review.
+    #[must_use]
+    pub fn of_review(actor: UserId, act: Act, review: &Review, now: Timestamp) -> Self {
+        let mut after = json!({"review": review.id.to_string(), "decision": review.decision.to_string()});
+        if let Some(conclusion) = &review.conclusion {
+            after["outcome"] = conclusion.outcome.as_str().into();
+        }
+        Self { at: now, actor, act, subject: review.user.to_string(), before: Value::Null, after }
     }
 
     /// What an operator did about a dead letter.

@@ -174,6 +174,7 @@ impl DecisionRow {
             policy_digest: self.policy_digest,
             outcome,
             approved_without_emotions: record.approved_without_emotions,
+            catalogue_version: record.catalogue_version,
             assessment: Assessment {
                 risk_score: self.risk_score,
                 model_version: self.model_version,
@@ -230,6 +231,9 @@ struct Record {
     facts: FactsRecord,
     /// Of a denial, by their codes.
     reasons: Vec<String>,
+    /// In which version of the catalogue they are told.
+    #[serde(default)]
+    catalogue_version: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -259,6 +263,7 @@ impl Record {
             challenger: assessment.challenger.as_ref().map(Into::into),
             facts: FactsRecord { exposure: facts.exposure, last_denied_at: facts.last_denied_at },
             reasons,
+            catalogue_version: decision.catalogue_version,
         }
     }
 
@@ -273,6 +278,7 @@ impl Record {
             challenger: None,
             facts: FactsRecord { exposure: Money::ZERO, last_denied_at: None },
             reasons: Vec::new(),
+            catalogue_version: 0,
         }
     }
 

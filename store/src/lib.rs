@@ -29,10 +29,12 @@ mod idempotency;
 mod maintenance;
 mod notifications;
 mod outbox;
+mod own_decisions;
 pub mod personal_data;
 mod policies;
 mod replays;
 mod research;
+pub mod reviews;
 mod rights;
 pub mod sealed;
 mod sessions;
@@ -60,6 +62,7 @@ pub use idempotency::{Begun, Claim, Fingerprint, Idempotency, KeptAnswer, Stored
 pub use maintenance::{Maintenance, Retained, Retention};
 pub use notifications::{MarkedRead, NotificationPage, Notifications, StoredNotification};
 pub use outbox::{Outbox, OutboxMessage, OutboxRow};
+pub use own_decisions::{DecisionPage, OwnDecisions};
 pub use personal_data::PersonalData;
 pub use policies::{
     Compared, POLICY_LEAD, PolicyChange, PolicyChanged, PolicyDraft, PolicyPage, PolicyRefusal, PolicyState,
@@ -67,6 +70,9 @@ pub use policies::{
 };
 pub use replays::{LogReplayPlan, LoggedEvents, Replay, ReplayDays, ReplayPhase, ReplayPlan, Replays};
 pub use research::{Research, ResearchPage, Studied};
+pub use reviews::{
+    NewReview, ReviewBacklog, ReviewChange, ReviewPage, ReviewRequested, ReviewRow, Reviews, Verdict,
+};
 pub use rights::{Change, Changes, Rights, RightsChange, RightsChanged, RightsOfUsers, next_change};
 pub use sessions::{
     NewSession, PasswordChange, Refresh, Refreshed, SessionChange, Sessions, StandingSession,
@@ -102,6 +108,8 @@ pub trait Store:
     + Evaluations
     + decision_log::DecisionLog
     + PolicyVersions
+    + OwnDecisions
+    + Reviews
     + Idempotency
     + Outbox
     + Notifications
@@ -130,6 +138,8 @@ impl<T> Store for T where
         + Evaluations
         + decision_log::DecisionLog
         + PolicyVersions
+        + OwnDecisions
+        + Reviews
         + Idempotency
         + Outbox
         + Notifications

@@ -23,6 +23,10 @@ pub mod column {
     pub const REASON: &str = "reason";
     /// What else is kept of a decision.
     pub const RECORD: &str = "record";
+    /// What a person says who wants a decision reviewed.
+    pub const COMMENT: &str = "comment";
+    /// What an officer says of a review.
+    pub const EXPLANATION: &str = "explanation";
     /// What each feature had to say in a decision.
     pub const CONTRIBUTIONS: &str = "contributions";
     /// What somebody's features were when an evaluation was last asked for.

@@ -147,6 +147,14 @@ pub const CLASSES: &[DataClass] = &[
         Earlier::No("with the account, where a privacy officer lets them go along"),
     ),
     class(
+        "reviews",
+        &["decision_reviews"],
+        "wishes for a person to look at a decision, and what came of them; sealed",
+        Kept::For("as long as their decision"),
+        OPERATIONS,
+        Earlier::Erasure,
+    ),
+    class(
         "notifications",
         &["notifications"],
         "what the customer was told",

@@ -1,4 +1,4 @@
-//! What has to be asked for to be known: how far groups are behind, and what waits in the outbox.
+//! What has to be asked for to be known: how far groups are behind, what waits in the outbox, and who waits for a review.
 //!
 //! Every process that works on a subject asks, and all get the same answer. While the bus or the store is away, the last
 //! answer stands.
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_bus::{Bus, Subject};
-use ecs_domain::Clock;
+use ecs_domain::{Clock, Timestamp};
 use ecs_metrics::Metrics;
-use ecs_store::Outbox;
+use ecs_store::{Outbox, Reviews};
 use tokio_util::sync::CancellationToken;
 
 use crate::{OnFailure, OnStop, Supervisor, periodic};
@@ -48,13 +48,19 @@ impl Gauges {
         });
     }
 
+    /// Watches how long people have waited for a review, as a task of `supervisor`.
+    pub fn watch_reviews(&self, supervisor: &Supervisor, store: Arc<dyn Reviews>) {
+        let (gauges, token) = (self.clone(), supervisor.token());
+        supervisor.spawn("review-backlog", OnFailure::Log, OnStop::Abort, async move {
+            every(token, || gauges.ask_reviews(store.as_ref())).await;
+            Ok::<(), std::convert::Infallible>(())
+        });
+    }
+
     async fn ask_backlog(&self, bus: &dyn Bus, subject: Subject) {
         match bus.backlog(subject, subject.group()).await {
             Ok(backlog) => {
-                let age = backlog.oldest.map(|oldest| self.clock.now().duration_since(oldest));
-                // A bus whose clock is ahead of ours makes no age below zero.
-                let age = age.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default();
-                self.metrics.bus_backlog(subject.as_str(), backlog.pending, age);
+                self.metrics.bus_backlog(subject.as_str(), backlog.pending, self.age(backlog.oldest));
             }
             Err(error) => tracing::debug!(%subject, %error, "the backlog is not known"),
         }
@@ -65,6 +71,19 @@ impl Gauges {
             Ok(depth) => self.metrics.outbox_depth(depth),
             Err(error) => tracing::debug!(%error, "the outbox's depth is not known"),
         }
+    }
+
+    async fn ask_reviews(&self, store: &dyn Reviews) {
+        match store.review_backlog().await {
+            Ok(backlog) => self.metrics.review_backlog(backlog.waiting, self.age(backlog.oldest)),
+            Err(error) => tracing::debug!(%error, "how many reviews wait is not known"),
+        }
+    }
+
+    /// How long ago that was. A clock that is ahead of ours makes no age below zero.
+    fn age(&self, oldest: Option<Timestamp>) -> Duration {
+        let age = oldest.map(|oldest| self.clock.now().duration_since(oldest));
+        age.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default()
     }
 }
 

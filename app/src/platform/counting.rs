@@ -35,6 +35,9 @@ pub(super) fn watch(process: &Process<'_>) -> anyhow::Result<()> {
     if process.settings.roles.iter().any(Role::writes_outbox) {
         gauges.watch_outbox(process.supervisor, Arc::clone(process.storage.store()?) as _);
     }
+    if process.settings.roles.iter().any(|role| role == Role::UserAndCredit) {
+        gauges.watch_reviews(process.supervisor, Arc::clone(process.storage.store()?) as _);
+    }
     Ok(())
 }
 

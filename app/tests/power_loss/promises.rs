@@ -139,8 +139,8 @@ async fn credits(
     };
     let told = client.notifications(user, 1, PAGE).await?;
     let mut notified: BTreeMap<OfferId, u32> = BTreeMap::new();
-    for notification in &told.items {
-        *notified.entry(notification.offer_id).or_default() += 1;
+    for offer in told.items.iter().filter_map(|notification| notification.offer_id) {
+        *notified.entry(offer).or_default() += 1;
     }
     for (offer, times) in notified.iter().filter(|(_, times)| **times > 1) {
         complaints.push(format!("{user} was told {times} times of the offer {offer}"));

@@ -1,4 +1,4 @@
-//! The payloads of the five subjects: JSON in camelCase, schema version 1, guarded by the golden files in
+//! The payloads of the five subjects: JSON in camelCase, each schema version of which is guarded by the golden files in
 //! `bus/tests/golden`. They are turned into domain types here, at the edge; nothing inside knows their format.
 
 mod emotion;
@@ -29,16 +29,16 @@ pub enum PayloadError {
     Malformed(String),
 }
 
-fn check_version(event: &Event) -> Result<(), PayloadError> {
-    match event.headers.schema_version {
-        1 => Ok(()),
-        other => Err(PayloadError::UnknownVersion(other)),
-    }
-}
-
 /// Reads an event's JSON. serde's own message may quote the value it stumbled over, so only the place is told.
 fn read<'a, T: serde::Deserialize<'a>>(event: &'a Event) -> Result<T, PayloadError> {
-    check_version(event)?;
+    read_version(event, &[1])
+}
+
+/// The same where there are several versions.
+fn read_version<'a, T: serde::Deserialize<'a>>(event: &'a Event, known: &[u16]) -> Result<T, PayloadError> {
+    if !known.contains(&event.headers.schema_version) {
+        return Err(PayloadError::UnknownVersion(event.headers.schema_version));
+    }
     serde_json::from_slice(&event.payload).map_err(|error| {
         let what = match error.classify() {
             Category::Data => "a field is missing or has another type",

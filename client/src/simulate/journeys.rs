@@ -144,5 +144,5 @@ async fn walk(client: &Client, user: UserId, meter: &Meter) -> Result<End, CallE
 
 async fn is_notified(client: &Client, user: UserId, offer: OfferId) -> Result<bool, CallError> {
     let page = client.notifications(user, 1, 20).await?;
-    Ok(page.items.iter().any(|notification| notification.offer_id == offer))
+    Ok(page.items.iter().any(|notification| notification.offer_id == Some(offer)))
 }

@@ -98,6 +98,12 @@ pub const ROUTES: &[Route] = &[
     row(POST, "/v1/users/{user_id}/erasure", Access::Token, Class::Write, Target::UserAndCredit),
     row(GET, "/v1/erasures/{receipt}", Access::Public, Class::Read, Target::UserAndCredit),
     row(POST, "/v1/users/{user_id}/credit-analysis", Access::Token, Class::Write, Target::UserAndCredit),
+    row(GET, "/v1/users/{user_id}/decisions", Access::Token, Class::Read, Target::UserAndCredit),
+    row(GET, "/v1/decisions/{decision_id}", Access::Token, Class::Read, Target::UserAndCredit),
+    row(POST, "/v1/decisions/{decision_id}/review", Access::Token, Class::Write, Target::UserAndCredit),
+    row(GET, "/v1/reviews", Access::Token, Class::Read, Target::UserAndCredit),
+    row(POST, "/v1/reviews/{review_id}/claim", Access::Token, Class::Write, Target::UserAndCredit),
+    row(POST, "/v1/reviews/{review_id}/outcome", Access::Token, Class::Write, Target::UserAndCredit),
     row(GET, "/v1/users/{user_id}/offers", Access::Token, Class::Read, Target::UserAndCredit),
     row(
         &[Method::GET, Method::PUT, Method::DELETE],

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ecs_domain::notification::NotificationKind;
-use ecs_domain::{NotificationId, OfferId, Timestamp};
+use ecs_domain::{DecisionId, NotificationId, OfferId, Timestamp};
 use ecs_store::{StoreError, StoredNotification};
 use ecs_web::Problem;
 use ecs_web::openapi::{Id, Instant, one_of};
@@ -20,7 +20,7 @@ use utoipa::openapi::schema::ObjectBuilder;
     "offer_id": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "created_at": "2026-11-20T14:30:00Z", "read_at": null
 })))]
 pub(crate) struct Item {
-    /// Its id: one activation, one id.
+    /// Its id: one activation or conclusion, one id.
     #[schema(value_type = Id)]
     id: NotificationId,
     /// Its number among the user's, from 1 and without gaps: what a stream goes on behind.
@@ -34,9 +34,13 @@ pub(crate) struct Item {
     title: String,
     /// One or two sentences.
     message: String,
-    /// The offer it speaks of.
-    #[schema(value_type = Id)]
-    offer_id: OfferId,
+    /// The offer it speaks of; null where it speaks of none.
+    #[schema(required, value_type = Option<Id>)]
+    offer_id: Option<OfferId>,
+    /// The decision it speaks of; there where it speaks of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Id>)]
+    decision_id: Option<DecisionId>,
     /// When it was made.
     #[schema(value_type = Instant)]
     created_at: Timestamp,
@@ -54,10 +58,11 @@ impl From<StoredNotification> for Item {
         Self {
             id: notification.id,
             sequence,
-            kind: notification.kind.as_str(),
+            kind: notification.about.kind().as_str(),
             title: notification.title,
             message: notification.message,
-            offer_id: notification.offer,
+            offer_id: notification.about.offer(),
+            decision_id: notification.about.decision(),
             created_at: notification.created_at,
             read_at,
         }

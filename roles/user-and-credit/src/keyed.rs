@@ -99,7 +99,7 @@ impl Call {
                 held.let_go();
                 state.metrics.replayed();
                 let status = StatusCode::from_u16(status).map_err(|error| Problem::internal(&error))?;
-                Ok(Answer { status, body }.replayed())
+                Ok(Answer::kept(status, body).replayed())
             }
             Begun::UnderWay => {
                 held.let_go();

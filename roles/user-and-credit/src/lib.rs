@@ -1,8 +1,9 @@
 //! Accounts, log-in, consents, credit decisions and offers.
 //!
 //! Who may do what: a user whatever concerns themselves; `users:create` provisions; `users:read-any` reads any user's
-//! account, consents and offers; `credit:write-any` analyses and accepts for any user. Consent is given and withdrawn by
-//! the user in person, whatever a token may do otherwise. `privacy:write-any` has archives of what is held on any user made. `policies:write` drafts the credit policy, and somebody else with
+//! account, consents, decisions and offers; `credit:write-any` analyses and accepts for any user; `reviews:read` and `reviews:decide` look at
+//! decisions again for those who ask for it. Consent is given and withdrawn by the user in person, whatever a token may do otherwise.
+//! `privacy:write-any` has archives of what is held on any user made. `policies:write` drafts the credit policy, and somebody else with
 //! `policies:approve` makes it active. That a user doesn't exist is told only to those who may act
 //! for them.
 
@@ -35,6 +36,7 @@ mod attributes;
 mod change_password;
 mod changes;
 mod consents;
+mod decisions;
 mod erasures;
 mod evaluations;
 mod exact;
@@ -47,6 +49,8 @@ mod offers;
 mod passwords;
 mod policies;
 mod problems;
+mod reasons;
+mod reviews;
 mod sessions;
 mod state;
 mod users;
@@ -156,6 +160,12 @@ impl UserAndCredit {
             .policed(policed!(policies::show))
             .policed(policed!(policies::approve))
             .policed(policed!(policies::withdraw))
+            .policed(policed!(decisions::list))
+            .policed(policed!(decisions::show))
+            .policed(policed!(reviews::ask))
+            .policed(policed!(reviews::list))
+            .policed(policed!(reviews::claim))
+            .policed(policed!(reviews::conclude))
             .policed(policed!(offers::list))
             .policed(policed!(accept::accept))
             .policed(policed!(consents::text))

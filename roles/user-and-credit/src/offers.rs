@@ -39,7 +39,7 @@ pub(crate) struct OffersPage {
 
 /// An offer as it stands now.
 #[derive(Serialize, ToSchema)]
-struct ListedOffer {
+pub(crate) struct ListedOffer {
     /// Its id.
     #[schema(value_type = Id)]
     offer_id: OfferId,
@@ -65,7 +65,7 @@ struct ListedOffer {
 
 impl ListedOffer {
     /// As the offer stands now: an open one past its time is expired, whether or not its row says so yet.
-    fn new(offer: &Offer, now: Timestamp) -> Self {
+    pub(crate) fn new(offer: &Offer, now: Timestamp) -> Self {
         Self {
             offer_id: offer.id,
             status: offer.status_at(now).as_str(),

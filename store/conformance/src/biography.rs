@@ -79,13 +79,14 @@ async fn feel_and_buy(store: &dyn Store, of: u128) {
     store.fold_transactions(&bought, after(4)).await.unwrap();
 }
 
-/// A denial, an offer, and an acceptance that waits to be published.
+/// A denial that somebody has reviewed, an offer, and an acceptance that waits to be published.
 async fn borrow(store: &dyn Store, of: u128) {
     store.record_decision(new_decision(denial(of, of * 100, now())), None).await.unwrap();
     let approval = approval(of, of * 100 + 1, after(600));
     store.record_decision(new_decision(approval), None).await.unwrap();
     let (offer, told) = (offer_id(of * 100 + 1), message(of, of * 100 + 20));
     store.accept_offer(user(of), offer, after(601), told, None).await.unwrap();
+    crate::reviews::concluded(store, of, of * 100).await;
 }
 
 /// A webhook that a notification was sent to, and failed once.

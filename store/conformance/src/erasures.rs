@@ -183,7 +183,7 @@ pub async fn nothing_is_left_of_whoever_was_erased<H: Harness>() {
         assert!(!text.contains("host1"), "{table} still has what they said");
     }
     assert!(found(&harness.everything().await, "host2"));
-    assert_eq!(store.offers(user(2), first_page()).await.unwrap().total, 1);
+    assert_eq!(store.offers(user(2), first_page()).await.unwrap().total, 2);
     assert!(store.features(user(2), after(60)).await.unwrap().is_some());
     assert!(!store.dead_letters(&Default::default(), None, 10).await.unwrap().is_empty());
 }

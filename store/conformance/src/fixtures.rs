@@ -12,7 +12,9 @@ use ecs_domain::policy::Facts;
 use ecs_domain::reason::Reason;
 use ecs_domain::scorecard::{Assessment, Contribution, Input, Second};
 use ecs_domain::transaction::Transaction;
-use ecs_domain::{Day, DecisionId, EventId, Money, OfferId, Rate, Timestamp, TransactionId, UserId};
+use ecs_domain::{
+    Day, DecisionId, EventId, Money, OfferId, Rate, ReviewId, Timestamp, TransactionId, UserId,
+};
 use ecs_store::{EmotionRules, NewDecision, NewUser, OutboxMessage, PageRequest, Store};
 use jiff::ToSpan;
 use uuid::Uuid;
@@ -129,6 +131,18 @@ pub fn offer_id(number: u128) -> OfferId {
     OfferId::new(Uuid::from_u128(0x0ffe_0000_0000_4000_8000_0000_0000_0000 + number))
 }
 
+/// A decision's id, by number.
+#[must_use]
+pub fn decision_id(number: u128) -> DecisionId {
+    DecisionId::new(Uuid::from_u128(0xdec1_0000_0000_4000_8000_0000_0000_0000 + number))
+}
+
+/// A review's id, by number.
+#[must_use]
+pub fn review_id(number: u128) -> ReviewId {
+    ReviewId::new(Uuid::from_u128(0x4e71_0000_0000_4000_8000_0000_0000_0000 + number))
+}
+
 /// An approval made at `decided_at`, whose offer of the same number is open for seven days.
 #[must_use]
 pub fn approval(of: u128, number: u128, decided_at: Timestamp) -> Decision {
@@ -154,7 +168,7 @@ pub fn approval(of: u128, number: u128, decided_at: Timestamp) -> Decision {
 pub fn denial(of: u128, number: u128, decided_at: Timestamp) -> Decision {
     let contribution = |input, log_odds| Contribution { input, log_odds };
     Decision {
-        id: DecisionId::new(Uuid::from_u128(0xdec1_0000_0000_4000_8000_0000_0000_0000 + number)),
+        id: decision_id(number),
         user: user(of),
         decided_at,
         features: features(),
@@ -181,6 +195,7 @@ pub fn denial(of: u128, number: u128, decided_at: Timestamp) -> Decision {
             text: "no recent transaction".to_owned(),
         }),
         approved_without_emotions: Some(true),
+        catalogue_version: 1,
     }
 }
 

@@ -26,11 +26,13 @@ pub mod life;
 pub mod log_replays;
 pub mod notifications;
 pub mod outbox;
+pub mod own_decisions;
 pub mod personal_data;
 pub mod policies;
 pub mod replays;
 pub mod research;
 pub mod retention;
+pub mod reviews;
 pub mod rights;
 pub mod sessions;
 pub mod transactions;
@@ -96,6 +98,14 @@ macro_rules! conformance {
             policies: a_draft_is_read_as_it_was_made, a_version_and_a_text_are_taken_once, policies_are_listed_newest_first,
                 a_second_person_makes_a_policy_active, a_policy_is_withdrawn_before_its_time,
                 changes_of_a_policy_at_the_same_time_are_in_turn, what_is_done_about_policies_is_told, a_policy_stays_as_it_is;
+            own_decisions: decisions_are_listed_newest_first, anothers_decision_is_unknown,
+                whoever_has_no_key_any_more_has_no_decisions;
+            reviews: a_review_goes_from_the_wish_to_the_conclusion, a_decision_has_one_review_at_a_time,
+                of_many_wishes_at_once_one_is_first, anothers_decision_is_not_reviewed, a_wish_and_its_answer_are_one,
+                of_officers_who_claim_at_once_one_does, a_claim_that_leads_to_nothing_is_taken_over,
+                nobody_reviews_their_own_affairs, who_concludes_has_claimed, an_overturned_decision_makes_an_offer,
+                a_conclusion_that_fails_leaves_nothing, reviews_are_listed_by_when_they_are_due, the_backlog_is_counted,
+                what_is_written_about_a_review_stands_sealed, steps_of_a_review_are_audited, reviews_go_with_their_decision;
             idempotency: a_key_is_claimed_once, requests_at_the_same_time_are_one, an_answer_is_replayed_to_the_byte,
                 another_request_is_told_from_the_same_one, scopes_do_not_meet, a_released_key_is_free,
                 a_claim_runs_out, a_claim_of_the_future_is_none, a_registration_and_its_answer_are_one,
@@ -107,7 +117,7 @@ macro_rules! conformance {
             notifications: a_notification_is_kept_once, notifications_count_per_user,
                 a_notification_for_nobody_is_not_kept, a_reader_goes_on_behind_the_last_it_has_seen,
                 last_numbers_are_told_for_many_users_at_once, a_follower_misses_nothing_while_many_write,
-                reading_is_noted_once, reading_up_to_a_number_marks_all_of_them, only_their_user_marks_notifications;
+                a_notification_speaks_of_an_offer_or_a_decision, reading_is_noted_once, reading_up_to_a_number_marks_all_of_them, only_their_user_marks_notifications;
             webhooks: a_webhook_is_its_users, nobody_has_more_webhooks_than_one_may,
                 a_notification_makes_one_delivery_for_each_webhook,
                 webhooks_come_and_go_while_notifications_are_kept, a_webhook_that_fails_for_good_is_disabled,

@@ -6,7 +6,7 @@ use ecs_store::{MarkedRead, PageRequest, Store};
 use futures::future::join_all;
 
 use crate::Harness;
-use crate::fixtures::{after, first_page, now, offer_id, register, user};
+use crate::fixtures::{after, decision_id, first_page, now, offer_id, register, review_id, user};
 
 /// Redelivered, doubled, at the same time: once.
 pub async fn a_notification_is_kept_once<H: Harness>() {
@@ -34,7 +34,8 @@ pub async fn notifications_count_per_user<H: Harness>() {
     assert_eq!(new, [true, true, true, false, true]);
     for (number, expect) in [(1, vec![(3, 4), (2, 3), (1, 1)]), (2, vec![(1, 2)])] {
         let page = store.notifications(user(number), first_page()).await.unwrap();
-        let found: Vec<_> = page.items.iter().map(|item| (item.sequence, item.notification.offer)).collect();
+        let found: Vec<_> =
+            page.items.iter().map(|item| (item.sequence, item.notification.about.offer().unwrap())).collect();
         let expect: Vec<_> =
             expect.into_iter().map(|(sequence, offer)| (sequence, offer_id(offer))).collect();
         assert_eq!(found, expect, "user {number}");
@@ -193,4 +194,18 @@ pub async fn only_their_user_marks_notifications<H: Harness>() {
 fn notification(of: u128, offer: u128) -> Notification {
     let (limit, rate) = (Money::from_minor_units(500_001), Rate::from_basis_points(1_425));
     Notification::of_activation(user(of), offer_id(offer), limit, rate, after(5))
+}
+
+/// Each comes back with what it speaks of, and neither takes the other's number.
+pub async fn a_notification_speaks_of_an_offer_or_a_decision<H: Harness>() {
+    let harness = H::start().await;
+    let store = harness.store();
+    register(store.as_ref(), [1]).await;
+    let concluded = Notification::of_conclusion(user(1), review_id(1), decision_id(1), now());
+    let both = [notification(1, 1), concluded];
+    assert_eq!(store.add_notifications(&both, now()).await.unwrap(), [true, true]);
+    assert_eq!(store.add_notifications(&both, now()).await.unwrap(), [false, false]);
+    let told = store.notifications_after(user(1), 0, 10).await.unwrap();
+    assert_eq!(told.iter().map(|stored| stored.sequence).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(told.into_iter().map(|stored| stored.notification).collect::<Vec<_>>(), both);
 }

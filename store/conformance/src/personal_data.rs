@@ -108,6 +108,13 @@ pub async fn rows_are_told_in_the_same_words<H: Harness>() {
             "created_at": "2026-11-20T12:00:00.000000Z"}),
     )
     .await;
+    check(
+        store,
+        Section::Reviews,
+        json!({"requested_at": "2026-11-20T12:00:00.000000Z", "due_at": "2026-12-05T12:00:00.000000Z", "outcome": "overturned",
+            "comment": "please look again", "explanation": "seen and judged"}),
+    )
+    .await;
     check(store, Section::Outbox, json!({"payload": {"number": 120}, "schema_version": 1})).await;
     check(store, Section::WebhookDeliveries, json!({"state": "pending", "attempts": 1, "host": "host1"}))
         .await;

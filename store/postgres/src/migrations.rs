@@ -20,7 +20,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 16] = [
+const ALL: [Migration; 17] = [
     Migration {
         version: 1,
         name: "accounts_and_credit",
@@ -56,6 +56,7 @@ const ALL: [Migration; 16] = [
     },
     Migration { version: 14, name: "decision_log", sql: include_str!("../migrations/0014_decision_log.sql") },
     Migration { version: 15, name: "policies", sql: include_str!("../migrations/0015_policies.sql") },
+    Migration { version: 16, name: "reviews", sql: include_str!("../migrations/0016_reviews.sql") },
     Migration { version: 17, name: "evaluations", sql: include_str!("../migrations/0017_evaluations.sql") },
 ];
 

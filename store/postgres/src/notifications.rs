@@ -3,15 +3,15 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use ecs_domain::notification::{Notification, NotificationKind};
-use ecs_domain::{NotificationId, OfferId, Timestamp, UserId};
+use ecs_domain::notification::{About, Notification, NotificationKind};
+use ecs_domain::{DecisionId, NotificationId, OfferId, Timestamp, UserId};
 use ecs_store::{MarkedRead, NotificationPage, Notifications, PageRequest, StoreError, StoredNotification};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::column::{count, get, limit as at_most, micros, signed, unsigned};
-use crate::engine::{Call, Fault, Session};
+use crate::engine::{Call, Fault, Param, Session};
 use crate::users;
 
 /// Numbers what is new behind each user's last, in the order in which it came. The users are locked by now, so nobody else
@@ -19,22 +19,23 @@ use crate::users;
 /// gap; whatever is in the way is an error after which all of it is done again. What is new gets a delivery for each enabled webhook
 /// of its user, which for most users is one step down an index.
 pub(crate) const INSERT: &str = "WITH new AS (
-     INSERT INTO notifications (id, user_id, sequence, type, title, message, offer_id, created_at, stored_at)
+     INSERT INTO notifications (id, user_id, sequence, type, title, message, offer_id, decision_id, created_at, stored_at)
      SELECT f.id, f.user_id,
         coalesce((SELECT max(n.sequence) FROM notifications n WHERE n.user_id = f.user_id),
             (SELECT u.notifications_gone FROM users u WHERE u.id = f.user_id))
             + row_number() OVER (PARTITION BY f.user_id ORDER BY f.place),
-        f.type, f.title, f.message, f.offer_id, f.created_at, $8::timestamptz
+        f.type, f.title, f.message, f.offer_id, f.decision_id, f.created_at, $9::timestamptz
      FROM (SELECT DISTINCT ON (i.id) i.*
-           FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::timestamptz[])
-                WITH ORDINALITY AS i (id, user_id, type, title, message, offer_id, created_at, place)
+           FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::uuid[],
+                $8::timestamptz[]) WITH ORDINALITY
+                AS i (id, user_id, type, title, message, offer_id, decision_id, created_at, place)
            WHERE EXISTS (SELECT FROM users u WHERE u.id = i.user_id)
                 AND NOT EXISTS (SELECT FROM notifications n WHERE n.id = i.id)
            ORDER BY i.id, i.place) f
      RETURNING id, user_id),
      deliveries AS (
      INSERT INTO webhook_deliveries (webhook_id, notification_id, host, next_attempt_at, created_at)
-     SELECT w.id, n.id, w.host, $8::timestamptz, $8::timestamptz
+     SELECT w.id, n.id, w.host, $9::timestamptz, $9::timestamptz
      FROM new n JOIN webhooks w ON w.user_id = n.user_id WHERE w.disabled_at IS NULL)
      SELECT id FROM new";
 /// Total, unread and page of one moment. Behind the last page the counts stand alone.
@@ -42,14 +43,14 @@ pub(crate) const PAGE: &str = "SELECT c.total, c.unread, p.* FROM
         (SELECT (SELECT count(*) FROM notifications WHERE user_id = $1) AS total,
             (SELECT count(*) FROM notifications WHERE user_id = $1 AND read_at IS NULL) AS unread) c
         LEFT JOIN LATERAL
-        (SELECT id, user_id, sequence, read_at, type, title, message, offer_id, created_at
+        (SELECT id, user_id, sequence, read_at, type, title, message, offer_id, decision_id, created_at
          FROM notifications WHERE user_id = $1 ORDER BY sequence DESC LIMIT $2 OFFSET $3) p ON true
      ORDER BY p.sequence DESC";
 pub(crate) const AFTER: &str =
-    "SELECT id, user_id, sequence, read_at, type, title, message, offer_id, created_at
+    "SELECT id, user_id, sequence, read_at, type, title, message, offer_id, decision_id, created_at
      FROM notifications WHERE user_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3";
 pub(crate) const BY_IDS: &str =
-    "SELECT id, user_id, sequence, read_at, type, title, message, offer_id, created_at
+    "SELECT id, user_id, sequence, read_at, type, title, message, offer_id, decision_id, created_at
      FROM notifications WHERE id = ANY ($1)";
 /// One step down the index for each user.
 pub(crate) const LAST: &str =
@@ -58,7 +59,7 @@ pub(crate) const LAST: &str =
      FROM unnest($1::uuid[]) WITH ORDINALITY AS i (user_id, place) ORDER BY i.place";
 pub(crate) const MARK_ONE: &str = "UPDATE notifications SET read_at = coalesce(read_at, $3)
      WHERE id = $1 AND user_id = $2
-     RETURNING id, user_id, sequence, read_at, type, title, message, offer_id, created_at";
+     RETURNING id, user_id, sequence, read_at, type, title, message, offer_id, decision_id, created_at";
 pub(crate) const MARK_UP_TO: &str = "UPDATE notifications SET read_at = $3
      WHERE user_id = $1 AND sequence <= $2 AND read_at IS NULL";
 pub(crate) const UNREAD: &str = "SELECT count(*) FROM notifications WHERE user_id = $1 AND read_at IS NULL";
@@ -158,7 +159,8 @@ struct Columns {
     kinds: Vec<&'static str>,
     titles: Vec<String>,
     messages: Vec<String>,
-    offers: Vec<Uuid>,
+    offers: Vec<Option<Uuid>>,
+    decisions: Vec<Option<Uuid>>,
     created: Vec<Timestamp>,
     now: Timestamp,
 }
@@ -168,10 +170,11 @@ impl Columns {
         Self {
             ids: all.iter().map(|one| one.id.uuid()).collect(),
             users: all.iter().map(|one| one.user.uuid()).collect(),
-            kinds: all.iter().map(|one| one.kind.as_str()).collect(),
+            kinds: all.iter().map(|one| one.about.kind().as_str()).collect(),
             titles: all.iter().map(|one| one.title.clone()).collect(),
             messages: all.iter().map(|one| one.message.clone()).collect(),
-            offers: all.iter().map(|one| one.offer.uuid()).collect(),
+            offers: all.iter().map(|one| one.about.offer().map(OfferId::uuid)).collect(),
+            decisions: all.iter().map(|one| one.about.decision().map(DecisionId::uuid)).collect(),
             created: all.iter().map(|one| micros(one.created_at)).collect(),
             now: micros(now),
         }
@@ -184,10 +187,18 @@ async fn add(session: &Session, new: &Columns) -> Result<HashSet<Uuid>, Fault> {
     let mut flight = session.flight();
     flight.begin();
     flight.add(users::LOCK_ALL, &[&new.users]);
-    let insert = flight.add(
-        INSERT,
-        &[&new.ids, &new.users, &new.kinds, &new.titles, &new.messages, &new.offers, &new.created, &new.now],
-    );
+    let columns: [Param<'_>; 9] = [
+        &new.ids,
+        &new.users,
+        &new.kinds,
+        &new.titles,
+        &new.messages,
+        &new.offers,
+        &new.decisions,
+        &new.created,
+        &new.now,
+    ];
+    let insert = flight.add(INSERT, &columns);
     flight.commit();
     let kept = flight.send().await.map(|mut answers| answers.take(insert));
     match kept {
@@ -220,17 +231,19 @@ pub(crate) fn read_one(row: &Row) -> Result<Notification, Fault> {
 
 fn read(row: &Row) -> Result<StoredNotification, Fault> {
     let kind = NotificationKind::parse(get(row, "type")?);
-    let unknown = || StoreError::Corrupt("the column type holds an unknown word".to_owned());
+    let offer = get::<_, Option<Uuid>>(row, "offer_id")?.map(OfferId::new);
+    let decision = get::<_, Option<Uuid>>(row, "decision_id")?.map(DecisionId::new);
+    let about = kind.and_then(|kind| About::of(kind, offer, decision));
+    let unknown = || StoreError::Corrupt("a notification's type is unknown, or what it speaks of".to_owned());
     Ok(StoredNotification {
         sequence: count(row, "sequence")?,
         read_at: get(row, "read_at")?,
         notification: Notification {
             id: NotificationId::new(get(row, "id")?),
             user: UserId::new(get(row, "user_id")?),
-            kind: kind.ok_or_else(unknown)?,
+            about: about.ok_or_else(unknown)?,
             title: get(row, "title")?,
             message: get(row, "message")?,
-            offer: OfferId::new(get(row, "offer_id")?),
             created_at: get(row, "created_at")?,
         },
     })

@@ -236,6 +236,7 @@ fn of_exports() -> Vec<(&'static str, &'static [&'static str])> {
         (of(Section::EmotionEventIds), &["emotion_inbox_pkey"]),
         (of(Section::CreditLimits), &["credit_limits_by_user"]),
         (of(Section::Decisions), &["decisions_by_user"]),
+        (of(Section::Reviews), &["decision_reviews_of_user"]),
         (of(Section::Notifications), &["notifications_user_id_sequence_key"]),
         (of(Section::Sessions), &["sessions_of_person"]),
         (of(Section::WebhookDeliveries), &["webhooks_of_user", "webhook_deliveries"]),
@@ -259,7 +260,9 @@ fn of_evaluations() -> Vec<(&'static str, &'static [&'static str])> {
 /// The same of what else the planner is free with.
 fn free() -> Vec<(&'static str, &'static [&'static str])> {
     use books::{counted_statements as counted, mismatch_statements as mismatches};
-    use credit::{decision_statements as decisions, offer_statements as offers};
+    use credit::{
+        decision_statements as decisions, offer_statements as offers, reviews::statements as reviews,
+    };
     use dead_letters::{add_statements as add, read_statements as letters};
     use replays::piece_statements as pieces;
     vec![
@@ -269,6 +272,21 @@ fn free() -> Vec<(&'static str, &'static [&'static str])> {
         (consents::HISTORY, &["consent_history_of_user"]),
         (folds::READ_FEATURES, &["users_pkey", "transactions_by_user", "emotional_events_summary_pkey"]),
         (decisions::LAST, &["decisions_by_user"]),
+        (decisions::OWNED, &["decisions_pkey"]),
+        (decisions::OWNER, &["decisions_pkey"]),
+        (decisions::COUNT, &["decisions_by_user"]),
+        (decisions::PAGE, &["decisions_by_user"]),
+        (reviews::IS_UNDER_WAY, &["decision_reviews"]),
+        (reviews::FIND, &["decision_reviews_pkey"]),
+        (reviews::OF_DECISION, &["decision_reviews_of_decision"]),
+        (reviews::COUNT, &["decision_reviews_by_state"]),
+        (reviews::PAGE, &["decision_reviews_by_state"]),
+        (reviews::PAGE_BACK, &["decision_reviews_by_state"]),
+        (reviews::LOCK, &["decision_reviews_pkey"]),
+        (reviews::CLAIM, &["decision_reviews_pkey"]),
+        (reviews::CONCLUDE, &["decision_reviews_pkey"]),
+        (reviews::WITHDRAW, &["credit_limits_pkey", "decisions_pkey"]),
+        (reviews::BACKLOG, &["decision_reviews_by_state"]),
         (offers::FIND, &["credit_limits_pkey"]),
         (offers::PAGE, &["credit_limits_by_user"]),
         (offers::ACCEPT, &["credit_limits_pkey"]),

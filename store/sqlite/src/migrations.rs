@@ -17,7 +17,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 19] = [
+const ALL: [Migration; 20] = [
     Migration { version: 1, name: "first_tables", sql: include_str!("../migrations/0001_first_tables.sql") },
     Migration { version: 2, name: "raw_floor", sql: include_str!("../migrations/0002_raw_floor.sql") },
     Migration {
@@ -60,6 +60,7 @@ const ALL: [Migration; 19] = [
     },
     Migration { version: 17, name: "decision_log", sql: include_str!("../migrations/0017_decision_log.sql") },
     Migration { version: 18, name: "policies", sql: include_str!("../migrations/0018_policies.sql") },
+    Migration { version: 19, name: "reviews", sql: include_str!("../migrations/0019_reviews.sql") },
     Migration { version: 20, name: "evaluations", sql: include_str!("../migrations/0020_evaluations.sql") },
 ];
 

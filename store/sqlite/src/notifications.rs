@@ -1,8 +1,8 @@
 //! What customers were told.
 
 use async_trait::async_trait;
-use ecs_domain::notification::{Notification, NotificationKind};
-use ecs_domain::{NotificationId, OfferId, Timestamp, UserId};
+use ecs_domain::notification::{About, Notification, NotificationKind};
+use ecs_domain::{DecisionId, NotificationId, OfferId, Timestamp, UserId};
 use ecs_store::{MarkedRead, NotificationPage, Notifications, PageRequest, StoreError, StoredNotification};
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -15,27 +15,27 @@ use crate::webhooks;
 /// Takes the user's next number, and nothing at all for an unknown user or a notification that is there already.
 pub(crate) const INSERT: &str =
     "INSERT INTO notifications (id, user_id, sequence, type, title, message, offer_id,
-        created_at, stored_at)
+        decision_id, created_at, stored_at)
      SELECT ?1, u.id, (SELECT coalesce(max(n.sequence), u.notifications_gone) + 1 FROM notifications n WHERE n.user_id = u.id),
-        ?3, ?4, ?5, ?6, ?7, ?8
+        ?3, ?4, ?5, ?6, ?7, ?8, ?9
      FROM users u WHERE u.id = ?2
      ON CONFLICT (id) DO NOTHING";
 pub(crate) const COUNT: &str = "SELECT count(*) FROM notifications WHERE user_id = ?1";
 pub(crate) const UNREAD: &str = "SELECT count(*) FROM notifications WHERE user_id = ?1 AND read_at IS NULL";
 pub(crate) const PAGE: &str =
-    "SELECT id, user_id, sequence, read_at, type, title, message, offer_id, created_at
+    "SELECT id, user_id, sequence, read_at, type, title, message, offer_id, decision_id, created_at
      FROM notifications WHERE user_id = ?1 ORDER BY sequence DESC LIMIT ?2 OFFSET ?3";
 pub(crate) const AFTER: &str =
-    "SELECT id, user_id, sequence, read_at, type, title, message, offer_id, created_at
+    "SELECT id, user_id, sequence, read_at, type, title, message, offer_id, decision_id, created_at
      FROM notifications WHERE user_id = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
 pub(crate) const BY_ID: &str =
-    "SELECT id, user_id, sequence, read_at, type, title, message, offer_id, created_at
+    "SELECT id, user_id, sequence, read_at, type, title, message, offer_id, decision_id, created_at
      FROM notifications WHERE id = ?1";
 pub(crate) const LAST: &str = "SELECT coalesce((SELECT max(sequence) FROM notifications WHERE user_id = ?1),
         (SELECT notifications_gone FROM users WHERE id = ?1), 0)";
 pub(crate) const MARK_ONE: &str = "UPDATE notifications SET read_at = coalesce(read_at, ?3)
      WHERE id = ?1 AND user_id = ?2
-     RETURNING id, user_id, sequence, read_at, type, title, message, offer_id, created_at";
+     RETURNING id, user_id, sequence, read_at, type, title, message, offer_id, decision_id, created_at";
 pub(crate) const MARK_UP_TO: &str = "UPDATE notifications SET read_at = ?3
      WHERE user_id = ?1 AND sequence <= ?2 AND read_at IS NULL";
 
@@ -134,13 +134,15 @@ fn column(sequence: u64) -> i64 {
 }
 
 fn add(connection: &Connection, notification: &Notification, now: Timestamp) -> Result<bool, Fault> {
+    let about = notification.about;
     let inserted = connection.prepare_cached(INSERT)?.execute(params![
         IdText::new(notification.id.uuid()),
         IdText::new(notification.user.uuid()),
-        notification.kind.as_str(),
+        about.kind().as_str(),
         notification.title,
         notification.message,
-        IdText::new(notification.offer.uuid()),
+        about.offer().map(|offer| IdText::new(offer.uuid())),
+        about.decision().map(|decision| IdText::new(decision.uuid())),
         At(notification.created_at),
         At(now),
     ])?;
@@ -158,16 +160,18 @@ pub(crate) fn by_id(connection: &Connection, id: &IdText) -> Result<Option<Notif
 
 fn read(row: &Row<'_>) -> rusqlite::Result<StoredNotification> {
     let kind: String = row.get("type")?;
+    let kind = NotificationKind::parse(&kind).ok_or(FromSqlError::InvalidType)?;
+    let offer = row.get::<_, Option<Id>>("offer_id")?.map(|id| OfferId::new(id.0));
+    let decision = row.get::<_, Option<Id>>("decision_id")?.map(|id| DecisionId::new(id.0));
     Ok(StoredNotification {
         sequence: count(row.get("sequence")?),
         read_at: row.get::<_, Option<At>>("read_at")?.map(|at| at.0),
         notification: Notification {
             id: NotificationId::new(row.get::<_, Id>("id")?.0),
             user: UserId::new(row.get::<_, Id>("user_id")?.0),
-            kind: NotificationKind::parse(&kind).ok_or(FromSqlError::InvalidType)?,
+            about: About::of(kind, offer, decision).ok_or(FromSqlError::InvalidType)?,
             title: row.get("title")?,
             message: row.get("message")?,
-            offer: OfferId::new(row.get::<_, Id>("offer_id")?.0),
             created_at: row.get::<_, At>("created_at")?.0,
         },
     })

@@ -61,7 +61,9 @@ fn statements_of_logs() -> Vec<&'static str> {
 /// What events and other requests cause.
 fn statements_of_work() -> Vec<&'static str> {
     use {
-        credit::{decision_statements as decisions, offer_statements as offers},
+        credit::{
+            decision_statements as decisions, offer_statements as offers, reviews::statements as reviews,
+        },
         folds::{emotion_statements as emotions, feature_statements as features},
     };
     vec![
@@ -95,6 +97,21 @@ fn statements_of_work() -> Vec<&'static str> {
         policies::FIND,
         policies::OF_DIGEST,
         policies::CHANGE,
+        decisions::OWNED,
+        decisions::OWNER,
+        decisions::COUNT,
+        decisions::PAGE,
+        reviews::HAS_DECISION,
+        reviews::IS_UNDER_WAY,
+        reviews::FIND,
+        reviews::OF_DECISION,
+        reviews::COUNT,
+        reviews::PAGE,
+        reviews::PAGE_BACK,
+        reviews::CLAIM,
+        reviews::CONCLUDE,
+        reviews::WITHDRAW,
+        reviews::BACKLOG,
         offers::FIND,
         offers::COUNT,
         offers::PAGE,

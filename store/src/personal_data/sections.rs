@@ -75,9 +75,13 @@ sections! {
         "id" "decided_at" "outcome" "reason" "offer_id" "risk_score" "model_version" "model_digest" "policy_version"
         "policy_digest" "features" "contributions" "record"
     ],
+    /// Reviews of decisions that the person asked for, with what they and the officer said.
+    Reviews = "decision_reviews" [
+        "id" "decision_id" "requested_at" "due_at" "comment" "claimed_at" "concluded_at" "outcome" "explanation" "offer_id"
+    ],
     /// Notifications.
     Notifications = "notifications" [
-        "id" "sequence" "type" "title" "message" "offer_id" "created_at" "stored_at" "read_at"
+        "id" "sequence" "type" "title" "message" "offer_id" "decision_id" "created_at" "stored_at" "read_at"
     ],
     /// When sessions began and ended.
     Sessions = "sessions" ["started_at" "exchanged_at" "expires_at" "ended_at"],
@@ -127,6 +131,9 @@ impl Section {
                 ("contributions", SealedJson(column::CONTRIBUTIONS)),
             ],
             Self::Evaluations => &[("baseline", SealedJson(column::BASELINE))],
+            Self::Reviews => {
+                &[("comment", SealedText(column::COMMENT)), ("explanation", SealedText(column::EXPLANATION))]
+            }
             Self::WebhookDeliveries => &[("log", Json)],
             Self::Audit => &[("before", SealedJson(column::WAS)), ("after", SealedJson(column::BECAME))],
             Self::DeadLetters => &[("history", Json), ("payload", Bytes)],

@@ -12,7 +12,7 @@ pub enum Held {
 }
 
 /// Tables that are told.
-const TOLD: [(&str, Section); 21] = [
+const TOLD: [(&str, Section); 22] = [
     ("users", Section::Profile),
     ("consents", Section::Consents),
     ("consent_history", Section::ConsentHistory),
@@ -22,6 +22,7 @@ const TOLD: [(&str, Section); 21] = [
     ("emotion_inbox", Section::EmotionEventIds),
     ("credit_limits", Section::CreditLimits),
     ("decisions", Section::Decisions),
+    ("decision_reviews", Section::Reviews),
     ("notifications", Section::Notifications),
     ("sessions", Section::Sessions),
     ("user_rights", Section::Access),

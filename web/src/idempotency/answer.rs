@@ -3,13 +3,14 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use ecs_domain::consent::Locale;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, StatusCode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::body::JSON;
 use crate::problem::CONTENT_TYPE_PROBLEM;
-use crate::{Problem, RequestContext};
+use crate::{Problem, RequestContext, language};
 
 /// Says that an answer was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -21,20 +22,41 @@ pub struct Answer {
     pub status: StatusCode,
     /// The body, to the byte.
     pub body: Bytes,
+    /// The language of its texts, for answers that have one: what their field `language` says.
+    language: Option<Locale>,
+}
+
+/// The part of a body that says in which language it is.
+#[derive(Deserialize)]
+struct Spoken {
+    language: Option<String>,
 }
 
 impl Answer {
     /// The answer with this document.
     pub fn json(status: StatusCode, document: &impl Serialize) -> Result<Self, Problem> {
         let body = serde_json::to_vec(document).map_err(|error| Problem::internal(&error))?;
-        Ok(Self { status, body: body.into() })
+        Ok(Self { status, body: body.into(), language: None })
+    }
+
+    /// The same with texts in this language, which the document names in its field `language`.
+    #[must_use]
+    pub fn in_language(self, locale: Locale) -> Self {
+        Self { language: Some(locale), ..self }
+    }
+
+    /// An answer that was kept. It is in the language in which it was given, whichever is asked for now.
+    #[must_use]
+    pub fn kept(status: StatusCode, body: Bytes) -> Self {
+        let spoken = serde_json::from_slice(&body).ok().and_then(|spoken: Spoken| spoken.language);
+        Self { status, body, language: spoken.and_then(|language| language.parse().ok()) }
     }
 
     /// The problem as the client of this request hears it, with the request's id.
     #[must_use]
     pub fn problem(problem: &Problem, context: &RequestContext) -> Self {
         let body = problem.render(Some(context.request_id())).into();
-        Self { status: problem.code().status(), body }
+        Self { status: problem.code().status(), body, language: None }
     }
 
     /// Whether a repetition should hear it again. A fault of ours or an overload may be gone by then, and who may do
@@ -61,7 +83,10 @@ impl IntoResponse for Answer {
         *response.status_mut() = self.status;
         let content_type = if is_problem { CONTENT_TYPE_PROBLEM } else { JSON };
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        response
+        match self.language {
+            Some(locale) => language::told(locale, response),
+            None => response,
+        }
     }
 }
 
@@ -72,7 +97,7 @@ mod tests {
     #[test]
     fn only_what_stays_true_is_final() {
         let check = |status: u16, expect: bool| {
-            let answer = Answer { status: StatusCode::from_u16(status).unwrap(), body: Bytes::new() };
+            let answer = Answer::kept(StatusCode::from_u16(status).unwrap(), Bytes::new());
             assert_eq!(answer.is_final(), expect, "{status}");
         };
         [200, 201, 202, 404, 409, 410].into_iter().for_each(|status| check(status, true));
@@ -92,5 +117,21 @@ mod tests {
         assert!(!first.headers().contains_key(REPLAYED));
         assert_eq!(again.headers()[REPLAYED], "true");
         assert!(String::from_utf8_lossy(&answer.body).contains(context.request_id()));
+    }
+
+    #[test]
+    fn a_kept_answer_says_its_language_again() {
+        let document = serde_json::json!({"language": "pt-BR", "reasons": []});
+        let first = Answer::json(StatusCode::OK, &document).unwrap().in_language(Locale::PtBr);
+        let again = Answer::kept(first.status, first.body.clone());
+        assert!(again == first);
+        for response in [first.into_response(), again.replayed()] {
+            assert_eq!(response.headers()["content-language"], "pt-BR");
+            assert_eq!(response.headers()["vary"], "accept-language");
+        }
+        for body in ["{}", "[]", "", r#"{"language": "x"}"#, r#"{"language": 7}"#] {
+            let plain = Answer::kept(StatusCode::OK, Bytes::from_static(body.as_bytes())).replayed();
+            assert!(!plain.headers().contains_key("content-language"), "{body}");
+        }
     }
 }

@@ -106,6 +106,7 @@ impl Stage {
                 self.user = self.app.person("wants-to-go").await.id;
                 self.ids.insert("user_id", self.user.to_string());
             }
+            "POST /v1/reviews/{review_id}/claim" => self.be_asked_for_a_review().await,
             "GET /v1/erasures/{receipt}" => {
                 let receipt = self.app.receipt_of_somebody().await;
                 self.ids.insert("receipt", receipt);
@@ -119,6 +120,15 @@ impl Stage {
             letters if letters.contains("/dead-letters/") => self.lose_an_event(letters).await,
             _ => {}
         }
+    }
+
+    /// Somebody else is denied, for nobody reviews a decision about themselves.
+    async fn be_asked_for_a_review(&mut self) {
+        let denied = self.app.person("was-denied").await;
+        let decided = self.app.analyse(&denied).await;
+        let path = format!("/v1/decisions/{}/review", decided["decision_id"].as_str().unwrap());
+        let review = self.app.as_person(&denied, "POST", &path, None).await.expect_status(201);
+        self.ids.insert("review_id", review["review_id"].as_str().unwrap().to_owned());
     }
 
     /// Consent to another purpose than the examples'.
@@ -275,6 +285,8 @@ impl Stage {
             "POST /v1/users/{user_id}/credit-analysis" => {
                 let offer = answer.json()["offer"]["offer_id"].as_str().unwrap().to_owned();
                 self.ids.insert("offer_id", offer);
+                let decision = answer.json()["decision_id"].as_str().unwrap().to_owned();
+                self.ids.insert("decision_id", decision);
             }
             "POST /v1/users/{user_id}/erasure" => {
                 let former = self.ids["former"].clone();

@@ -47,7 +47,15 @@ impl Scene {
         app.accept(&victim, &offer).await.expect_status(202);
         let told =
             eventually("the victim is notified", async || app.notifications(&victim).await.pop()).await;
+        let decisions = format!("/v1/users/{}/decisions", victim.id);
+        let decisions = app.as_person(&victim, "GET", &decisions, None).await.expect_status(200);
+        let decision = decisions["items"][0]["decision_id"].as_str().unwrap().to_owned();
+        let review = format!("/v1/decisions/{decision}/review");
+        let comment = json!({"comment": "what the victim has to say"});
+        let review = app.as_person(&victim, "POST", &review, Some(&comment)).await.expect_status(201);
         let ids = [
+            ("decision_id", decision),
+            ("review_id", review["review_id"].as_str().unwrap().to_owned()),
             ("user_id", victim.id.to_string()),
             ("offer_id", offer),
             ("notification_id", told["id"].as_str().unwrap().to_owned()),
@@ -67,7 +75,8 @@ impl Scene {
     fn secrets(&self) -> Vec<String> {
         let ids = ["user_id", "offer_id", "notification_id", "webhook_id", "export_id"]
             .map(|name| self.ids[name].clone());
-        [ids.to_vec(), vec!["victim@example.com".to_owned()]].concat()
+        let said = ["victim@example.com", "what the victim has to say"].map(str::to_owned);
+        [ids.to_vec(), said.to_vec()].concat()
     }
 
     #[track_caller]

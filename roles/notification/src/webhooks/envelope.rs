@@ -22,6 +22,7 @@ pub(crate) fn kind(kind: NotificationKind) -> &'static str {
     match kind {
         NotificationKind::CreditLimitApplied => "credit.limit_applied",
         NotificationKind::CreditPreApproved => "credit.pre_approved",
+        NotificationKind::ReviewConcluded => "credit.review_concluded",
     }
 }
 
@@ -29,7 +30,7 @@ pub(crate) fn kind(kind: NotificationKind) -> &'static str {
 pub(crate) fn body(notification: &Notification) -> Result<Bytes, serde_json::Error> {
     let payload = NotificationPayload::event(notification, Headers::current()).payload;
     let envelope = Envelope {
-        kind: kind(notification.kind),
+        kind: kind(notification.about.kind()),
         timestamp: notification.created_at,
         data: serde_json::from_slice(&payload)?,
     };

@@ -1,6 +1,9 @@
 //! The answer to an analysis.
 
+use ecs_domain::catalogue::Catalogue;
+use ecs_domain::consent::Locale;
 use ecs_domain::offer::OfferStatus;
+use ecs_domain::reason::Reason;
 use ecs_domain::{DecisionId, Money, OfferId, Rate, Timestamp, UserId};
 use ecs_web::openapi::{Id, Instant};
 use ecs_web::{Problem, idempotency};
@@ -9,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::view::{DecisionView, OfferView};
+use crate::reasons::{self, ReasonView};
 use crate::words;
 
 /// The decision with its offer, or with the reason why there is none.
@@ -19,8 +23,10 @@ use crate::words;
         "offer_id": "0198c1f4-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "status": "offered", "credit_limit": 6000.00,
         "interest_rate": 18.50, "credit_type": "LONG_TERM", "expires_at": "2026-11-27T14:30:00Z"
     },
-    "reason": null, "decision_id": "0198c1f4-1a2b-7c3d-8e4f-5a6b7c8d9e10", "decided_at": "2026-11-20T14:30:00Z",
+    "reason": null, "reasons": [], "catalogue_version": 1, "language": "en",
+    "decision_id": "0198c1f4-1a2b-7c3d-8e4f-5a6b7c8d9e10", "decided_at": "2026-11-20T14:30:00Z",
     "model_version": "scorecard-1", "policy_version": "policy-1", "repeated": false, "emotion_data_used": true,
+    "without_emotions": {"approved": true, "ml_risk_score": 0.21},
     "explanation": [{"feature": "transaction_count_30d", "contribution": -0.12}]
 })))]
 pub(crate) struct Answer {
@@ -35,9 +41,15 @@ pub(crate) struct Answer {
     /// What is offered; null for a denial.
     #[schema(required)]
     offer: Option<AnswerOffer>,
-    /// Why not; null for an approval.
+    /// Why not: the reasons' texts as one; null for an approval.
     #[schema(required)]
     reason: Option<String>,
+    /// Why not, the weightiest first, at most four; none for an approval.
+    reasons: Vec<ReasonView>,
+    /// The version of the texts. What somebody read once can be read again.
+    catalogue_version: u32,
+    /// The language of the texts.
+    language: &'static str,
     /// The decision's id.
     #[schema(value_type = Id)]
     decision_id: DecisionId,
@@ -52,6 +64,9 @@ pub(crate) struct Answer {
     repeated: bool,
     /// Whether the decision looked at any emotion.
     emotion_data_used: bool,
+    /// What would have been decided without emotions; null where none were looked at.
+    #[schema(required)]
+    without_emotions: Option<WithoutEmotions>,
     /// What each feature added to the risk in log-odds, the weightiest first.
     explanation: Vec<Contribution>,
 }
@@ -80,6 +95,16 @@ struct AnswerOffer {
     expires_at: Timestamp,
 }
 
+/// What would have been decided without emotions.
+#[derive(Serialize, ToSchema)]
+struct WithoutEmotions {
+    /// Whether there would have been an offer.
+    approved: bool,
+    /// The score that it would have been decided by.
+    #[schema(minimum = 0, maximum = 1)]
+    ml_risk_score: f64,
+}
+
 /// What one feature added to the risk.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RiskContribution)]
@@ -91,35 +116,50 @@ struct Contribution {
 }
 
 /// The answer to the request that made a decision.
-pub(super) fn to_new(user: UserId, view: DecisionView) -> Result<idempotency::Answer, Problem> {
+pub(super) fn to_new(
+    user: UserId,
+    view: DecisionView,
+    locale: Locale,
+) -> Result<idempotency::Answer, Problem> {
     let status = view.offer.as_ref().map(|_| OfferStatus::Offered);
-    idempotency::Answer::json(StatusCode::OK, &Answer::new(user, view, status, false))
+    let answer = Answer::new(user, view, locale, status);
+    Ok(idempotency::Answer::json(StatusCode::OK, &answer)?.in_language(locale))
 }
 
 /// The answer to a request that found a decision standing, whose offer has this status by now.
 pub(super) fn to_repeated(
     user: UserId,
     view: DecisionView,
+    locale: Locale,
     status: Option<OfferStatus>,
 ) -> Result<idempotency::Answer, Problem> {
-    idempotency::Answer::json(StatusCode::OK, &Answer::new(user, view, status, true))
+    let answer = Answer { repeated: true, ..Answer::new(user, view, locale, status) };
+    Ok(idempotency::Answer::json(StatusCode::OK, &answer)?.in_language(locale))
 }
 
 impl Answer {
     /// `status` is that of the view's offer.
-    fn new(user: UserId, view: DecisionView, status: Option<OfferStatus>, repeated: bool) -> Self {
+    fn new(user: UserId, view: DecisionView, locale: Locale, status: Option<OfferStatus>) -> Self {
+        let catalogue = Catalogue::of(view.catalogue_version, locale);
+        let reasons: Vec<Reason> = view.reasons.iter().filter_map(|code| code.parse().ok()).collect();
         Self {
             user_id: user,
             approved: view.offer.is_some(),
             ml_risk_score: view.risk_score.0,
             offer: view.offer.zip(status).map(|(offer, status)| AnswerOffer::new(offer, status)),
-            reason: view.reason,
+            reason: reasons::joined(view.reason, &reasons, catalogue),
+            reasons: reasons::told(&reasons, catalogue),
+            catalogue_version: catalogue.version(),
+            language: locale.as_str(),
             decision_id: view.decision_id,
             decided_at: view.decided_at,
             model_version: view.model_version,
             policy_version: view.policy_version,
-            repeated,
+            repeated: false,
             emotion_data_used: view.emotion_data_used,
+            without_emotions: view
+                .without_emotions
+                .map(|(approved, risk)| WithoutEmotions { approved, ml_risk_score: risk.0 }),
             explanation: view
                 .explanation
                 .into_iter()

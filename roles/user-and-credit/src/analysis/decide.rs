@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use ecs_domain::catalogue::Catalogue;
 use ecs_domain::decision::{Decision, Outcome};
 use ecs_domain::features::Features;
-use ecs_domain::offer::{Offer, OfferStatus};
+use ecs_domain::offer::{Offer, OfferStatus, Terms};
 use ecs_domain::policy::Verdict;
 use ecs_domain::scorecard::Assessment;
 use ecs_domain::{DecisionId, OfferId, Timestamp, UserId};
@@ -15,7 +16,7 @@ use ecs_web::{Problem, RequestContext};
 use uuid::Uuid;
 
 use super::view::DecisionView;
-use super::{STANDS_FOR, answer, standing_since};
+use super::{Asked, STANDS_FOR, answer, standing_since};
 use crate::keyed::Turn;
 use crate::state::State;
 use crate::{features, problems};
@@ -41,15 +42,15 @@ pub(super) struct Decided {
 pub(super) async fn decide(
     state: &State,
     user: UserId,
-    context: &RequestContext,
+    request: &Asked,
     turn: Turn,
 ) -> Result<Decided, Problem> {
     for _ in 1..TRIES {
-        if let Some(decided) = try_to_decide(state, user, context, turn.clone()).await? {
+        if let Some(decided) = try_to_decide(state, user, request, turn.clone()).await? {
             return Ok(decided);
         }
     }
-    let decided = try_to_decide(state, user, context, turn).await?;
+    let decided = try_to_decide(state, user, request, turn).await?;
     decided.ok_or_else(|| problems::of_store(StoreError::Stale))
 }
 
@@ -57,7 +58,7 @@ pub(super) async fn decide(
 async fn try_to_decide(
     state: &State,
     user: UserId,
-    context: &RequestContext,
+    request: &Asked,
     turn: Turn,
 ) -> Result<Option<Decided>, Problem> {
     let now = state.now();
@@ -65,8 +66,8 @@ async fn try_to_decide(
     if let Some(decision) = standing.map_err(problems::of_store)? {
         return Ok(Some(Decided { view: decision.into(), made: None }));
     }
-    let decision = make(state, user, context, now).await?;
-    let answer = answer::to_new(user, decision.clone().into())?;
+    let decision = make(state, user, &request.context, now).await?;
+    let answer = answer::to_new(user, decision.clone().into(), request.locale)?;
     let facts = Some(decision.facts);
     let new = NewDecision { decision, stands_for: STANDS_FOR, facts };
     let recording = record(state.clone(), user, new, turn.keeping(&answer));
@@ -116,6 +117,7 @@ pub(crate) async fn make(
         facts,
         policy_version: policy.version.clone(),
         policy_digest: policy.digest.clone(),
+        catalogue_version: Catalogue::newest(),
     })
 }
 
@@ -129,11 +131,15 @@ async fn assess(state: &State, features: &Features, context: &RequestContext) ->
 }
 
 fn outcome(verdict: Verdict, user: UserId, now: Timestamp) -> Outcome {
-    let terms = match verdict {
-        Verdict::Approved(terms) => terms,
-        Verdict::Denied(denial) => return Outcome::Denied(denial),
-    };
-    Outcome::Approved(Offer {
+    match verdict {
+        Verdict::Approved(terms) => Outcome::Approved(new_offer(user, terms, now)),
+        Verdict::Denied(denial) => Outcome::Denied(denial),
+    }
+}
+
+/// An offer of these terms, which can be accepted for a week.
+pub(crate) fn new_offer(user: UserId, terms: Terms, now: Timestamp) -> Offer {
+    Offer {
         id: OfferId::new(Uuid::now_v7()),
         user,
         status: OfferStatus::Offered,
@@ -142,5 +148,5 @@ fn outcome(verdict: Verdict, user: UserId, now: Timestamp) -> Outcome {
         expires_at: now.saturating_add(OFFER_VALID_FOR).unwrap_or(Timestamp::MAX),
         accepted_at: None,
         activated_at: None,
-    })
+    }
 }

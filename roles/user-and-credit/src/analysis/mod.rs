@@ -12,19 +12,20 @@ use std::time::Duration;
 
 use axum::extract::{Request, State as Extract};
 use axum::response::Response;
+use ecs_domain::consent::Locale;
 use ecs_domain::offer::OfferStatus;
 use ecs_domain::permission::held::CreditWriteAny;
 use ecs_domain::{OfferId, Timestamp, UserId};
 use ecs_store::StoreError;
 use ecs_web::auth::policy::Own;
 use ecs_web::openapi::{UserPath, tag};
-use ecs_web::{IdempotencyKey, Problem, RequestContext};
+use ecs_web::{IdempotencyKey, Language, Problem, RequestContext};
 
 use crate::keyed::{Call, Ended, Turn};
 use crate::state::{State, key};
 use crate::{problems, users};
 use decide::Decided;
-pub(crate) use decide::make;
+pub(crate) use decide::{make, new_offer};
 
 /// How long a decision stands before another may be made.
 pub(crate) const STANDS_FOR: Duration = Duration::from_secs(300);
@@ -33,17 +34,27 @@ pub(crate) const STANDS_FOR: Duration = Duration::from_secs(300);
 /// that the store alone answers.
 const CACHE_LOOKS: u32 = 2;
 
+/// How somebody asks, besides for whom.
+struct Asked {
+    context: RequestContext,
+    /// In which language they are answered.
+    locale: Locale,
+}
+
 /// Decide about credit
 ///
 /// Scores what the user bought and, where they consent, felt; the policy turns the score into an offer or a denial. A
 /// decision stands for five minutes: until then the same one is returned, with `repeated: true`. Users ask for
-/// themselves; those with `credit:write-any` ask for everybody. With an `Idempotency-Key` the request may be repeated
+/// themselves; those with `credit:write-any` ask for everybody. The reasons of a denial are told in the language of
+/// `Accept-Language`. With an `Idempotency-Key` the request may be repeated
 /// for a day, also when the decision stands no more.
 #[utoipa::path(
     post, path = "/v1/users/{user_id}/credit-analysis", operation_id = "analyseCredit", tag = tag::CREDIT,
-    params(UserPath, IdempotencyKey),
+    params(UserPath, Language, IdempotencyKey),
     responses(
-        (status = OK, description = "The decision.", body = answer::Answer),
+        (status = OK, description = "The decision.", body = answer::Answer, headers(
+            ("Content-Language" = String, description = "The language of the texts. That of an answer that was given before stays."),
+        )),
         (status = NOT_FOUND, description = "there is no such user"),
         // Only a request with a key has its body read.
         (status = BAD_REQUEST, description = "the body could not be read"),
@@ -53,17 +64,18 @@ const CACHE_LOOKS: u32 = 2;
 pub(crate) async fn analyse(
     Own { user, identity, .. }: Own<CreditWriteAny>,
     context: RequestContext,
+    Language(locale): Language,
     Extract(state): Extract<State>,
     call: Call,
     request: Request,
 ) -> Result<Response, Problem> {
-    let body = call.body(request).await?;
-    call.once(&state, Some(identity.user), &body, |turn| answer(&state, user, &context, turn)).await
+    let (body, asked) = (call.body(request).await?, Asked { context, locale });
+    call.once(&state, Some(identity.user), &body, |turn| answer(&state, user, &asked, turn)).await
 }
 
-async fn answer(state: &State, user: UserId, context: &RequestContext, turn: Turn) -> Result<Ended, Problem> {
+async fn answer(state: &State, user: UserId, asked: &Asked, turn: Turn) -> Result<Ended, Problem> {
     users::find(state, user).await?;
-    let Decided { view, made } = standing_or_new(state, user, context, turn).await?;
+    let Decided { view, made } = standing_or_new(state, user, asked, turn).await?;
     if let Some(answer) = made {
         return Ok(Ended::Changed(answer));
     }
@@ -71,21 +83,16 @@ async fn answer(state: &State, user: UserId, context: &RequestContext, turn: Tur
         Some(offer) => Some(offer_status(state, user, offer.offer_id).await?),
         None => None,
     };
-    answer::to_repeated(user, view, status).map(Ended::Unchanged)
+    answer::to_repeated(user, view, asked.locale, status).map(Ended::Unchanged)
 }
 
 /// The decision that stands, made now if there is none.
-async fn standing_or_new(
-    state: &State,
-    user: UserId,
-    context: &RequestContext,
-    turn: Turn,
-) -> Result<Decided, Problem> {
+async fn standing_or_new(state: &State, user: UserId, asked: &Asked, turn: Turn) -> Result<Decided, Problem> {
     for _ in 0..CACHE_LOOKS {
         let mut made_by_this_call = None;
         let (made, turn) = (&mut made_by_this_call, turn.clone());
         let load = move || async move {
-            let decided = decide::decide(state, user, context, turn).await?;
+            let decided = decide::decide(state, user, asked, turn).await?;
             *made = decided.made;
             Ok::<_, Problem>(decided.view)
         };
@@ -96,7 +103,7 @@ async fn standing_or_new(
         // It has been cached for longer than it stands.
         state.forget_cached(user).await;
     }
-    decide::decide(state, user, context, turn).await
+    decide::decide(state, user, asked, turn).await
 }
 
 /// From when on a decision must have been made to stand at `now`.

@@ -17,7 +17,13 @@ pub(super) struct DecisionView {
     pub(super) model_version: String,
     pub(super) policy_version: String,
     pub(super) offer: Option<OfferView>,
+    /// The reason of a denial as it was kept, for those from before there were codes.
     pub(super) reason: Option<String>,
+    /// Codes: the texts are in the language of who asks.
+    pub(super) reasons: Vec<String>,
+    pub(super) catalogue_version: u32,
+    /// Whether it would have been an approval without emotions, and at which score.
+    pub(super) without_emotions: Option<(bool, Exact)>,
     pub(super) emotion_data_used: bool,
     /// By falling weight in the decision.
     pub(super) explanation: Vec<(String, Exact)>,
@@ -48,10 +54,13 @@ impl From<Decision> for DecisionView {
         terms.sort_by(|a, b| b.log_odds.abs().total_cmp(&a.log_odds.abs()));
         let explanation =
             terms.iter().map(|term| (term.input.as_str().to_owned(), Exact(term.log_odds))).collect();
-        let (offer, reason) = match decision.outcome {
+        let without = decision.assessment.without_emotions.map(|second| Exact(second.risk_score));
+        let (offer, denial) = match decision.outcome {
             Outcome::Approved(offer) => (Some(OfferView::from(offer)), None),
-            Outcome::Denied(denial) => (None, Some(denial.text)),
+            Outcome::Denied(denial) => (None, Some(denial)),
         };
+        let reasons = denial.iter().flat_map(|denial| &denial.reasons);
+        let reasons = reasons.map(|reason| reason.code().to_owned()).collect();
         Self {
             decision_id: decision.id,
             decided_at: decision.decided_at,
@@ -59,7 +68,10 @@ impl From<Decision> for DecisionView {
             model_version: decision.assessment.model_version,
             policy_version: decision.policy_version,
             offer,
-            reason,
+            reason: denial.map(|denial| denial.text),
+            reasons,
+            catalogue_version: decision.catalogue_version,
+            without_emotions: decision.approved_without_emotions.zip(without),
             emotion_data_used: features::hold_emotions(&decision.features),
             explanation,
         }

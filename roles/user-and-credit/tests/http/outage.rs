@@ -65,6 +65,17 @@ fn calls(ana: UserId, offer: &str, session: &Value) -> Vec<Call> {
         (Actor::User(ana), Method::GET, format!("/v1/users/{ana}"), None),
         (Actor::User(ana), Method::POST, format!("/v1/users/{ana}/credit-analysis"), None),
         (Actor::User(ana), Method::GET, format!("/v1/users/{ana}/offers"), None),
+        (Actor::User(ana), Method::GET, format!("/v1/users/{ana}/decisions"), None),
+        (Actor::User(ana), Method::GET, format!("/v1/decisions/{ana}"), None),
+        (Actor::User(ana), Method::POST, format!("/v1/decisions/{ana}/review"), None),
+        (Actor::Operator, Method::GET, "/v1/reviews".to_owned(), None),
+        (Actor::Operator, Method::POST, format!("/v1/reviews/{ana}/claim"), None),
+        (
+            Actor::Operator,
+            Method::POST,
+            format!("/v1/reviews/{ana}/outcome"),
+            Some(json!({"outcome": "upheld", "explanation": "as it was"})),
+        ),
         (
             Actor::User(ana),
             Method::POST,

@@ -54,6 +54,8 @@ pub(crate) enum Actor {
     Holding(Permission),
     /// The same, and who it is.
     Staff(UserId, Permission),
+    /// A user with every permission.
+    Officer(UserId),
     /// A service with its key, which opens none of this role's doors.
     Service,
 }
@@ -237,6 +239,23 @@ impl App {
         self.reply(request).await
     }
 
+    /// A call of somebody who reads these languages, with an `Idempotency-Key` if they name one.
+    pub(crate) async fn speaking(
+        &self,
+        actor: Actor,
+        method: Method,
+        path: &str,
+        languages: &str,
+        key: Option<&str>,
+    ) -> Reply {
+        let mut request = self.request(actor, method, path, None);
+        request.headers_mut().insert("accept-language", languages.parse().unwrap());
+        if let Some(key) = key {
+            request.headers_mut().insert("idempotency-key", key.parse().unwrap());
+        }
+        self.reply(request).await
+    }
+
     /// A call with a token that the platform gave out.
     pub(crate) async fn bearing(&self, token: &Value, method: Method, path: &str) -> Reply {
         let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
@@ -253,6 +272,7 @@ impl App {
             Actor::Anonymous => None,
             Actor::User(user) => Some(token(Identity::of(user))),
             Actor::Operator => Some(token(Identity::with(new_user_id(), Permission::ALL.iter().copied()))),
+            Actor::Officer(user) => Some(token(Identity::with(user, Permission::ALL.iter().copied()))),
             Actor::Holding(permission) => Some(token(Identity::with(new_user_id(), [permission]))),
             Actor::Staff(who, permission) => Some(token(Identity::with(who, [permission]))),
             Actor::Service => Some(("x-internal-key", INTERNAL_KEY.to_owned())),

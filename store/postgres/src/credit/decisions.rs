@@ -48,6 +48,13 @@ pub(crate) mod statements {
             LEFT JOIN LATERAL
             (SELECT decided_at, record FROM decisions
              WHERE user_id = $1 AND outcome = 'denied' ORDER BY decided_at DESC LIMIT 1) d ON true";
+    pub(crate) const OWNED: &str = select!("d.id = $1 AND d.user_id = $2");
+    pub(crate) const OWNER: &str = "SELECT user_id FROM decisions WHERE id = $1";
+    pub(crate) const COUNT: &str = "SELECT count(*) FROM decisions WHERE user_id = $1";
+    pub(crate) const PAGE: &str = select!(
+        "d.id = ANY (ARRAY(SELECT id FROM decisions WHERE user_id = $1 ORDER BY decided_at DESC, id DESC LIMIT $2 OFFSET $3))
+         ORDER BY d.decided_at DESC, d.id DESC"
+    );
 }
 
 const INSERT: &str = "INSERT INTO decisions (id, user_id, decided_at, outcome, reason, offer_id, risk_score,
@@ -209,7 +216,7 @@ pub(crate) async fn rows(session: &Session, ids: &[Uuid]) -> Result<BTreeMap<Uui
     found.rows.iter().map(|row| read(row).map(|row| (row.id.uuid(), row))).collect()
 }
 
-fn read(row: &Row) -> Result<DecisionRow, Fault> {
+pub(super) fn read(row: &Row) -> Result<DecisionRow, Fault> {
     let offer: Option<Uuid> = get(row, "offer_id")?;
     let offer = offer.map(|_| offers::read(row)).transpose()?;
     Ok(DecisionRow {

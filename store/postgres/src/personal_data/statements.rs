@@ -145,6 +145,7 @@ pub(crate) const fn of(section: Section) -> Reading {
         | Section::EmotionEventIds => of_events(section),
         Section::CreditLimits
         | Section::Decisions
+        | Section::Reviews
         | Section::Notifications
         | Section::Webhooks
         | Section::WebhookDeliveries => of_credit(section),
@@ -221,9 +222,15 @@ const fn of_credit(section: Section) -> Reading {
                 'model_digest', model_digest, 'policy_version', policy_version, 'policy_digest', policy_digest,
                 'features', features, 'contributions', contributions, 'record', record)"),
             "decisions WHERE user_id = $1"),
+        Section::Reviews => reading!(timestamptz "requested_at", uuid "id",
+            concat!("json_build_object('id', id, 'decision_id', decision_id, 'requested_at', ", instant!("requested_at"),
+                ", 'due_at', ", instant!("due_at"), ", 'comment', comment, 'claimed_at', ", instant!("claimed_at"),
+                ", 'concluded_at', ", instant!("concluded_at"), ", 'outcome', outcome, 'explanation', explanation,
+                'offer_id', offer_id)"),
+            "decision_reviews WHERE user_id = $1"),
         Section::Notifications => reading!(bigint "sequence",
             concat!("json_build_object('id', id, 'sequence', sequence, 'type', type, 'title', title, 'message', message,
-                'offer_id', offer_id, 'created_at', ", instant!("created_at"), ", 'stored_at', ",
+                'offer_id', offer_id, 'decision_id', decision_id, 'created_at', ", instant!("created_at"), ", 'stored_at', ",
                 instant!("stored_at"), ", 'read_at', ", instant!("read_at"), ")"),
             "notifications WHERE user_id = $1"),
         Section::Webhooks => reading!(timestamptz "created_at", uuid "id",

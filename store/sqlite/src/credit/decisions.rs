@@ -33,6 +33,16 @@ pub(crate) mod statements {
          WHERE user_id = ?1 AND (status IN ('accepted', 'active') OR (status = 'offered' AND expires_at > ?2))";
     pub(crate) const LAST_DENIAL: &str = "SELECT decided_at, record FROM decisions
          WHERE user_id = ?1 AND outcome = 'denied' ORDER BY decided_at DESC LIMIT 1";
+    pub(crate) const OWNED: &str =
+        "SELECT id, user_id, decided_at, outcome, reason, offer_id, risk_score, model_version, model_digest,
+            policy_version, policy_digest, features, contributions, record
+         FROM decisions WHERE id = ?1 AND user_id = ?2";
+    pub(crate) const OWNER: &str = "SELECT user_id FROM decisions WHERE id = ?1";
+    pub(crate) const COUNT: &str = "SELECT count(*) FROM decisions WHERE user_id = ?1";
+    pub(crate) const PAGE: &str =
+        "SELECT id, user_id, decided_at, outcome, reason, offer_id, risk_score, model_version, model_digest,
+            policy_version, policy_digest, features, contributions, record
+         FROM decisions WHERE user_id = ?1 ORDER BY decided_at DESC, rowid DESC LIMIT ?2 OFFSET ?3";
 }
 
 const INSERT: &str = "INSERT INTO decisions (id, user_id, decided_at, outcome, reason, offer_id, risk_score,
@@ -117,7 +127,7 @@ fn insert(connection: &Connection, decision: &Decision, key: &PersonKey) -> Resu
 }
 
 /// A row, and the id of the offer that belongs to it.
-fn read(row: &Row<'_>) -> rusqlite::Result<(DecisionRow, Option<OfferId>)> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<(DecisionRow, Option<OfferId>)> {
     let kept = DecisionRow {
         id: DecisionId::new(row.get::<_, Id>("id")?.0),
         user: UserId::new(row.get::<_, Id>("user_id")?.0),
@@ -144,7 +154,7 @@ pub(crate) fn row(connection: &Connection, decision: Uuid) -> Result<Option<Deci
     found.map(|found| whole(connection, found)).transpose()
 }
 
-fn with_offer(
+pub(super) fn with_offer(
     connection: &Connection,
     found: (DecisionRow, Option<OfferId>),
     key: Option<&PersonKey>,

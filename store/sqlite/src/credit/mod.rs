@@ -2,6 +2,8 @@
 
 pub(crate) mod decisions;
 mod offers;
+mod own;
+pub(crate) mod reviews;
 
 use async_trait::async_trait;
 use ecs_domain::decision::Decision;

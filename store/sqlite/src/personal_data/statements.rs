@@ -171,6 +171,7 @@ pub(crate) const fn of(section: Section) -> Reading {
         | Section::EmotionEventIds => of_events(section),
         Section::CreditLimits
         | Section::Decisions
+        | Section::Reviews
         | Section::Notifications
         | Section::Webhooks
         | Section::WebhookDeliveries => of_credit(section),
@@ -246,9 +247,14 @@ const fn of_credit(section: Section) -> Reading {
                 'model_digest', model_digest, 'policy_version', policy_version, 'policy_digest', policy_digest,
                 'features', features, 'contributions', contributions, 'record', record)",
             "decisions WHERE user_id = ?1"),
+        Section::Reviews => reading!(Text "requested_at", Text "id",
+            "json_object('id', id, 'decision_id', decision_id, 'requested_at', requested_at, 'due_at', due_at,
+                'comment', comment, 'claimed_at', claimed_at, 'concluded_at', concluded_at, 'outcome', outcome,
+                'explanation', explanation, 'offer_id', offer_id)",
+            "decision_reviews WHERE user_id = ?1"),
         Section::Notifications => reading!(Number "sequence",
             "json_object('id', id, 'sequence', sequence, 'type', type, 'title', title, 'message', message,
-                'offer_id', offer_id, 'created_at', created_at, 'stored_at', stored_at, 'read_at', read_at)",
+                'offer_id', offer_id, 'decision_id', decision_id, 'created_at', created_at, 'stored_at', stored_at, 'read_at', read_at)",
             "notifications WHERE user_id = ?1"),
         Section::Webhooks => reading!(Number "created_at", Text "id",
             concat!("json_object('id', id, 'url', url, 'host', host, 'created_at', ", instant!("created_at"),
