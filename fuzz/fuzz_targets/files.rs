@@ -13,7 +13,7 @@ fuzz_target!(|data: &[u8]| {
         for risk in [0.0, 0.1, 0.5, 1.0] {
             let _ = policy.terms_for(risk);
         }
-    } else if let Ok(scorecard) = ecs_credit_analysis::parse(text) {
+    } else if let Ok(scorecard) = ecs_models::parse_scorecard(text) {
         let nobody = Features {
             transaction_count_30d: 0,
             avg_transaction_value_30d: 0.0,

@@ -174,6 +174,18 @@ pub const CATALOGUE: &[Setting] = &[
         "BRL",
         "The one currency of this deployment, ISO 4217. Others are refused with 422.",
     ),
+    setting(
+        "ECS_MODELS_FILE",
+        "",
+        "A TOML file that says which models decide, with and without consent, and which are only listened to. It is looked at every \
+         second: another model needs no restart, and one that doesn't fit its card is refused. Unset: what is built in.",
+    ),
+    setting(
+        "ECS_MODELS_DIR",
+        "",
+        "A folder of model artefacts, each in a folder of its version, beside those that are built in. models/README.md says what is \
+         in one. None that has ever decided is taken out: its decisions could not be made again.",
+    ),
     setting("ECS_POLICY_FILE", "", "A credit policy in TOML. Unset: the one built in."),
     setting(
         "ECS_SESSION_DAYS",
