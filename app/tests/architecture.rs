@@ -15,6 +15,7 @@ const MAX_FILE_LINES: usize = 400;
 fn layer(folder: &str) -> (&'static str, &'static [&'static str]) {
     match folder {
         "domain" => ("domain", &[]),
+        "models" => ("models", &["domain"]),
         "breaker" | "metrics" | "tls" => ("leaf", &["leaf"]),
         "bus" => ("contract", &["domain"]),
         "store" => ("contract", &["vault", "domain"]),
@@ -25,10 +26,17 @@ fn layer(folder: &str) -> (&'static str, &'static [&'static str]) {
         "client" => ("client", &["domain", "leaf"]),
         "bench" => (
             "bench",
-            &["engine", "contract", "vault", "shared", "role", "client", "domain", "app", "leaf", "kit"],
+            &[
+                "engine", "contract", "vault", "shared", "role", "client", "domain", "app", "leaf", "kit",
+                "models",
+            ],
         ),
-        "app" => ("app", &["role", "engine", "shared", "contract", "vault", "client", "domain", "leaf"]),
-        role if role.starts_with("roles/") => ("role", &["shared", "contract", "vault", "domain", "leaf"]),
+        "app" => {
+            ("app", &["role", "engine", "shared", "contract", "vault", "client", "domain", "leaf", "models"])
+        }
+        role if role.starts_with("roles/") => {
+            ("role", &["shared", "contract", "vault", "domain", "leaf", "models"])
+        }
         "cache/conformance" | "limits/conformance" => ("kit", &["shared", "domain", "kit"]),
         kit if kit.ends_with("/conformance") => ("kit", &["contract", "vault", "domain", "kit"]),
         "checks" => ("checks", &["domain"]),
@@ -118,6 +126,8 @@ fn nothing_that_decides_knows_of_attributes() {
     let deciding = [
         "domain/src/features.rs",
         "domain/src/scorecard.rs",
+        "domain/src/model",
+        "models/src",
         "domain/src/policy",
         "domain/src/decision.rs",
         "roles/credit-analysis/src",

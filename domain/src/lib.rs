@@ -1,5 +1,5 @@
-//! The words of the platform: ids, money, emotion events, transactions, features, the scorecard,
-//! credit policy, offers, decisions, consent and permissions.
+//! The words of the platform: ids, money, emotion events, transactions, features, the
+//! scorecard and other models, credit policy, offers, decisions, consent and permissions.
 //!
 //! Everything here is pure: no I/O, no async, no clock and no randomness of its own. The time and
 //! new ids are passed in, so nothing here can fail for a reason that its arguments don't show.
@@ -19,6 +19,7 @@ pub mod evaluation;
 pub mod features;
 pub mod ids;
 pub mod measures;
+pub mod model;
 pub mod money;
 pub mod month;
 pub mod notification;

@@ -173,6 +173,32 @@ impl Input {
         }
     }
 
+    /// Whether it is about emotions, and so needs consent.
+    #[must_use]
+    pub fn is_emotional(self) -> bool {
+        match self {
+            Self::TransactionCount30d
+            | Self::AvgTransactionValue30d
+            | Self::DaysSinceLastTransaction
+            | Self::AccountAgeDays => false,
+            Self::AvgPositivity7d
+            | Self::AvgIntensity7d
+            | Self::AvgStress7d
+            | Self::StressEvents7d
+            | Self::StressEvents30d => true,
+        }
+    }
+
+    /// The largest value that is taken for one; the least is 0. Whatever lies beyond makes no difference to any model.
+    #[must_use]
+    pub fn most(self) -> f64 {
+        match self {
+            Self::TransactionCount30d | Self::StressEvents7d | Self::StressEvents30d => 1e9,
+            Self::AvgTransactionValue30d | Self::DaysSinceLastTransaction | Self::AccountAgeDays => 1e12,
+            Self::AvgPositivity7d | Self::AvgIntensity7d | Self::AvgStress7d => 1.0,
+        }
+    }
+
     /// The feature's value, or `None` where it is missing.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
@@ -217,6 +243,16 @@ impl Scorecard {
             without_emotions: None,
             challenger: None,
         }
+    }
+
+    /// The value of a feature at which its term adds nothing; `None` where none looks at it.
+    #[must_use]
+    pub fn neutral(&self, input: Input) -> Option<f64> {
+        let term = self.terms.iter().find(|term| term.input == input)?;
+        Some(match term.transform {
+            Transform::Capped { .. } => term.reference,
+            Transform::Log { .. } => term.reference.exp_m1(),
+        })
     }
 }
 

@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
         if let Ok(policy) = ecs_work::policies::parse(text) {
             judge(&policy);
         }
-    } else if let Ok(scorecard) = ecs_credit_analysis::parse(text) {
+    } else if let Ok(scorecard) = ecs_models::parse_scorecard(text) {
         let risk = scorecard.assess(&NOBODY).risk_score;
         assert!((0.0..=1.0).contains(&risk), "a scorecard that is taken gives a probability: {risk}");
     }

@@ -31,6 +31,9 @@ fn everything() -> Metrics {
     metrics.rate_limited("read", "user");
     metrics.decided("denied");
     metrics.replayed();
+    metrics.model_in_charge("financial", "champion", "scorecard-1", true);
+    metrics.model_in_charge("financial", "challenger", "other", false);
+    metrics.models_changed("refused");
     metrics.webhook_attempted("delivered", Duration::from_millis(20));
     metrics.webhook_disabled("gone");
     metrics.export_attempted("ready");
@@ -125,6 +128,9 @@ fn what_is_counted_is_read_back() {
     check("ecs_breaker_state", &[("breaker", "bus")], 2.0);
     check("ecs_breaker_opened_total", &[("breaker", "bus")], 1.0);
     check("ecs_rate_limited_total", &[("class", "read"), ("subject", "user")], 1.0);
+    check("ecs_model_in_charge", &[("seat", "financial"), ("place", "champion")], 1.0);
+    check("ecs_model_in_charge", &[("version", "other")], 0.0);
+    check("ecs_model_changes_total", &[("result", "refused")], 1.0);
     check("ecs_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     assert!(read.sum("process_cpu_seconds_total", &[]).unwrap() > 0.0);
     assert!(read.sum("process_resident_memory_bytes", &[]).unwrap() > 1e6);

@@ -52,7 +52,8 @@ pub(super) fn roles(process: Process<'_>) -> anyhow::Result<Router> {
     }
     let remotes = Remotes::new(&process.settings.services, options);
     let limiter = limiting::limiter(process.settings, process.metrics)?;
-    let composer = Composer { process, remotes, outbox: Wake::new(), limiter };
+    let analysis = credit_analysis(&process)?;
+    let composer = Composer { process, remotes, outbox: Wake::new(), limiter, analysis };
     let served = composer.http_roles()?;
     composer.workers()?;
     counting::watch(&composer)?;
@@ -72,6 +73,24 @@ struct Composer<'a> {
     remotes: Remotes<'a>,
     outbox: Wake,
     limiter: Arc<dyn Limiter>,
+    /// The models, where they run here: their routes and their callers share them.
+    analysis: Option<ecs_credit_analysis::CreditAnalysis>,
+}
+
+/// The role with the models, where it runs here.
+fn credit_analysis(process: &Process<'_>) -> anyhow::Result<Option<ecs_credit_analysis::CreditAnalysis>> {
+    let settings = process.settings;
+    if !settings.roles.contains(Role::CreditAnalysis) {
+        return Ok(None);
+    }
+    let role = ecs_credit_analysis::CreditAnalysis::create(ecs_credit_analysis::Deps {
+        auth: Arc::clone(&process.auth),
+        models: settings.models.clone(),
+        metrics: process.metrics.clone(),
+    });
+    let role = role.context("ECS_MODELS_FILE, ECS_MODELS_DIR")?;
+    role.start(process.supervisor);
+    Ok(Some(role))
 }
 
 impl<'a> std::ops::Deref for Composer<'a> {
@@ -99,7 +118,9 @@ impl Composer<'_> {
         serve(Role::EmotionIngestion, &|| self.emotion_ingestion())?;
         serve(Role::TransactionIngestion, &|| self.transaction_ingestion())?;
         serve(Role::UserAndCredit, &|| self.user_and_credit())?;
-        serve(Role::CreditAnalysis, &|| Ok(self.credit_analysis()?.routes()))?;
+        serve(Role::CreditAnalysis, &|| {
+            self.analysis.as_ref().map(|role| role.routes()).context("credit-analysis was not made")
+        })?;
         serve(Role::Notification, &|| self.notification())?;
         serve(Role::Operations, &|| self.operations())?;
         Ok(served)
@@ -166,17 +187,10 @@ impl Composer<'_> {
         Policies::new(store, first.transpose()?).context("the built-in policies")
     }
 
-    fn credit_analysis(&self) -> anyhow::Result<ecs_credit_analysis::CreditAnalysis> {
-        Ok(ecs_credit_analysis::CreditAnalysis::create(ecs_credit_analysis::Deps {
-            auth: Arc::clone(&self.auth),
-            scorecard: ecs_credit_analysis::built_in().context("the built-in scorecard")?,
-        }))
-    }
-
     /// The model as its callers hold it, here or elsewhere.
     fn analyst(&self) -> anyhow::Result<Arc<dyn CreditAnalysis>> {
-        if self.has(Role::CreditAnalysis) {
-            return Ok(self.credit_analysis()?.handle(self.metrics));
+        if let Some(here) = &self.analysis {
+            return Ok(here.handle());
         }
         let remote = self.remotes.of(Role::CreditAnalysis)?;
         Ok(Arc::new(HttpCreditAnalysis::new(remote, self.auth.keys.shown().clone())))

@@ -180,6 +180,18 @@ pub const CATALOGUE: &[Setting] = &[
         "How much a feature must have changed, as a share, before somebody who said yes to it is evaluated without asking.",
     ),
     setting(
+        "ECS_MODELS_FILE",
+        "",
+        "A TOML file that says which models decide, with and without consent, and which are only listened to. It is looked at every \
+         second: another model needs no restart, and one that doesn't fit its card is refused. Unset: what is built in.",
+    ),
+    setting(
+        "ECS_MODELS_DIR",
+        "",
+        "A folder of model artefacts, each in a folder of its version, beside those that are built in. models/README.md says what is \
+         in one. None that has ever decided is taken out: its decisions could not be made again.",
+    ),
+    setting(
         "ECS_POLICY_FILE",
         "",
         "A credit policy in TOML, which decides until a policy from the store is active. Unset: the one built in.",

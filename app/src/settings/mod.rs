@@ -112,6 +112,8 @@ pub struct Settings {
     pub materiality: Materiality,
     /// The deployment's currency.
     pub currency: Currency,
+    /// Where the models are, and which may decide.
+    pub models: ecs_credit_analysis::Places,
     /// A credit policy's file.
     pub policy_file: Option<PathBuf>,
     /// Where more service keys are listed.

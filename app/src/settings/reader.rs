@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ecs_credit_analysis::{Places, Random};
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::emotion::{StressThreshold, Unit};
 use ecs_domain::evaluation::Materiality;
@@ -65,6 +66,7 @@ impl Reader<'_> {
             accepted_keys: self.keys("SECRET_KEYS_ACCEPTED", 32),
             internal_key: self.key("INTERNAL_SERVICE_API_KEY", 16, mode),
             consent: self.consent(production),
+            models: self.models(production),
             policy_file: self.text("ECS_POLICY_FILE").map(PathBuf::from),
             service_keys_file: self.text("ECS_SERVICE_KEYS_FILE").map(PathBuf::from),
             checkpoints_file: self.text("ECS_AUDIT_CHECKPOINTS_FILE").map(PathBuf::from),
@@ -91,6 +93,14 @@ impl Reader<'_> {
             materiality: parsed.materiality?,
             currency: parsed.currency?,
         })
+    }
+
+    fn models(&self, production: bool) -> Places {
+        Places {
+            file: self.text("ECS_MODELS_FILE").map(PathBuf::from),
+            folder: self.text("ECS_MODELS_DIR").map(PathBuf::from),
+            random: if production { Random::Refused } else { Random::Allowed },
+        }
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {

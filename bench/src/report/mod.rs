@@ -58,6 +58,7 @@ pub(crate) enum Unit {
     Seconds,
     Milliseconds,
     Microseconds,
+    Nanoseconds,
     Mebibytes,
     /// Cores that were kept busy.
     Cores,
@@ -99,6 +100,7 @@ impl Unit {
             Self::Seconds => " s",
             Self::Milliseconds => " ms",
             Self::Microseconds => " µs",
+            Self::Nanoseconds => " ns",
             Self::Mebibytes => " MiB",
             Self::Cores => " cores",
             Self::Count => "",

@@ -1,6 +1,7 @@
 //! What is measured, and against what. A group is a few rows with the limits that belong beside them: it says as data
 //! what it measures, and takes all of it once per round.
 
+mod assessments;
 mod decisions;
 mod drain;
 mod draining;
@@ -36,7 +37,7 @@ type Take = Box<dyn Fn(&Bench, &mut Values) -> anyhow::Result<()>>;
 pub(crate) fn all(cdnow: Option<&Path>) -> Vec<Group> {
     let mut groups: Vec<Group> = emotions::CONNECTIONS.map(emotions::group).into();
     groups.extend([drain::group(), drain::consume_group(), lines::group(), transactions::group()]);
-    groups.extend([decisions::group(), start::group()]);
+    groups.extend([decisions::group(), assessments::group(), start::group()]);
     groups.extend(cdnow.map(import::group));
     groups
 }

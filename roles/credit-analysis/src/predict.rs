@@ -1,4 +1,4 @@
-//! `POST /v1/predict`: the scorecard over HTTP, for callers with the service key.
+//! `POST /v1/predict`: the models over HTTP, for callers with the service key.
 
 use std::sync::Arc;
 
@@ -7,14 +7,18 @@ use axum::extract::FromRef;
 use ecs_domain::Violations;
 use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features};
 use ecs_domain::permission::held::ModelScore;
-use ecs_domain::scorecard::{Assessment, Input, Scorecard, Transform};
+use ecs_domain::scorecard::Input;
+use ecs_models::Lineup;
 use ecs_web::Auth;
 use ecs_web::auth::policy::Service;
 use ecs_web::body::{Exact, JsonBody};
 use ecs_web::openapi::tag;
 use ecs_web::problem::Problem;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
+
+use crate::answer::Prediction;
+use crate::in_charge::InCharge;
 
 /// The largest count that is taken for one.
 const MAX_COUNT: u64 = 1_000_000_000;
@@ -24,7 +28,7 @@ const MAX_VALUE: f64 = 1e12;
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) auth: Arc<Auth>,
-    pub(crate) scorecard: Arc<Scorecard>,
+    pub(crate) models: Arc<InCharge>,
 }
 
 impl FromRef<State> for Arc<Auth> {
@@ -71,39 +75,10 @@ pub(crate) struct Body {
     stress_events_30d: Option<u64>,
 }
 
-/// The score with its explanation: `base_log_odds` and the contributions sum to the score's log-odds.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(examples(json!({
-    "risk_score": 0.18, "model_version": "scorecard-1",
-    "model_digest": "c0a7d2b6a1f2f0d3c4e5968778695a4b3c2d1e0ff0e1d2c3b4a5968778695a4b", "base_log_odds": -1.4,
-    "contributions": [{"feature": "transaction_count_30d", "log_odds": -0.12}]
-})))]
-pub(crate) struct Prediction {
-    /// The probability of default: 0 is no risk, 1 certain default.
-    #[schema(minimum = 0, maximum = 1)]
-    risk_score: f64,
-    /// Which model it was.
-    model_version: String,
-    /// SHA-256 of its artefact, in hexadecimal.
-    model_digest: String,
-    /// Where every score starts.
-    base_log_odds: f64,
-    /// What each input added, in the model's order. Positive ones raised the risk.
-    contributions: Vec<FeatureContribution>,
-}
-
-/// What one input added to the score.
-#[derive(Debug, Serialize, ToSchema)]
-struct FeatureContribution {
-    /// The input.
-    feature: &'static str,
-    /// Positive when it raised the risk.
-    log_odds: f64,
-}
-
 /// Score a feature vector
 ///
-/// The model alone, without a user: what it is given goes in, a score with its exact explanation comes out. Nothing is
+/// The models alone, without a user: what they are given goes in, a score with its exact explanation comes out. Where anything
+/// about emotions is given, the empathic model answers, and beside it stands what the financial one says without them. Nothing is
 /// kept. What a score leads to is the credit policy's matter; see the credit analysis.
 #[utoipa::path(
     post, path = "/v1/predict", operation_id = "predict", tag = tag::CREDIT,
@@ -115,29 +90,13 @@ pub(crate) async fn predict(
     axum::extract::State(state): axum::extract::State<State>,
     JsonBody(body): JsonBody<Body>,
 ) -> Result<Json<Prediction>, Problem> {
-    let features = body.features(&state.scorecard).map_err(Problem::invalid)?;
-    Ok(Json(Prediction::new(state.scorecard.assess(&features))))
-}
-
-impl Prediction {
-    fn new(assessment: Assessment) -> Self {
-        let contributions = assessment
-            .contributions
-            .iter()
-            .map(|term| FeatureContribution { feature: term.input.as_str(), log_odds: term.log_odds })
-            .collect();
-        Self {
-            risk_score: assessment.risk_score,
-            model_version: assessment.model_version,
-            model_digest: assessment.model_digest,
-            base_log_odds: assessment.base_log_odds,
-            contributions,
-        }
-    }
+    let models = state.models.now();
+    let features = body.features(&models).map_err(Problem::invalid)?;
+    Ok(Json(models.assess(&features).into()))
 }
 
 impl Body {
-    fn features(self, scorecard: &Scorecard) -> Result<Features, Violations> {
+    fn features(self, models: &Lineup) -> Result<Features, Violations> {
         let mut violations = Violations::none();
         violations.require(Input::TransactionCount30d.as_str(), self.transaction_count_30d);
         violations.require(Input::AvgTransactionValue30d.as_str(), self.avg_transaction_value_30d);
@@ -145,32 +104,34 @@ impl Body {
         if !violations.is_empty() {
             return Err(violations);
         }
-        let neutral = |input| neutral(scorecard, input);
+        let emotional = self.has_emotions();
+        let neutral = |input| models.neutral(emotional, input);
         Ok(Features {
             transaction_count_30d: self.transaction_count_30d.unwrap_or_default(),
             avg_transaction_value_30d: self.avg_transaction_value_30d.map_or(0.0, float),
             days_since_last_transaction: self.days_since_last_transaction.map(float),
             account_age_days: self.account_age_days.map_or_else(|| neutral(Input::AccountAgeDays), float),
-            emotions: self.emotions(neutral),
+            emotions: emotional.then(|| self.emotions(neutral)),
         })
     }
 
-    /// The emotions, unless there are none at all; what is missing beside others is neutral.
+    fn has_emotions(&self) -> bool {
+        let means = [self.avg_positivity_7d, self.avg_intensity_7d, self.avg_stress_7d];
+        means.iter().any(Option::is_some) || self.stress_events_7d.or(self.stress_events_30d).is_some()
+    }
+
+    /// The emotions; what is missing beside others is neutral.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "neutral counts are small and whole"
     )]
-    fn emotions(&self, neutral: impl Fn(Input) -> f64) -> Option<EmotionFeatures> {
+    fn emotions(&self, neutral: impl Fn(Input) -> f64) -> EmotionFeatures {
         let means = [self.avg_positivity_7d, self.avg_intensity_7d, self.avg_stress_7d];
-        let counts = [self.stress_events_7d, self.stress_events_30d];
         let any_mean = means.iter().any(Option::is_some);
-        if !any_mean && counts.iter().all(Option::is_none) {
-            return None;
-        }
         let mean = |value: Option<Exact>, input| value.map_or_else(|| neutral(input), float);
         let count = |value: Option<u64>, input| value.unwrap_or_else(|| neutral(input).round() as u64);
-        Some(EmotionFeatures {
+        EmotionFeatures {
             means_7d: any_mean.then(|| EmotionMeans {
                 positivity: mean(self.avg_positivity_7d, Input::AvgPositivity7d),
                 intensity: mean(self.avg_intensity_7d, Input::AvgIntensity7d),
@@ -178,7 +139,7 @@ impl Body {
             }),
             stress_events_7d: count(self.stress_events_7d, Input::StressEvents7d),
             stress_events_30d: count(self.stress_events_30d, Input::StressEvents30d),
-        })
+        }
     }
 
     fn check_ranges(&self, violations: &mut Violations) {
@@ -209,13 +170,4 @@ impl Body {
 
 fn float(Exact(value): Exact) -> f64 {
     value
-}
-
-/// The value of `input` at which its term adds nothing; 0 when the scorecard doesn't weigh it.
-fn neutral(scorecard: &Scorecard, input: Input) -> f64 {
-    let term = scorecard.terms.iter().find(|term| term.input == input);
-    term.map_or(0.0, |term| match term.transform {
-        Transform::Capped { .. } => term.reference,
-        Transform::Log { .. } => term.reference.exp_m1(),
-    })
 }

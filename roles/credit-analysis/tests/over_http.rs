@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,10 +11,12 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use axum::routing::post;
-use ecs_credit_analysis::{CreditAnalysis, Deps, built_in};
+use ecs_credit_analysis::{CreditAnalysis, Deps, Places, Random};
 use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features};
+use ecs_domain::scorecard::{Assessment, Second};
 use ecs_domain::{Clock, Timestamp};
 use ecs_metrics::Metrics;
+use ecs_models::testkit::{additive, trees};
 use ecs_web::auth::{SecretKey, Tokens};
 use ecs_web::handles::{CreditAnalysis as Handle, HandleError, HttpCreditAnalysis, Remote, RemoteOptions};
 use ecs_web::{Auth, Limits, RequestContext, Secret, layers, server};
@@ -32,10 +35,26 @@ impl Clock for StoppedClock {
     }
 }
 
-fn analysis() -> CreditAnalysis {
+fn analysis(models: Places) -> CreditAnalysis {
     let key = SecretKey::new(Secret::new("a signing key of more than 32 bytes, for tests")).unwrap();
     let auth = Auth::alone(Tokens::new(&key), Secret::new(KEY), Arc::new(StoppedClock));
-    CreditAnalysis::create(Deps { auth: Arc::new(auth), scorecard: built_in().unwrap() })
+    CreditAnalysis::create(Deps { auth: Arc::new(auth), models, metrics: Metrics::new() }).unwrap()
+}
+
+fn built_in() -> Places {
+    Places { file: None, folder: None, random: Random::Refused }
+}
+
+/// Steps and trees in charge, each with the other for a challenger.
+fn learned(folder: &Path) -> Places {
+    for made in [additive("f-1", false), trees("f-2", false), trees("e-1", true), additive("e-2", true)] {
+        made.write(folder).unwrap();
+    }
+    let file = folder.join("models.toml");
+    let (financial, empathic) =
+        ("champion = \"f-1\"\nchallenger = \"f-2\"", "champion = \"e-1\"\nchallenger = \"e-2\"");
+    std::fs::write(&file, format!("[financial]\n{financial}\n[empathic]\n{empathic}\n")).unwrap();
+    Places { file: Some(file), folder: Some(folder.to_owned()), random: Random::Refused }
 }
 
 /// Serves until the test's runtime ends.
@@ -89,10 +108,16 @@ fn features() -> impl Strategy<Value = Features> {
 
 #[test]
 fn an_assessment_over_http_is_the_one_of_the_same_process() {
+    let folder = tempfile::tempdir().unwrap();
+    same_over_http(built_in());
+    same_over_http(learned(folder.path()));
+}
+
+fn same_over_http(models: Places) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let analysis = analysis();
+    let analysis = analysis(models);
     let address = runtime.block_on(serve(analysis.routes()));
-    let (here, there) = (analysis.handle(&Metrics::new()), handle(address));
+    let (here, there) = (analysis.handle(), handle(address));
     let context = RequestContext::make();
     proptest!(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() }, |(features in features())| {
         let (here, there) = runtime.block_on(async {
@@ -100,10 +125,15 @@ fn an_assessment_over_http_is_the_one_of_the_same_process() {
         });
         let (here, there) = (here.unwrap(), there.unwrap());
         prop_assert_eq!(here.risk_score.to_bits(), there.risk_score.to_bits());
-        let bits = |assessment: &ecs_domain::scorecard::Assessment| -> Vec<_> {
+        let bits = |assessment: &Assessment| -> Vec<_> {
             assessment.contributions.iter().map(|term| (term.input, term.log_odds.to_bits())).collect()
         };
         prop_assert_eq!(bits(&here), bits(&there));
+        prop_assert_eq!(here.base_log_odds.to_bits(), there.base_log_odds.to_bits());
+        prop_assert_eq!(here.without_emotions.is_some(), features.emotions.is_some());
+        let second = |second: &Option<Second>| second.as_ref().map(|second| second.risk_score.to_bits());
+        prop_assert_eq!(second(&here.without_emotions), second(&there.without_emotions));
+        prop_assert_eq!(second(&here.challenger), second(&there.challenger));
         prop_assert_eq!(here, there);
     });
 }
@@ -122,7 +152,7 @@ async fn error(handle: &HttpCreditAnalysis, context: &RequestContext) -> HandleE
 
 #[tokio::test]
 async fn the_role_wants_the_service_key() {
-    let address = serve(analysis().routes()).await;
+    let address = serve(analysis(built_in()).routes()).await;
     let refused = error(&handle_with(address, "another key"), &RequestContext::make()).await;
     assert_eq!(refused, HandleError::Failed { role: ROLE, reason: "it answered with status 401".into() });
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use ecs_credit_analysis::{CreditAnalysis, Deps, built_in};
+use ecs_credit_analysis::{CreditAnalysis, Deps, Places, Random};
 use ecs_domain::features::Features;
 use ecs_domain::{Clock, Timestamp};
 use ecs_metrics::Metrics;
@@ -29,7 +29,9 @@ fn role() -> CreditAnalysis {
     let key = SecretKey::new(Secret::new("a signing key of more than 32 bytes, for tests"))
         .expect("it is long enough");
     let auth = Auth::alone(Tokens::new(&key), Secret::new(KEY), Arc::new(StoppedClock));
-    CreditAnalysis::create(Deps { auth: Arc::new(auth), scorecard: built_in().expect("it holds") })
+    let models = Places { file: None, folder: None, random: Random::Refused };
+    let deps = Deps { auth: Arc::new(auth), models, metrics: Metrics::new() };
+    CreditAnalysis::create(deps).expect("what is built in holds")
 }
 
 fn routes() -> Router {
@@ -68,6 +70,22 @@ async fn the_score_comes_with_its_exact_explanation() {
     assert!((risk - 1.0 / (1.0 + (-log_odds).exp())).abs() < 1e-12);
     assert_eq!(contributions.len(), 9);
     assert_eq!(contributions[0]["feature"], "transaction_count_30d");
+}
+
+#[tokio::test]
+async fn with_emotions_stands_what_would_be_said_without() {
+    let (_, with) = predict(Some(KEY), full().to_string()).await;
+    let mut body = full();
+    let emotional = |name: &str| ["positivity", "intensity", "stress"].iter().any(|word| name.contains(word));
+    body.as_object_mut().unwrap().retain(|name, _| !emotional(name));
+    let (_, without) = predict(Some(KEY), body.to_string()).await;
+    assert_eq!(with["without_emotions"]["risk_score"], without["risk_score"]);
+    assert_eq!(with["without_emotions"]["model_digest"], without["model_digest"]);
+    assert_ne!(with["risk_score"], without["risk_score"]);
+    for absent in ["without_emotions", "challenger"] {
+        assert!(without.get(absent).is_none(), "{absent}: {without}");
+    }
+    assert!(with.get("challenger").is_none(), "{with}");
 }
 
 #[tokio::test]
@@ -138,7 +156,7 @@ async fn the_handle_says_what_the_route_says() {
         account_age_days: 12.0,
         emotions: None,
     };
-    let assessment = role().handle(&Metrics::new()).assess(&features, &RequestContext::make()).await.unwrap();
+    let assessment = role().handle().assess(&features, &RequestContext::make()).await.unwrap();
     let body = json!({"transaction_count_30d": 3, "avg_transaction_value_30d": 80, "account_age_days": 12});
     let (_, answer) = predict(Some(KEY), body.to_string()).await;
     assert!((answer["risk_score"].as_f64().unwrap() - assessment.risk_score).abs() < 1e-12);

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use ecs_bus_embedded::{EmbeddedBus, Options as BusOptions};
 use ecs_cache::{Cache, Options as CacheOptions, Scope};
-use ecs_credit_analysis::CreditAnalysis;
+use ecs_credit_analysis::{CreditAnalysis, Deps, Places, Random};
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::evaluation::Materiality;
 use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, StressThreshold, Unit};
@@ -394,7 +394,7 @@ pub(crate) fn new_user_id() -> UserId {
 }
 
 fn scorecard(auth: &Arc<Auth>) -> Arc<dyn handles::CreditAnalysis> {
-    let scorecard = ecs_credit_analysis::built_in().unwrap();
-    CreditAnalysis::create(ecs_credit_analysis::Deps { auth: Arc::clone(auth), scorecard })
-        .handle(&ecs_metrics::Metrics::new())
+    let models = Places { file: None, folder: None, random: Random::Refused };
+    let deps = Deps { auth: Arc::clone(auth), models, metrics: ecs_metrics::Metrics::new() };
+    CreditAnalysis::create(deps).unwrap().handle()
 }

@@ -23,7 +23,7 @@ use crate::handles::remote::{Answered, Call, FAIR, Lost, Payload, Remote, Verdic
 use crate::problem::Code;
 use crate::{Secret, body};
 
-/// An answer has nine terms of some fifty bytes.
+/// An answer has nine terms of some fifty bytes, and at most two other scores of two hundred.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// When to come back where the role doesn't say.
 const RETRY: Duration = Duration::from_secs(1);

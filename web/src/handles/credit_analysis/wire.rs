@@ -4,16 +4,13 @@
 //! nearest one, so an assessment over HTTP is the very assessment of the same process.
 
 use ecs_domain::features::Features;
-use ecs_domain::scorecard::{Assessment, Contribution, Input};
+use ecs_domain::scorecard::{Assessment, Contribution, Input, Second};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::body::Exact;
 
-/// More than the role takes for a size or a number of days. Every model's own caps lie far below, so that what is cut
-/// off here makes no difference.
-const MOST: f64 = 1e12;
-/// The same for counts.
+/// More than the role takes for a count. What is cut off here makes no difference to any model.
 const MOST_COUNT: u64 = 1_000_000_000;
 
 /// Features as the role reads them: what is missing isn't there.
@@ -58,10 +55,7 @@ fn count(input: Input, features: &Features) -> Option<u64> {
 /// The value where the role would refuse it otherwise: models hold what is below 0 for 0, such as the age of an
 /// account whose clock was ahead.
 fn within(input: Input, value: f64) -> f64 {
-    match input {
-        Input::AvgPositivity7d | Input::AvgIntensity7d | Input::AvgStress7d => value.clamp(0.0, 1.0),
-        _ => value.clamp(0.0, MOST),
-    }
+    value.clamp(0.0, input.most())
 }
 
 /// What the role says.
@@ -73,6 +67,23 @@ pub(super) struct Answer {
     model_digest: String,
     base_log_odds: Exact,
     contributions: Vec<Term>,
+    without_emotions: Option<Other>,
+    challenger: Option<Other>,
+}
+
+/// What another model says.
+#[derive(Deserialize)]
+struct Other {
+    risk_score: Exact,
+    model_version: String,
+    model_digest: String,
+}
+
+impl From<Other> for Second {
+    fn from(other: Other) -> Self {
+        let Other { risk_score, model_version, model_digest } = other;
+        Self { risk_score: risk_score.0, model_version, model_digest }
+    }
 }
 
 #[derive(Deserialize)]
@@ -98,8 +109,8 @@ impl TryFrom<Answer> for Assessment {
             model_digest: answer.model_digest,
             base_log_odds: answer.base_log_odds.0,
             contributions: contributions.collect::<Result<_, _>>()?,
-            without_emotions: None,
-            challenger: None,
+            without_emotions: answer.without_emotions.map(Second::from),
+            challenger: answer.challenger.map(Second::from),
         })
     }
 }

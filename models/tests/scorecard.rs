@@ -1,7 +1,7 @@
 //! Holds the built-in scorecard to what `models/README.md` says of it.
 
-use ecs_credit_analysis::built_in;
 use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features};
+use ecs_models::scorecard as built_in;
 
 /// The cut-off of the default policy.
 const CUT_OFF: f64 = 0.35;
