@@ -18,6 +18,11 @@ class Feature:
         """The direction as the training libraries want it."""
         return {"raises": 1, "lowers": -1, "either": 0}[self.direction]
 
+    @property
+    def may_be_missing(self):
+        """Whether the platform may know nothing of it: days since what never happened, means of no emotion."""
+        return self.name == "days_since_last_transaction" or self.unit == "0..1"
+
 
 FINANCIAL = (
     Feature("transaction_count_30d", "count", "either", 36.0),

@@ -37,7 +37,7 @@ def _extremes(features, people):
 
 
 def _missing(features, people):
-    may_miss = [i for i, f in enumerate(features) if f.name == "days_since_last_transaction" or f.name.startswith("avg_") and f.unit == "0..1"]
+    may_miss = [index for index, feature in enumerate(features) if feature.may_be_missing]
     rows = []
     for number, row in enumerate(people):
         row = row.copy()

@@ -88,4 +88,4 @@ def _table(figure, axis, term, features):
     for set_ticks, edges in ((axis.set_xticks, term["edges"][0]), (axis.set_yticks, term["edges"][1])):
         places = range(1, len(edges) + 1, 3)
         set_ticks(list(places), [f"{edges[place - 1]:.0f}" for place in places])
-    axis.set(xlabel=features[term["features"][0]].name, ylabel=features[term["features"][1]].name)
+    axis.set(xlabel=features[term["features"][0]].name, ylabel=features[term["features"][1]].name, title="together")

@@ -2,8 +2,6 @@
 
 import json
 
-import pandas as pd
-
 from . import card, data, german, golden, measure, metrics, pictures, report, trees
 from .features import EMPATHIC, FINANCIAL, names
 from .versions import VERSIONS
@@ -50,7 +48,7 @@ def _make(about, models, train, unseen, best, told):
     people = data.masked(train) if features == EMPATHIC else train
     fitted = about.library.fit(people[names(features)], people["defaulted"], features)
     model = about.library.artefact(fitted)
-    rows = golden.inputs(model, features, pd.concat([unseen[:20_000]], ignore_index=True))
+    rows = golden.inputs(model, features, unseen[:20_000])
     vectors = golden.vectors(model, features, rows, about.library.predict(fitted, rows))
     measured, scores = measure.of_model(model, features, unseen, best[len(features)])
     source = f"population-1 and default-process-1 of ecs simulate, {data.HISTORY_DAYS} days each"

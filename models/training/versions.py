@@ -10,8 +10,9 @@ TRAINED_AT = "2026-11-22"
 _RISK = "Probability that a simulated customer defaults on a small consumer credit within twelve months"
 _COMMON = (
     "Trained on simulated people whose defaults follow default-process-1. Nothing follows from it for real people.",
-    "Customers without a single transaction were 1 of 200 in training, all of them new; what it says of an old account "
-    "without any rests on the directions of the features and on few examples.",
+    "Customers without a single transaction were 1 of 200 in training, none of them here for more than 16 days, and "
+    "nobody's last transaction was more than a month ago. What it says of an old account that lies idle rests on the "
+    "shapes learned from others.",
     "Amounts are those of one base currency, with 85 as an ordinary purchase. Another currency wants another version.",
     "account_age_days counts from a simulated person's first day; in a deployment whose accounts are younger than their "
     "owners' custom it is too low.",
@@ -19,7 +20,7 @@ _COMMON = (
 )
 _FEELING = (
     "Who felt nothing in the last 7 days is scored as if silence came by chance: 15 of 100 people in training had "
-    "emotions removed at random.",
+    "emotions removed at random. Of people of whom nothing is felt at all, the model without emotions knows more.",
     "Feelings were made to matter by the simulator. Whether they say anything of real repayment is not known.",
 )
 
@@ -38,7 +39,19 @@ class Version:
 
 VERSIONS = (
     Version("financial-1", additive, FINANCIAL, f"{_RISK}, from transactions and the account's age alone.", _COMMON),
-    Version("empathic-1", additive, EMPATHIC, f"{_RISK}, with the person's consent also from their emotions.", _COMMON + _FEELING),
-    Version("financial-trees-1", trees, FINANCIAL, f"{_RISK}, from transactions and the account's age alone: a challenger.", _COMMON),
-    Version("empathic-trees-1", trees, EMPATHIC, f"{_RISK}, with consent also from emotions: a challenger.", _COMMON + _FEELING),
+    Version("empathic-1", additive, EMPATHIC, f"{_RISK}, with consent also from their emotions.", _COMMON + _FEELING),
+    Version(
+        "financial-trees-1",
+        trees,
+        FINANCIAL,
+        f"{_RISK}, from transactions and the account's age alone: a challenger.",
+        _COMMON,
+    ),
+    Version(
+        "empathic-trees-1",
+        trees,
+        EMPATHIC,
+        f"{_RISK}, with consent also from their emotions: a challenger.",
+        _COMMON + _FEELING,
+    ),
 )
