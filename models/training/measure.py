@@ -8,6 +8,8 @@ from .features import EMPATHIC, FINANCIAL, names
 
 # What was asked for.
 NEAR_ORACLE, CALIBRATED = 0.02, 0.02
+# Scores up to which somebody might be approved. A policy chooses; this only says what it would mean.
+CUT_OFFS = (0.05, 0.10, 0.15, 0.20, 0.25, 0.35)
 
 
 def oracles(train, unseen):
@@ -47,9 +49,16 @@ def of_model(model, features, unseen, best):
         for persona in sorted(unseen["persona"].unique())
         for group in [(unseen["persona"] == persona).to_numpy()]
     }
+    told["cut_offs"] = [_cut_off(scores, outcomes.to_numpy(float), cut) for cut in CUT_OFFS]
     if len(features) > len(FINANCIAL):
         told["silent"] = _silent(model, features, unseen)
     return told, scores
+
+
+def _cut_off(scores, outcomes, cut):
+    """A cut-off, the share of people at or below it, and the share of those who default."""
+    below = scores <= cut
+    return [cut, float(below.mean()), float(outcomes[below].mean())]
 
 
 def _silent(model, features, unseen):

@@ -12,7 +12,7 @@ def put(page, told):
 
 def tables(told):
     """All tables as Markdown."""
-    parts = [_models(told), _oracles(told), _personas(told), _silent(told)]
+    parts = [_models(told), _oracles(told), _cut_offs(told), _personas(told), _silent(told)]
     if told.get("german"):
         parts.append(_german(told["german"]))
     return "\n".join(parts)
@@ -55,6 +55,15 @@ def _personas(told):
     for persona, (_, share, _) in told["models"][versions[0]]["personas"].items():
         scores = [told["models"][version]["personas"][persona][0] for version in versions]
         lines.append(f"| `{persona}` | {share:.3f} | " + " | ".join(f"{score:.3f}" for score in scores) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _cut_offs(told):
+    versions = list(told["models"])
+    lines = ["| share up to a score, and of them default | " + " | ".join(f"`{version}`" for version in versions) + " |"]
+    lines.append("|---" * (len(versions) + 1) + "|")
+    for rows in zip(*(told["models"][version]["cut_offs"] for version in versions)):
+        lines.append(f"| {rows[0][0]:.2f} | " + " | ".join(f"{share:.3f}, {bad:.3f}" for _, share, bad in rows) + " |")
     return "\n".join([*lines, ""])
 
 
