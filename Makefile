@@ -1,5 +1,5 @@
 # `make run` shows the platform; `make test` runs everything that must hold.
-.PHONY: run test check deny advisories soak bench fuzz
+.PHONY: run test check deny advisories soak bench fuzz models
 
 run:
 	cargo run --release --locked -- demo
@@ -20,6 +20,7 @@ test:
 	@record=$$(mktemp) && trap 'rm -f "$$record"' EXIT; \
 	ECS_CONFORMANCE_RECORD="$$record" cargo test --workspace --locked; tested=$$?; \
 	{ $(call with_openssl,kafkas://,cargo test --workspace --locked $(tls) tls::); } || tested=1; \
+	scripts/models.sh test || tested=1; \
 	cargo run --quiet --locked -p ecs-conformance -- "$$record" && exit $$tested
 
 # What CI runs beside the tests: format, lints, documentation.
@@ -54,3 +55,7 @@ soak:
 # FUZZ_SECONDS (default 60) for each target: see docs/fuzzing.md.
 fuzz:
 	scripts/fuzz.sh
+
+# Trains every model from nothing and says whether the artefacts come out as they are here: see docs/models.md.
+models:
+	scripts/models.sh compare

@@ -173,7 +173,8 @@ pub struct SimulateArgs {
     /// Write what was sent and accepted to this file, for `ecs verify --journal`
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
-    /// Write who of the users would default on a credit to this file, as CSV; the platform never hears of it
+    /// Write who of the users would default on a credit, and the features a decision would look at, to this file, as CSV;
+    /// the platform never hears of it
     #[arg(long, value_name = "FILE")]
     pub outcomes: Option<PathBuf>,
     /// Send nothing and ask nobody, only write the outcomes

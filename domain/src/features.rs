@@ -1,6 +1,9 @@
 //! What a credit decision looks at.
 
-use crate::redacted;
+use crate::emotion::Unit;
+use crate::{Timestamp, redacted};
+
+const SECONDS_PER_DAY: f64 = 86_400.0;
 
 /// One user's features at one instant. Windows of emotions are whole UTC days: the last 7 days are today and the
 /// six days before it. Windows of transactions end at the instant itself.
@@ -42,10 +45,56 @@ pub struct EmotionMeans {
 
 redacted!(Features => "Features", EmotionFeatures => "EmotionFeatures", EmotionMeans => "EmotionMeans");
 
+/// Days from one instant to another, with their fraction; 0 for one that comes later.
+#[must_use]
+pub fn days_between(from: Timestamp, to: Timestamp) -> f64 {
+    (to.duration_since(from).as_secs_f64() / SECONDS_PER_DAY).max(0.0)
+}
+
+impl EmotionMeans {
+    /// Of `events` emotions whose positivity, intensity and stress add up to so many billionths; `None` of no event.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a mean of numbers between 0 and 1 needs no more than 15 digits"
+    )]
+    pub fn of_sums(events: i64, [positivity, intensity, stress]: [i64; 3]) -> Option<Self> {
+        let mean = |sum: i64| sum as f64 / f64::from(Unit::SCALE) / events as f64;
+        (events > 0).then(|| Self {
+            positivity: mean(positivity),
+            intensity: mean(intensity),
+            stress: mean(stress),
+        })
+    }
+}
+
 impl Features {
     /// The same features with the emotions left out, as a decision without consent sees them.
     #[must_use]
     pub fn without_emotions(self) -> Self {
         Self { emotions: None, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_have_fractions_and_are_never_negative() {
+        let check = |from: &str, to: &str, expect: f64| {
+            let days = days_between(from.parse().unwrap(), to.parse().unwrap());
+            assert!((days - expect).abs() < 1e-12, "{from} to {to}: {days}");
+        };
+        check("2026-11-20T00:00:00Z", "2026-11-21T12:00:00Z", 1.5);
+        check("2026-11-20T00:00:00Z", "2026-11-20T00:00:00.000001Z", 1e-6 / 86_400.0);
+        check("2026-11-21T00:00:00Z", "2026-11-20T00:00:00Z", 0.0);
+    }
+
+    #[test]
+    fn nothing_has_no_mean() {
+        assert!(EmotionMeans::of_sums(0, [0; 3]).is_none());
+        let means = EmotionMeans::of_sums(2, [1_000_000_000, 500_000_000, 0]).unwrap();
+        assert_eq!([means.positivity, means.intensity, means.stress], [0.5, 0.25, 0.0]);
     }
 }

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use journeys::JourneySummary;
 pub use meter::{Meter, PerPersonaCounts, Reading};
-pub use outcome::{LogOdds, Observed, Outcome, PROCESS, write as write_outcomes};
+pub use outcome::{LogOdds, Observed, Outcome, PROCESS, asked_at, joined_at, write as write_outcomes};
 pub use plan::{Plan, Until, When};
 pub use story::Story;
 pub use summary::{PersonaSummary, Summary};

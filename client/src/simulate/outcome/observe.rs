@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use super::super::population::{Content, Population, Window};
+use super::super::population::{Content, Event, Window};
 
 /// From which stress on an emotion is a stress event, as the platform has it by default.
-const STRESS_EVENT: f64 = 0.7;
+pub(super) const STRESS_EVENT: f64 = 0.7;
 /// How far back transactions and stress events are looked at, in days.
 pub(crate) const OBSERVED_DAYS: u32 = 30;
 /// How far back means of emotions are taken, in days.
-const RECENT_DAYS: u32 = 7;
+pub(super) const RECENT_DAYS: u32 = 7;
 
 /// What was seen of somebody in the last 30 days of a window. Where nothing was felt in the last 7 days, the means stand
 /// in the middle.
@@ -47,17 +47,15 @@ impl Mean {
 }
 
 impl Observed {
-    /// Looks at person `user` over the last days of `window`.
-    #[must_use]
-    pub fn of(population: &Population, user: usize, window: Window) -> Self {
+    /// Looks at somebody's events of the last 30 days of `window`.
+    pub(super) fn of(events: &[Event], window: Window) -> Self {
         let end = window.over_at();
         let days_before_end = |at| f64::from(end.duration_since(at).as_secs_f32()) / 86_400.0;
         let (mut amounts, mut stress_events) = (Mean::default(), 0.0);
         let (mut positivity, mut intensity, mut stress_level) =
             (Mean::default(), Mean::default(), Mean::default());
         let mut last = f64::from(OBSERVED_DAYS);
-        // Tenure counts back from the end, so the part of the window shows the same events as the whole.
-        for event in population.events_of(user, window.last(OBSERVED_DAYS)) {
+        for event in events {
             let ago = days_before_end(event.at);
             match event.content {
                 Content::Transaction { amount, .. } => {

@@ -143,10 +143,35 @@ fn the_file_has_a_line_for_everybody() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         lines[0],
-        "user,external_id,user_id,persona,probability,defaulted,observed,population,process"
+        "user,external_id,user_id,persona,probability,defaulted,observed,population,process,\
+         transaction_count_30d,avg_transaction_value_30d,days_since_last_transaction,account_age_days,\
+         avg_positivity_7d,avg_intensity_7d,avg_stress_7d,stress_events_7d,stress_events_30d"
     );
     assert_eq!(lines.len(), 4);
     assert!(lines[1].starts_with(&format!("0,sim-1-0,{},", users[0])), "{}", lines[1]);
     assert!(lines[2].starts_with("1,sim-1-1,,"), "{}", lines[2]);
-    assert!(lines[3].ends_with(",2026-10-01 to 2026-10-30,population-1,default-process-1"), "{}", lines[3]);
+    assert!(lines[3].contains(",2026-10-01 to 2026-10-30,population-1,default-process-1,"), "{}", lines[3]);
+    assert!(lines.iter().all(|line| line.split(',').count() == 18), "{text}");
+}
+
+/// What is missing for want of events is missing in the file, too, and nothing else is.
+#[test]
+fn features_agree_with_what_the_process_sees() {
+    let (mut silent, mut unspent) = (0, 0);
+    for Outcome { seen, features, .. } in sample() {
+        let emotions = features.emotions.unwrap();
+        assert_eq!(features.transaction_count_30d as f64, seen.transactions_30d);
+        assert_eq!(emotions.stress_events_30d as f64, seen.stress_events_30d);
+        assert!(emotions.stress_events_7d <= emotions.stress_events_30d);
+        assert!((features.avg_transaction_value_30d - seen.mean_amount_30d).abs() < 1e-9);
+        let days = features.days_since_last_transaction.unwrap_or(30.0).min(30.0);
+        assert!((days - seen.days_since_last_transaction).abs() < 1e-5);
+        let means =
+            emotions.means_7d.map_or([0.60, 0.45, 0.35], |it| [it.positivity, it.intensity, it.stress]);
+        let expect = [seen.positivity_7d, seen.intensity_7d, seen.stress_7d];
+        assert!(means.iter().zip(expect).all(|(mean, expect)| (mean - expect).abs() < 1e-9));
+        silent += usize::from(emotions.means_7d.is_none());
+        unspent += usize::from(features.days_since_last_transaction.is_none());
+    }
+    assert!(unspent > 0 && silent < 10, "{unspent} {silent}");
 }

@@ -1,6 +1,6 @@
 //! What a decision reads.
 
-use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features};
+use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features, days_between};
 use ecs_domain::{Timestamp, UserId, utc_day};
 use ecs_store::FeatureSource;
 use jiff::{SignedDuration, ToSpan};
@@ -29,10 +29,6 @@ CROSS JOIN LATERAL (
         coalesce(sum(stress_event_count), 0)::bigint AS stress_events_30d
     FROM emotional_events_summary WHERE user_id = u.id AND summary_date >= $4 AND summary_date <= $6) e
 WHERE u.id = $1";
-
-const SECONDS_PER_DAY: f64 = 86_400.0;
-/// Billionths per one.
-const SCALE: f64 = 1e9;
 
 /// The user's features at `now`; `None` for an unknown user.
 pub(super) async fn read(
@@ -68,23 +64,7 @@ fn features(row: &Row, now: Timestamp) -> Result<Features, Fault> {
     })
 }
 
-fn days_between(from: Timestamp, to: Timestamp) -> f64 {
-    (to.duration_since(from).as_secs_f64() / SECONDS_PER_DAY).max(0.0)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a mean of numbers between 0 and 1 needs no more than 15 digits"
-)]
 fn means(row: &Row) -> Result<Option<EmotionMeans>, Fault> {
-    let events: i64 = get(row, "events")?;
-    if events == 0 {
-        return Ok(None);
-    }
-    let mean = |column| Ok::<_, Fault>(get::<_, i64>(row, column)? as f64 / SCALE / events as f64);
-    Ok(Some(EmotionMeans {
-        positivity: mean("positivity")?,
-        intensity: mean("intensity")?,
-        stress: mean("stress")?,
-    }))
+    let sums = [get(row, "positivity")?, get(row, "intensity")?, get(row, "stress")?];
+    Ok(EmotionMeans::of_sums(get(row, "events")?, sums))
 }

@@ -1,6 +1,6 @@
 //! What a decision reads.
 
-use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features};
+use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features, days_between};
 use ecs_domain::{Timestamp, UserId, utc_day};
 use ecs_store::FeatureSource;
 use jiff::{SignedDuration, ToSpan};
@@ -24,10 +24,6 @@ pub(crate) mod statements {
             coalesce(sum(positivity_sum), 0), coalesce(sum(intensity_sum), 0), coalesce(sum(stress_sum), 0)
          FROM emotional_events_summary WHERE user_id = ?1 AND summary_date >= ?2 AND summary_date <= ?3";
 }
-
-const SECONDS_PER_DAY: f64 = 86_400.0;
-/// Billionths per one.
-const SCALE: f64 = 1e9;
 
 /// The user's features at `now`; `None` for an unknown user.
 pub(super) fn read(
@@ -68,10 +64,6 @@ fn days_since_last(connection: &Connection, user: &IdText, now: Timestamp) -> Re
     Ok(last.map(|At(last)| days_between(last, now)))
 }
 
-fn days_between(from: Timestamp, to: Timestamp) -> f64 {
-    (to.duration_since(from).as_secs_f64() / SECONDS_PER_DAY).max(0.0)
-}
-
 /// Windows of emotions are whole UTC days, today included.
 fn emotions(connection: &Connection, user: &IdText, now: Timestamp) -> Result<EmotionFeatures, Fault> {
     let week = Window::read(connection, user, now, 7)?;
@@ -109,16 +101,7 @@ impl Window {
         Ok(window)
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a mean of numbers between 0 and 1 needs no more than 15 digits"
-    )]
     fn means(&self) -> Option<EmotionMeans> {
-        let mean = |sum: i64| sum as f64 / SCALE / self.events as f64;
-        (self.events > 0).then(|| EmotionMeans {
-            positivity: mean(self.positivity),
-            intensity: mean(self.intensity),
-            stress: mean(self.stress),
-        })
+        EmotionMeans::of_sums(self.events, [self.positivity, self.intensity, self.stress])
     }
 }

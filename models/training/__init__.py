@@ -1,0 +1,1 @@
+"""Trains the models that score credit risk, measures them, and writes their artefacts."""
