@@ -19,6 +19,7 @@ pub mod journal;
 mod latency;
 mod ledger;
 pub mod operations;
+mod policies;
 mod progress;
 pub mod replays;
 mod retries;

@@ -173,6 +173,7 @@ impl Role {
                 AccessRead,
                 AuditRead,
                 DecisionsReplay,
+                PoliciesRead,
                 PrivacyWriteAny,
                 PrivacyErase,
                 ResearchExport,

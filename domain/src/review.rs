@@ -305,7 +305,16 @@ mod tests {
             credit_type: CreditType::ShortTerm,
         };
         let bands = vec![band(0.2, 900, 1_000), band(0.5, 100, 2_000)];
-        let policy = Policy { version: "test".to_owned(), digest: String::new(), cut_off: 0.5, bands };
+        let policy = Policy {
+            version: "test".to_owned(),
+            digest: String::new(),
+            cut_off: 0.5,
+            bands,
+            knock_outs: Vec::new(),
+            exposure: None,
+            cool_down: None,
+            rounding: Rounding::default(),
+        };
         let check = |limit, rate, credit_type, expect| {
             let (credit_limit, interest_rate) =
                 (Money::from_minor_units(limit), Rate::from_basis_points(rate));

@@ -65,7 +65,7 @@ async fn a_notification_is_not_lost_when_its_publish_fails_after_the_activation(
     let notifications: Vec<Notification> =
         published(&platform).await.iter().map(|event| NotificationPayload::decode(event).unwrap()).collect();
     assert_eq!(notifications.len(), 1, "the activation made one notification, and it was published once");
-    assert_eq!((notifications[0].user, notifications[0].offer), (user, offer));
+    assert_eq!((notifications[0].user, notifications[0].about), (user, About::Offer(offer)));
     platform.store.add_notifications(&notifications, platform.clock.now()).await.unwrap();
     let page = PageRequest { page: 1, page_size: 10 };
     assert_eq!(platform.store.notifications(user, page).await.unwrap().total, 1);

@@ -260,7 +260,7 @@ pub async fn numbers_of_decisions_come_back_to_the_bit<H: Harness>() {
     for made in made.chunks(50) {
         let store = harness.store();
         let record = async |decision: &Decision| {
-            let new = NewDecision { decision: decision.clone(), stands_for: Duration::ZERO };
+            let new = NewDecision { decision: decision.clone(), facts: None, stands_for: Duration::ZERO };
             assert!(!store.record_decision(new, None).await.unwrap().repeated);
         };
         join_all(made.iter().map(record)).await;

@@ -21,6 +21,9 @@ pub(crate) const CLAIM: &str = "UPDATE outbox SET claimed_until = $2 WHERE row =
 pub(crate) const RELEASE_FUTURE: &str =
     "UPDATE outbox SET claimed_until = '-infinity' WHERE row = ANY (ARRAY(
         SELECT row FROM outbox WHERE claimed_until > $1 FOR UPDATE SKIP LOCKED))";
+pub(crate) const INSERT: &str =
+    "INSERT INTO outbox (event_id, subject, key, payload, schema_version, request_id, traceparent)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 pub(crate) const FINISH: &str = "DELETE FROM outbox WHERE row = ANY ($1)";
 pub(crate) const DEPTH: &str = "SELECT count(*) FROM outbox";
 

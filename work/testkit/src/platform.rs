@@ -142,6 +142,7 @@ impl Platform {
             policy_digest: String::new(),
             outcome: Outcome::Approved(offer.clone()),
             approved_without_emotions: None,
+            catalogue_version: 1,
         };
         let new = NewDecision { decision, stands_for: Duration::ZERO, facts: None };
         self.store.record_decision(new, None).await.unwrap();

@@ -1,8 +1,9 @@
 //! One decision, computed again from what it was made from, and compared with what was stored, bit by bit.
 
+use ecs_domain::catalogue::Catalogue;
+use ecs_domain::consent::Locale;
 use ecs_domain::decision::{Decision, Denial, Outcome};
-use ecs_domain::offer::Terms;
-use ecs_domain::policy::{Facts, Policy};
+use ecs_domain::policy::{Policy, Verdict};
 use ecs_domain::scorecard::{Assessment, Contribution, Second};
 use serde::Serialize;
 
@@ -62,15 +63,31 @@ fn compare(decision: &Decision, artefacts: &Artefacts) -> Result<Differences, Ag
     differences.second("without_emotions", stored.without_emotions.as_ref(), without.as_ref());
     differences.second("challenger", stored.challenger.as_ref(), challenger.as_ref());
     differences.text("policy_version", &decision.policy_version, &policy.version);
-    let approved_without = without.map(|without| judge(policy, &without, &decision.facts).is_ok());
+    let computed = Assessment { without_emotions: without.as_ref().map(second_of), ..computed };
+    let (approved_without, verdict) = judge(policy, decision, &computed);
     differences.value("approved_without_emotions", decision.approved_without_emotions, approved_without);
-    differences.outcome(&decision.outcome, &judge(policy, &computed, &decision.facts));
+    differences.outcome(decision, &verdict);
     Ok(differences)
 }
 
-/// What a policy makes of an assessment, as whoever decides has it.
-fn judge(policy: &Policy, assessment: &Assessment, _facts: &Facts) -> Result<Terms, Denial> {
-    policy.terms_for(assessment.risk_score).ok_or_else(|| Denial::for_risk(assessment))
+/// What a policy makes of an assessment, without emotions and at all, as whoever decides has it.
+fn judge(policy: &Policy, decision: &Decision, assessment: &Assessment) -> (Option<bool>, Verdict) {
+    let Decision { features, facts, decided_at, .. } = decision;
+    let without = policy.approves_without_emotions(features, assessment, *facts, *decided_at);
+    (without, policy.outcome(features, assessment, *facts, *decided_at))
+}
+
+fn second_of(assessment: &Assessment) -> Second {
+    Second {
+        risk_score: assessment.risk_score,
+        model_version: assessment.model_version.clone(),
+        model_digest: assessment.model_digest.clone(),
+    }
+}
+
+/// The words of a denial, from the catalogue that the decision was told with.
+fn words(decision: &Decision, denial: &Denial) -> String {
+    Catalogue::of(decision.catalogue_version, Locale::En).joined(&denial.reasons)
 }
 
 #[derive(Default)]
@@ -123,9 +140,9 @@ impl Differences {
         }
     }
 
-    fn outcome(&mut self, stored: &Outcome, computed: &Result<Terms, Denial>) {
-        match (stored, computed) {
-            (Outcome::Approved(offer), Ok(terms)) => {
+    fn outcome(&mut self, decision: &Decision, computed: &Verdict) {
+        match (&decision.outcome, computed) {
+            (Outcome::Approved(offer), Verdict::Approved(terms)) => {
                 let offered = offer.terms;
                 // As cents and hundredths of a percent: in words neither shows itself.
                 let cents = [offered, *terms].map(|terms| terms.credit_limit.minor_units());
@@ -134,20 +151,23 @@ impl Differences {
                 self.value("offer.interest_rate", rates[0], rates[1]);
                 self.value("offer.credit_type", offered.credit_type, terms.credit_type);
             }
-            (Outcome::Denied(stored), Err(computed)) => {
+            (Outcome::Denied(stored), Verdict::Denied(computed)) => {
                 self.value("reasons", &stored.reasons, &computed.reasons);
-                self.text("reason", &stored.text, &computed.text);
+                self.text("reason", &stored.text, &words(decision, computed));
             }
-            (Outcome::Approved(_), Err(_)) => self.text("outcome", "approved", "denied"),
-            (Outcome::Denied(_), Ok(_)) => self.text("outcome", "denied", "approved"),
+            (Outcome::Approved(_), Verdict::Denied(_)) => self.text("outcome", "approved", "denied"),
+            (Outcome::Denied(_), Verdict::Approved(_)) => self.text("outcome", "denied", "approved"),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features};
     use ecs_domain::offer::{Offer, OfferStatus};
+    use ecs_domain::policy::Facts;
     use ecs_domain::reason::Reason;
     use ecs_domain::{DecisionId, Money, OfferId, Timestamp, UserId};
     use uuid::Uuid;
@@ -155,15 +175,18 @@ mod tests {
     use super::*;
     use crate::settings::{Environment, Flags, Settings, merge};
 
-    fn artefacts() -> Artefacts {
+    /// All that there is, once the decision's models are looked up.
+    fn artefacts(decision: &Decision) -> Artefacts {
         let raw = merge(&Environment::default(), &Flags::default()).unwrap();
-        Artefacts::of(&Settings::from_raw(&raw).unwrap()).unwrap()
+        let mut artefacts = Artefacts::of(&Settings::from_raw(&raw).unwrap()).unwrap();
+        artefacts.learn_models(decision).unwrap();
+        artefacts
     }
 
     /// A decision as the built-in model and policy make it.
     fn decision(transactions: u64) -> Decision {
-        let (model, policy) =
-            (ecs_credit_analysis::built_in().unwrap(), ecs_user_and_credit::built_in().unwrap());
+        let model = ecs_models::scorecard().unwrap();
+        let policy = Arc::clone(&ecs_work::policies::built_in().unwrap()[0].policy);
         let means = EmotionMeans { positivity: 2.0 / 3.0, intensity: 0.1, stress: 0.3 };
         let features = Features {
             transaction_count_30d: transactions,
@@ -178,16 +201,12 @@ mod tests {
         };
         let mut assessment = model.assess(&features);
         let without = model.assess(&features.without_emotions());
-        let second = |of: &Assessment| Second {
-            risk_score: of.risk_score,
-            model_version: of.model_version.clone(),
-            model_digest: of.model_digest.clone(),
-        };
-        let terms = judge(&policy, &assessment, &Facts::NONE);
-        let approved_without_emotions = Some(policy.terms_for(without.risk_score).is_some());
         (assessment.without_emotions, assessment.challenger) =
-            (Some(second(&without)), Some(second(&assessment)));
+            (Some(second_of(&without)), Some(second_of(&assessment)));
         let (user, at) = (UserId::new(Uuid::from_u128(1)), Timestamp::UNIX_EPOCH);
+        let verdict = policy.outcome(&features, &assessment, Facts::NONE, at);
+        let approved_without_emotions =
+            policy.approves_without_emotions(&features, &assessment, Facts::NONE, at);
         let offer = |terms| Offer {
             id: OfferId::new(Uuid::from_u128(2)),
             user,
@@ -205,10 +224,14 @@ mod tests {
             features,
             assessment,
             facts: Facts::NONE,
-            policy_version: policy.version,
-            policy_digest: policy.digest,
-            outcome: terms.map_or_else(Outcome::Denied, |terms| Outcome::Approved(offer(terms))),
+            policy_version: policy.version.clone(),
+            policy_digest: policy.digest.clone(),
+            outcome: match verdict {
+                Verdict::Approved(terms) => Outcome::Approved(offer(terms)),
+                Verdict::Denied(denial) => Outcome::Denied(denial),
+            },
             approved_without_emotions,
+            catalogue_version: Catalogue::newest(),
         }
     }
 
@@ -216,7 +239,7 @@ mod tests {
     fn what_the_model_and_the_policy_said_comes_out_again() {
         let outcomes = [0, 40].map(|transactions| {
             let decision = decision(transactions);
-            assert_eq!(recompute(&decision, &artefacts()), Again::Identical, "{transactions}");
+            assert_eq!(recompute(&decision, &artefacts(&decision)), Again::Identical, "{transactions}");
             decision.outcome.as_str()
         });
         assert_eq!(outcomes, ["denied", "approved"]);
@@ -228,7 +251,7 @@ mod tests {
         let check = |transactions, change: &dyn Fn(&mut Decision), expect: &[&str]| {
             let mut decision = decision(transactions);
             change(&mut decision);
-            let Again::Differs(found) = recompute(&decision, &artefacts()) else { panic!("{expect:?}") };
+            let Again::Differs(found) = recompute(&decision, &artefacts(&decision)) else { panic!("{expect:?}") };
             let fields: Vec<_> = found.iter().map(|difference| difference.field.as_str()).collect();
             assert_eq!(fields, expect);
             assert!(found.iter().all(|difference| difference.stored != difference.recomputed));
@@ -264,7 +287,7 @@ mod tests {
     fn another_input_is_not_what_led_to_this() {
         let mut decision = decision(40);
         decision.features.account_age_days += 100.0;
-        assert!(matches!(recompute(&decision, &artefacts()), Again::Differs(found) if found.len() >= 3));
+        assert!(matches!(recompute(&decision, &artefacts(&decision)), Again::Differs(found) if found.len() >= 3));
     }
 
     #[test]
@@ -272,7 +295,7 @@ mod tests {
         let check = |change: &dyn Fn(&mut Decision), expect: Again| {
             let mut decision = decision(40);
             change(&mut decision);
-            assert_eq!(recompute(&decision, &artefacts()), expect);
+            assert_eq!(recompute(&decision, &artefacts(&decision)), expect);
         };
         let unknown = || "00".repeat(32);
         check(&|d| d.assessment.model_digest = unknown(), Again::NoModel(unknown()));

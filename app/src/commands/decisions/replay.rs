@@ -49,9 +49,9 @@ struct Different {
 }
 
 pub(super) async fn run(args: &ReplayArgs, settings: &Settings) -> anyhow::Result<Outcome> {
-    let (artefacts, wanted) = (Artefacts::of(settings)?, source::wanted(args)?);
+    let (mut artefacts, wanted) = (Artefacts::of(settings)?, source::wanted(args)?);
     let reach = Reach::of(settings).await?;
-    let replayed = to_the_end(&reach, &wanted, &artefacts).await;
+    let replayed = to_the_end(&reach, &wanted, &mut artefacts).await;
     reach.close().await?;
     let replayed = replayed?;
     say(&if args.json { serde_json::to_string_pretty(&replayed)? } else { replayed.in_words() });
@@ -61,7 +61,7 @@ pub(super) async fn run(args: &ReplayArgs, settings: &Settings) -> anyhow::Resul
 async fn to_the_end(
     reach: &Reach,
     wanted: &WantedDecisions,
-    artefacts: &Artefacts,
+    artefacts: &mut Artefacts,
 ) -> anyhow::Result<Replayed> {
     let (mut replayed, mut after) = (Replayed::default(), 0);
     loop {
@@ -69,7 +69,12 @@ async fn to_the_end(
         let Some(last) = piece.last() else { return Ok(replayed) };
         anyhow::ensure!(last.number > after, "decisions come out of their turn");
         after = last.number;
-        piece.into_iter().for_each(|decision| replayed.take(decision, artefacts));
+        for decision in piece {
+            if let Left::Whole(whole) = &decision.left {
+                artefacts.learn(whole, reach).await?;
+            }
+            replayed.take(decision, artefacts);
+        }
     }
 }
 

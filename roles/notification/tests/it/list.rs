@@ -68,7 +68,7 @@ async fn a_customer_reads_what_they_were_told_page_by_page() {
             "type": "CREDIT_LIMIT_APPLIED",
             "title": "Your credit limit is active",
             "message": "A credit limit of 5000.00 at 14.25 % per year is now available to you.",
-            "offer_id": last.offer,
+            "offer_id": last.about.offer(),
             "created_at": created_at,
             "read_at": null,
         }],

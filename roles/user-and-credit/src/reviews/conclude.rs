@@ -85,7 +85,8 @@ pub(crate) async fn conclude(
     JsonBody(said): JsonBody<Said>,
 ) -> Result<Json<ReviewView>, Problem> {
     let id = path.id("review_id")?;
-    let decided = said.read(&state.policy)?;
+    let policy = state.policies.at(state.now()).await.map_err(problems::of_policies)?.policy;
+    let decided = said.read(&policy)?;
     let review = state.store.review(id).await.map_err(problems::of_store)?;
     let review = review.map_or_else(|| changed(ReviewChange::Unknown), Ok)?;
     let verdict = verdict(&state, &review, identity.user, decided, &context);
