@@ -55,7 +55,8 @@ fn compare(decision: &Decision, artefacts: &Artefacts) -> Result<Differences, Ag
         Some(second) => model(&second.model_digest).map(|model| Some(model.assess(features))),
         None => Ok(None),
     };
-    let without = second(&stored.without_emotions, &decision.features.without_emotions())?;
+    let calm = decision.features.without_emotions();
+    let without = second(&stored.without_emotions, &calm)?;
     let challenger = second(&stored.challenger, &decision.features)?;
 
     let mut differences = Differences::default();

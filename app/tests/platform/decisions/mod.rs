@@ -20,9 +20,6 @@ use uuid::Uuid;
 use crate::support::process::{command, run};
 use crate::support::{KEYS, TestApp, eventually};
 
-/// How many decisions are made at the same time.
-const AT_ONCE: usize = 250;
-
 /// `ecs decisions` over a data folder, as operators of the tests' platforms run it: its exit code, and what it printed.
 async fn decisions(data: &Path, arguments: &[&str], set: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut ecs: Command = command(&[&["decisions"], arguments].concat());
@@ -48,7 +45,8 @@ async fn decide(app: &TestApp, count: usize, people: usize) -> Vec<UserId> {
             decision(users[number % people], now + Duration::from_millis(number as u64), &mut numbers)
         })
         .collect();
-    for made in made.chunks(AT_ONCE) {
+    // One about each person at a time: what overtakes another about the same person would stand in its place.
+    for made in made.chunks(people) {
         join_all(made.iter().map(|decision| keep(store.as_ref(), decision))).await;
     }
     users

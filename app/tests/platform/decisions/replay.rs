@@ -120,7 +120,7 @@ async fn what_can_not_be_computed_again_is_named() {
     let different = found["different"].as_array().unwrap();
     let fields: Vec<_> =
         different[0]["differences"].as_array().unwrap().iter().map(|it| &it["field"]).collect();
-    assert_eq!((different.len(), fields), (1, vec!["risk_score"]), "{found}");
+    assert_eq!((different.len(), fields), (1, vec![&json!("risk_score")]), "{found}");
     let (code, said) = decisions(folder.path(), &["replay", "--user", &users[0].to_string()], &[]).await;
     assert_eq!(code, Some(1));
     assert!(
