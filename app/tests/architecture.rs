@@ -133,7 +133,6 @@ fn nothing_that_decides_knows_of_attributes() {
         "roles/credit-analysis/src",
         "roles/user-and-credit/src/analysis",
         "roles/user-and-credit/src/features.rs",
-        "work/policies",
         "work/src/policies",
         "web/src/handles/credit_analysis",
         "store/src/folds.rs",

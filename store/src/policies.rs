@@ -166,7 +166,7 @@ pub struct PolicyPage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicyChanged {
     /// It is done, and this is how the version stands.
-    Done(PolicyVersion),
+    Done(Box<PolicyVersion>),
     /// There is one of this version or with this text.
     Taken,
     /// There is no such version.

@@ -11,11 +11,12 @@
 
 mod check;
 mod diff;
+#[cfg(test)]
+mod properties;
 mod rules;
-mod verdict;
-
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 pub use check::{Flaw, Place};
 pub use diff::diff;

@@ -79,7 +79,7 @@ pub async fn a_second_person_makes_a_policy_active<H: Harness>() {
         (approved.state, approved.approver, approved.approved_at),
         (PolicyState::Approved, Some(user(2)), Some(after(20)))
     );
-    assert_eq!(store.policy_version("policy-1").await.unwrap(), Some(approved));
+    assert_eq!(store.policy_version("policy-1").await.unwrap(), Some(*approved));
     for number in [2, 3] {
         let changed = store.approve_policy(change(number, 2, 20)).await.unwrap();
         assert!(matches!(changed, PolicyChanged::Done(_)), "{changed:?}");
@@ -234,7 +234,7 @@ fn change(number: u8, by: u128, second: i64) -> PolicyChange {
 
 async fn drafted(store: &dyn Store, number: u8, wished: i64) -> PolicyVersion {
     match store.draft_policy(draft(number, wished)).await.unwrap() {
-        PolicyChanged::Done(policy) => policy,
+        PolicyChanged::Done(policy) => *policy,
         other => panic!("{other:?}"),
     }
 }

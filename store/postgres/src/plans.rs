@@ -112,6 +112,18 @@ fn fixed() -> Vec<(&'static str, &'static [&'static str])> {
     ]
 }
 
+/// What policies are read by.
+fn of_policies() -> Vec<(&'static str, &'static [&'static str])> {
+    vec![
+        (policies::FIND, &["policies_pkey"]),
+        (policies::LOCK, &["policies_pkey"]),
+        (policies::OF_DIGEST, &["policies_digest_key"]),
+        (policies::SCHEDULED, &["policies_by_time"]),
+        (policies::LIST, &["policies_by_age"]),
+        (policies::CHANGE, &["policies_pkey"]),
+    ]
+}
+
 /// What accounts, log-ins and exports of months read by, and the planner is free with.
 fn of_accounts() -> Vec<(&'static str, &'static [&'static str])> {
     vec![
@@ -272,6 +284,7 @@ fn free() -> Vec<(&'static str, &'static [&'static str])> {
         (consents::HISTORY, &["consent_history_of_user"]),
         (folds::READ_FEATURES, &["users_pkey", "transactions_by_user", "emotional_events_summary_pkey"]),
         (decisions::LAST, &["decisions_by_user"]),
+<<<<<<< ours
         (decisions::OWNED, &["decisions_pkey"]),
         (decisions::OWNER, &["decisions_pkey"]),
         (decisions::COUNT, &["decisions_by_user"]),
@@ -287,6 +300,9 @@ fn free() -> Vec<(&'static str, &'static [&'static str])> {
         (reviews::CONCLUDE, &["decision_reviews_pkey"]),
         (reviews::WITHDRAW, &["credit_limits_pkey", "decisions_pkey"]),
         (reviews::BACKLOG, &["decision_reviews_by_state"]),
+=======
+        (decisions::FACTS, &["credit_limits_by_user", "decisions_by_user"]),
+>>>>>>> theirs
         (offers::FIND, &["credit_limits_pkey"]),
         (offers::PAGE, &["credit_limits_by_user"]),
         (offers::ACCEPT, &["credit_limits_pkey"]),
@@ -338,7 +354,13 @@ async fn every_hot_statement_has_its_index() {
     }
     let (_database, client) = filled().await;
     client.batch_execute(GENERIC).await.unwrap();
+<<<<<<< ours
     for (sql, indexes) in [of_accounts(), of_logs(), of_webhooks(), of_exports(), of_ageing(), of_evaluations(), free()].concat() {
+=======
+    for (sql, indexes) in
+        [of_accounts(), of_policies(), of_webhooks(), of_exports(), of_ageing(), free()].concat()
+    {
+>>>>>>> theirs
         check(sql, &plan(&client, sql).await, indexes);
     }
     client.batch_execute(&FIXED_PLANS.replace("true)", "false)")).await.unwrap();

@@ -129,7 +129,7 @@ async fn draft(session: &Session, new: &PolicyDraft) -> Result<PolicyChanged, Fa
     audit::note(&mut flight, &entry);
     flight.commit();
     flight.send().await?;
-    Ok(PolicyChanged::Done(kept))
+    Ok(PolicyChanged::Done(Box::new(kept)))
 }
 
 /// The row is locked before it is looked at, so what it is judged by stands until the end.
@@ -164,7 +164,7 @@ async fn change(session: &Session, wish: &PolicyChange, step: Step) -> Result<Po
     audit::note(&mut flight, &entry);
     flight.commit();
     flight.send().await?;
-    Ok(PolicyChanged::Done(after))
+    Ok(PolicyChanged::Done(Box::new(after)))
 }
 
 async fn undo(session: &Session, changed: PolicyChanged) -> Result<PolicyChanged, Fault> {

@@ -91,6 +91,7 @@ fn statements_of_work() -> Vec<&'static str> {
         features::EMOTIONS,
         decisions::LAST,
         decisions::BY_ID,
+<<<<<<< ours
         decisions::EXPOSURE,
         decisions::LAST_DENIAL,
         policies::TAKEN,
@@ -112,6 +113,8 @@ fn statements_of_work() -> Vec<&'static str> {
         reviews::CONCLUDE,
         reviews::WITHDRAW,
         reviews::BACKLOG,
+=======
+>>>>>>> theirs
         offers::FIND,
         offers::COUNT,
         offers::PAGE,
@@ -140,6 +143,19 @@ fn statements_of_work() -> Vec<&'static str> {
         idempotency::FIND,
         idempotency::KEEP,
         idempotency::RELEASE,
+    ]
+}
+
+/// What policies cause, and what they ask of a person. Lists of them are short, and read whole.
+fn statements_of_policies() -> Vec<&'static str> {
+    use credit::decision_statements as decisions;
+    vec![
+        decisions::EXPOSURE,
+        decisions::LAST_DENIAL,
+        policies::TAKEN,
+        policies::FIND,
+        policies::OF_DIGEST,
+        policies::CHANGE,
     ]
 }
 
@@ -264,6 +280,7 @@ fn every_hot_statement_has_its_index() {
         statements_of_accounts(),
         statements_of_logs(),
         statements_of_work(),
+        statements_of_policies(),
         statements_of_webhooks(),
         statements_of_exports(),
         statements_of_evaluations(),

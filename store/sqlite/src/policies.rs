@@ -131,7 +131,7 @@ fn told(
 ) -> Result<PolicyChanged, Fault> {
     let Some(kept) = find(connection, FIND, version)? else { return Ok(PolicyChanged::Unknown) };
     audit::note(connection, &kept.entry(before, compared))?;
-    Ok(PolicyChanged::Done(kept))
+    Ok(PolicyChanged::Done(Box::new(kept)))
 }
 
 fn find(connection: &Connection, sql: &str, by: &str) -> Result<Option<PolicyVersion>, Fault> {

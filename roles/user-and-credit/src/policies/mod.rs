@@ -115,7 +115,7 @@ pub(crate) async fn draft(
     match state.store.draft_policy(draft).await.map_err(problems::of_store)? {
         PolicyChanged::Done(kept) => {
             tracing::info!(policy = kept.version, author_id = %identity.user, "policy drafted");
-            Ok((StatusCode::CREATED, Json(PolicyView::new(kept, compared))))
+            Ok((StatusCode::CREATED, Json(PolicyView::new(*kept, compared))))
         }
         PolicyChanged::Taken => Err(taken()),
         PolicyChanged::Unknown | PolicyChanged::Refused(_) => Err(never()),
@@ -245,7 +245,7 @@ async fn change(state: &State, version: &str, by: UserId) -> Result<PolicyChange
 
 fn done(changed: PolicyChanged) -> Result<PolicyVersion, Problem> {
     match changed {
-        PolicyChanged::Done(kept) => Ok(kept),
+        PolicyChanged::Done(kept) => Ok(*kept),
         PolicyChanged::Unknown => Err(unknown()),
         PolicyChanged::Refused(refusal @ PolicyRefusal::Author) => {
             Err(Problem::forbidden(refusal.to_string()))
