@@ -108,11 +108,30 @@ async fn live(platform: &Deployment, marks: &mut Vec<String>) -> Person {
     let weights = reasons.map(|reason| digits(&reason["contribution"].to_string()));
     // Short ones may stand for anything.
     marks.extend(weights.filter(|weight| weight.len() >= 8));
+    be_reviewed(platform, &ana, &decision).await;
     if let Some(offer) = decision["offer"]["offer_id"].as_str() {
         platform.accept(&ana, offer).await.expect_status(202);
-        eventually("Ana is notified", async || platform.notifications(&ana).await.into_iter().next()).await;
+        let is_told = async || {
+            let told = platform.notifications(&ana).await;
+            told.into_iter().find(|told| told["type"] == "CREDIT_LIMIT_APPLIED")
+        };
+        eventually("Ana is notified", is_told).await;
     }
     ana
+}
+
+/// Ana has something to say about her decision, and an officer about that.
+async fn be_reviewed(platform: &Deployment, ana: &Person, decision: &Value) {
+    let path = format!("/v1/decisions/{}/review", decision["decision_id"].as_str().unwrap());
+    let comment = json!({"comment": format!("{WORD} please")});
+    let review = platform.as_person(ana, "POST", &path, Some(&comment)).await.expect_status(201);
+    let officer = ecs_domain::UserId::new(uuid::Uuid::from_u128(8));
+    let bearer = format!("Bearer {}", platform.token(officer, ecs_domain::permission::Permission::ALL));
+    let headers = [("authorization", bearer.as_str())];
+    let review = format!("/v1/reviews/{}", review["review_id"].as_str().unwrap());
+    platform.http.call("POST", &format!("{review}/claim"), &headers, None).await.expect_status(200);
+    let upheld = json!({"outcome": "upheld", "explanation": format!("{WORD} seen")});
+    platform.http.post(&format!("{review}/outcome"), &headers, &upheld).await.expect_status(200);
 }
 
 fn feeling(platform: &Deployment, person: &Person, client_id: &str) -> Value {
