@@ -11,8 +11,9 @@
 
 use serde::Deserialize;
 
-/// The model that decides unless somebody says otherwise.
-const DEFAULT: &str = "scorecard-1";
+/// The models that decide unless somebody says otherwise.
+const FINANCIAL: &str = "financial-1";
+const EMPATHIC: &str = "empathic-1";
 
 /// Which models decide, by their versions.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -43,11 +44,11 @@ pub struct PlanError(String);
 
 impl Plan {
     fn financial() -> Names {
-        Names { champion: DEFAULT.to_owned(), challenger: None }
+        Names { champion: FINANCIAL.to_owned(), challenger: None }
     }
 
     fn empathic() -> Names {
-        Names { champion: DEFAULT.to_owned(), challenger: None }
+        Names { champion: EMPATHIC.to_owned(), challenger: None }
     }
 
     /// Reads the file. A section that isn't there stays with what is built in.
@@ -82,8 +83,8 @@ mod tests {
             (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{text}: {error}"),
             (got, _) => panic!("{text}: {got:?}"),
         };
-        check("", Ok([DEFAULT, DEFAULT]));
-        check("[financial]\nchampion = \"a\"", Ok(["a", DEFAULT]));
+        check("", Ok([FINANCIAL, EMPATHIC]));
+        check("[financial]\nchampion = \"a\"", Ok(["a", EMPATHIC]));
         check(
             "[financial]\nchampion = \"a\"\n[empathic]\nchampion = \"b\"\nchallenger = \"c\"",
             Ok(["a", "b"]),

@@ -90,7 +90,7 @@ pub(super) fn of_trees(trees: &Trees, features: &[Feature]) -> Result<(), Fault>
         .filter_map(|(place, feature)| Some((place, feature, sign(feature)?)))
         .collect();
     for (number, tree) in trees.trees.iter().enumerate() {
-        let leaves = regions(tree, features.len());
+        let leaves = cells(tree, features.len());
         for (place, feature, sign) in &claimed {
             if leaves.iter().any(|lower| leaves.iter().any(|upper| lower.breaks(upper, *place, *sign))) {
                 return Err(broken(feature, format!("trees[{number}]")));
@@ -102,7 +102,7 @@ pub(super) fn of_trees(trees: &Trees, features: &[Feature]) -> Result<(), Fault>
 
 /// What leads to a leaf: of each feature the values above one bound and up to another, and perhaps a missing one.
 #[derive(Clone)]
-struct Region {
+struct Cell {
     sides: Vec<Side>,
     leaf: f64,
 }
@@ -128,7 +128,7 @@ impl Side {
     }
 }
 
-impl Region {
+impl Cell {
     /// Whether somebody could come from here to there by more of this feature alone, and that goes the wrong way.
     fn breaks(&self, upper: &Self, feature: usize, sign: f64) -> bool {
         if sign * (upper.leaf - self.leaf) >= -ROUNDING {
@@ -144,13 +144,13 @@ impl Region {
     }
 }
 
-fn regions(tree: &Tree, features: usize) -> Vec<Region> {
+fn cells(tree: &Tree, features: usize) -> Vec<Cell> {
     let mut found = Vec::new();
     let mut ahead = vec![(tree.root, vec![Side::ALL; features])];
     while let Some((at, sides)) = ahead.pop() {
         let node = match at {
             Child::Leaf(leaf) => {
-                found.push(Region { sides, leaf: tree.leaves[leaf as usize] });
+                found.push(Cell { sides, leaf: tree.leaves[leaf as usize] });
                 continue;
             }
             Child::Node(node) => tree.nodes[node as usize],

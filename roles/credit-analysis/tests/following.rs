@@ -89,7 +89,7 @@ fn person() -> Features {
     }
 }
 
-const FIRST: &str = "[financial]\nchampion = \"f-1\"\n";
+const FIRST: &str = "[financial]\nchampion = \"f-1\"\n[empathic]\nchampion = \"scorecard-1\"\n";
 
 #[tokio::test(start_paused = true)]
 async fn another_model_is_put_in_charge_without_a_restart() {

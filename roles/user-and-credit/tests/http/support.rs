@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use ecs_bus_embedded::{EmbeddedBus, Options as BusOptions};
 use ecs_cache::{Cache, Options as CacheOptions, Scope};
-use ecs_credit_analysis::{CreditAnalysis, Deps, Places, Random};
+use ecs_credit_analysis::{CreditAnalysis, Places, Random};
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::evaluation::Materiality;
 use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, StressThreshold, Unit};
@@ -173,7 +173,7 @@ impl App {
         let auth =
             Arc::new(Auth::alone(tokens, Secret::new(INTERNAL_KEY), Arc::clone(&clock) as Arc<dyn Clock>));
         let wake = Wake::new();
-        let model = setup.model.unwrap_or_else(|| scorecard(&auth));
+        let model = setup.model.unwrap_or_else(|| models_in_charge(&auth));
         let role = UserAndCredit::create(Deps {
             auth: Arc::clone(&auth),
             store: Arc::clone(&store) as _,
@@ -393,8 +393,9 @@ pub(crate) fn new_user_id() -> UserId {
     UserId::new(Uuid::now_v7())
 }
 
-fn scorecard(auth: &Arc<Auth>) -> Arc<dyn handles::CreditAnalysis> {
+fn models_in_charge(auth: &Arc<Auth>) -> Arc<dyn handles::CreditAnalysis> {
     let models = Places { file: None, folder: None, random: Random::Refused };
-    let deps = Deps { auth: Arc::clone(auth), models, metrics: ecs_metrics::Metrics::new() };
+    let deps =
+        ecs_credit_analysis::Deps { auth: Arc::clone(auth), models, metrics: ecs_metrics::Metrics::new() };
     CreditAnalysis::create(deps).unwrap().handle()
 }
