@@ -8,7 +8,7 @@ use ecs_bus::payload::NotificationPayload;
 use ecs_bus::{Bus, Event, Frontier, Subject};
 use ecs_cache::Cache;
 use ecs_credit_application::{CreditApplication, Deps};
-use ecs_domain::notification::Notification;
+use ecs_domain::notification::{About, Notification};
 use ecs_domain::offer::OfferStatus;
 use ecs_domain::{Clock as _, OfferId, UserId};
 use ecs_store::{Credit as _, Notifications as _, Outbox as _, PageRequest};

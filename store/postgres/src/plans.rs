@@ -258,6 +258,29 @@ fn of_exports() -> Vec<(&'static str, &'static [&'static str])> {
     ]
 }
 
+/// The same of what people read of their own decisions, and of reviews.
+fn of_reviews() -> Vec<(&'static str, &'static [&'static str])> {
+    use credit::decision_statements as decisions;
+    use credit::review_statements as reviews;
+    vec![
+        (decisions::OWNED, &["decisions_pkey"]),
+        (decisions::OWNER, &["decisions_pkey"]),
+        (decisions::COUNT, &["decisions_by_user"]),
+        (decisions::PAGE, &["decisions_by_user"]),
+        (reviews::IS_UNDER_WAY, &["decision_reviews"]),
+        (reviews::FIND, &["decision_reviews_pkey"]),
+        (reviews::OF_DECISION, &["decision_reviews_of_decision"]),
+        (reviews::COUNT, &["decision_reviews_by_state"]),
+        (reviews::PAGE, &["decision_reviews_by_state"]),
+        (reviews::PAGE_BACK, &["decision_reviews_by_state"]),
+        (reviews::LOCK, &["decision_reviews_pkey"]),
+        (reviews::CLAIM, &["decision_reviews_pkey"]),
+        (reviews::CONCLUDE, &["decision_reviews_pkey"]),
+        (reviews::WITHDRAW, &["credit_limits_pkey", "decisions_pkey"]),
+        (reviews::BACKLOG, &["decision_reviews_by_state"]),
+    ]
+}
+
 /// The same of evaluations that nobody asked for.
 fn of_evaluations() -> Vec<(&'static str, &'static [&'static str])> {
     use evaluations::statements;
@@ -284,25 +307,7 @@ fn free() -> Vec<(&'static str, &'static [&'static str])> {
         (consents::HISTORY, &["consent_history_of_user"]),
         (folds::READ_FEATURES, &["users_pkey", "transactions_by_user", "emotional_events_summary_pkey"]),
         (decisions::LAST, &["decisions_by_user"]),
-<<<<<<< ours
-        (decisions::OWNED, &["decisions_pkey"]),
-        (decisions::OWNER, &["decisions_pkey"]),
-        (decisions::COUNT, &["decisions_by_user"]),
-        (decisions::PAGE, &["decisions_by_user"]),
-        (reviews::IS_UNDER_WAY, &["decision_reviews"]),
-        (reviews::FIND, &["decision_reviews_pkey"]),
-        (reviews::OF_DECISION, &["decision_reviews_of_decision"]),
-        (reviews::COUNT, &["decision_reviews_by_state"]),
-        (reviews::PAGE, &["decision_reviews_by_state"]),
-        (reviews::PAGE_BACK, &["decision_reviews_by_state"]),
-        (reviews::LOCK, &["decision_reviews_pkey"]),
-        (reviews::CLAIM, &["decision_reviews_pkey"]),
-        (reviews::CONCLUDE, &["decision_reviews_pkey"]),
-        (reviews::WITHDRAW, &["credit_limits_pkey", "decisions_pkey"]),
-        (reviews::BACKLOG, &["decision_reviews_by_state"]),
-=======
         (decisions::FACTS, &["credit_limits_by_user", "decisions_by_user"]),
->>>>>>> theirs
         (offers::FIND, &["credit_limits_pkey"]),
         (offers::PAGE, &["credit_limits_by_user"]),
         (offers::ACCEPT, &["credit_limits_pkey"]),
@@ -354,13 +359,18 @@ async fn every_hot_statement_has_its_index() {
     }
     let (_database, client) = filled().await;
     client.batch_execute(GENERIC).await.unwrap();
-<<<<<<< ours
-    for (sql, indexes) in [of_accounts(), of_logs(), of_webhooks(), of_exports(), of_ageing(), of_evaluations(), free()].concat() {
-=======
-    for (sql, indexes) in
-        [of_accounts(), of_policies(), of_webhooks(), of_exports(), of_ageing(), free()].concat()
-    {
->>>>>>> theirs
+    let all = [
+        of_accounts(),
+        of_logs(),
+        of_policies(),
+        of_reviews(),
+        of_webhooks(),
+        of_exports(),
+        of_ageing(),
+        of_evaluations(),
+        free(),
+    ];
+    for (sql, indexes) in all.concat() {
         check(sql, &plan(&client, sql).await, indexes);
     }
     client.batch_execute(&FIXED_PLANS.replace("true)", "false)")).await.unwrap();

@@ -37,19 +37,16 @@ INSERT INTO decisions (id, user_id, decided_at, outcome, reason, risk_score, mod
         contributions)
     SELECT md5('decision' || n)::uuid, md5('user' || (n % 500 + 1))::uuid, now() - n * interval '1 minute', 'denied', 'no',
         0, '', '', '{}', '[]' FROM generate_series(1, 6000) n;
-<<<<<<< ours
 INSERT INTO decision_reviews (id, decision_id, user_id, requested_at, due_at, state, claimed_by, claimed_at, concluded_at, outcome,
         explanation)
     SELECT md5('review' || n)::uuid, md5('decision' || n)::uuid, md5('user' || (n % 500 + 1))::uuid, now(), now() + n * interval '1 minute',
         CASE WHEN n % 50 = 0 THEN 'open' ELSE 'concluded' END, CASE WHEN n % 50 > 0 THEN md5('officer')::uuid END,
         CASE WHEN n % 50 > 0 THEN now() END, CASE WHEN n % 50 > 0 THEN now() END, CASE WHEN n % 50 > 0 THEN 'upheld' END,
         CASE WHEN n % 50 > 0 THEN 'so' END FROM generate_series(1, 6000) n;
-=======
 INSERT INTO policies (version, digest, text, author, created_at, state, active_from)
     SELECT 'policy-' || n, md5('policy' || n), '', md5('user1')::uuid, now() - n * interval '1 minute', 'draft', now()
     FROM generate_series(1, 3000) n;
 UPDATE policies SET state = 'approved', approver = md5('user2')::uuid, approved_at = now() WHERE active_from > created_at;
->>>>>>> theirs
 INSERT INTO outbox (event_id, subject, key, payload, schema_version)
     SELECT md5('outbox' || n)::uuid, 'x', md5('user' || n)::uuid, '', 1 FROM generate_series(1, 6000) n;
 INSERT INTO notifications (id, user_id, sequence, type, title, message, offer_id, created_at, stored_at)

@@ -91,30 +91,6 @@ fn statements_of_work() -> Vec<&'static str> {
         features::EMOTIONS,
         decisions::LAST,
         decisions::BY_ID,
-<<<<<<< ours
-        decisions::EXPOSURE,
-        decisions::LAST_DENIAL,
-        policies::TAKEN,
-        policies::FIND,
-        policies::OF_DIGEST,
-        policies::CHANGE,
-        decisions::OWNED,
-        decisions::OWNER,
-        decisions::COUNT,
-        decisions::PAGE,
-        reviews::HAS_DECISION,
-        reviews::IS_UNDER_WAY,
-        reviews::FIND,
-        reviews::OF_DECISION,
-        reviews::COUNT,
-        reviews::PAGE,
-        reviews::PAGE_BACK,
-        reviews::CLAIM,
-        reviews::CONCLUDE,
-        reviews::WITHDRAW,
-        reviews::BACKLOG,
-=======
->>>>>>> theirs
         offers::FIND,
         offers::COUNT,
         offers::PAGE,
@@ -187,6 +163,28 @@ fn statements_of_webhooks() -> Vec<&'static str> {
         deliveries::RESEND,
         deliveries::FORGET,
         notifications::BY_ID,
+    ]
+}
+
+/// What people read of their own decisions, and what reviews cause.
+fn statements_of_reviews() -> Vec<&'static str> {
+    use credit::{decision_statements as decisions, review_statements as reviews};
+    vec![
+        decisions::OWNED,
+        decisions::OWNER,
+        decisions::COUNT,
+        decisions::PAGE,
+        reviews::HAS_DECISION,
+        reviews::IS_UNDER_WAY,
+        reviews::FIND,
+        reviews::OF_DECISION,
+        reviews::COUNT,
+        reviews::PAGE,
+        reviews::PAGE_BACK,
+        reviews::CLAIM,
+        reviews::CONCLUDE,
+        reviews::WITHDRAW,
+        reviews::BACKLOG,
     ]
 }
 
@@ -284,6 +282,7 @@ fn every_hot_statement_has_its_index() {
         statements_of_webhooks(),
         statements_of_exports(),
         statements_of_evaluations(),
+        statements_of_reviews(),
         statements_of_care(),
     ];
     for sql in all.into_iter().flatten() {
