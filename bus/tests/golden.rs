@@ -15,8 +15,8 @@ use ecs_domain::notification::{About, Notification};
 use ecs_domain::offer::{CreditType, Terms};
 use ecs_domain::transaction::Transaction;
 use ecs_domain::{
-    DecisionId, EvaluationId, EventId, Money, NotificationId, OfferId, Rate, ReviewId, Timestamp, TransactionId,
-    UserId,
+    DecisionId, EvaluationId, EventId, Money, NotificationId, OfferId, Rate, ReviewId, Timestamp,
+    TransactionId, UserId,
 };
 use uuid::{Uuid, uuid};
 

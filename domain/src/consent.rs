@@ -20,8 +20,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 4] =
-        [Self::EmotionAnalysis, Self::Demographics, Self::Research, Self::PreApproval];
+    pub const ALL: [Self; 4] = [Self::EmotionAnalysis, Self::Demographics, Self::Research, Self::PreApproval];
 
     /// Its name in paths and tables.
     #[must_use]

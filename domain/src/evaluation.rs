@@ -60,7 +60,8 @@ mod tests {
     #[test]
     fn a_change_counts_from_the_share_on() {
         let rule = Materiality::new(0.25).unwrap();
-        let check = |what: &str, now: Features, expect| assert_eq!(rule.is_met(&BEFORE, &now), expect, "{what}");
+        let check =
+            |what: &str, now: Features, expect| assert_eq!(rule.is_met(&BEFORE, &now), expect, "{what}");
         check("nothing", BEFORE, false);
         check("16 transactions", Features { transaction_count_30d: 16, ..BEFORE }, false);
         check("25 transactions", Features { transaction_count_30d: 25, ..BEFORE }, true);

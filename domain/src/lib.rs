@@ -38,7 +38,8 @@ pub mod violation;
 pub use clock::{Clock, Day, Timestamp, utc_day};
 pub use email::Email;
 pub use ids::{
-    DecisionId, EvaluationId, EventId, ExportId, NotificationId, OfferId, ReviewId, TransactionId, UserId, WebhookId,
+    DecisionId, EvaluationId, EventId, ExportId, NotificationId, OfferId, ReviewId, TransactionId, UserId,
+    WebhookId,
 };
 pub use money::{Money, Rate};
 pub use month::Month;

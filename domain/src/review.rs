@@ -313,7 +313,10 @@ mod tests {
             knock_outs: Vec::new(),
             exposure: None,
             cool_down: None,
-            rounding: crate::policy::Rounding { limit_step: Money::from_minor_units(1), rate_step: Rate::from_basis_points(1) },
+            rounding: crate::policy::Rounding {
+                limit_step: Money::from_minor_units(1),
+                rate_step: Rate::from_basis_points(1),
+            },
         };
         let check = |limit, rate, credit_type, expect| {
             let (credit_limit, interest_rate) =

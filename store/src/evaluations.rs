@@ -56,6 +56,7 @@ pub struct LookedAt {
 
 /// How a look ends.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it at a time, and it is taken apart at once")]
 pub enum LookEnd {
     /// With nothing to do. There is no other look before this time.
     LetBe(Timestamp),

@@ -66,6 +66,7 @@ pub struct NewReview {
 
 /// What came of such a wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it at a time, and it is taken apart at once")]
 pub enum ReviewRequested {
     /// It waits for an officer.
     Made(Review),
@@ -96,6 +97,7 @@ pub struct Verdict {
 
 /// What came of a step of an officer's.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it at a time, and it is taken apart at once")]
 pub enum ReviewChange {
     /// It is done, and the review is like this now.
     Done(Review),

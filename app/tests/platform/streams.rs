@@ -63,7 +63,7 @@ async fn a_notification_arrives_on_the_open_stream_and_a_stop_ends_it() {
     let mut stream = app.client_of(&ana).follow(ana.id, None).await.unwrap();
     let offer = app.accept_an_offer(&ana).await;
     let (number, told) = notification(&mut stream).await;
-    assert_eq!((number, told.offer_id, told.kind.as_str()), (1, offer, "CREDIT_LIMIT_APPLIED"));
+    assert_eq!((number, told.offer_id, told.kind.as_str()), (1, Some(offer), "CREDIT_LIMIT_APPLIED"));
     assert_eq!(
         app.client_of(&ana).notifications(ana.id, 1, 10).await.unwrap().items,
         std::slice::from_ref(&told)

@@ -330,7 +330,7 @@ impl Bits {
     fn float(&mut self) -> f64 {
         loop {
             let bits = self.next();
-            let float = if bits % 16 == 0 { -0.0 } else { f64::from_bits(bits) };
+            let float = if bits.is_multiple_of(16) { -0.0 } else { f64::from_bits(bits) };
             if float.is_finite() {
                 return float;
             }
@@ -348,7 +348,7 @@ fn any_decision(number: u128, bits: &mut Bits) -> Decision {
     let contributions = Input::ALL.map(|input| Contribution { input, log_odds: bits.float() }).to_vec();
     let means = EmotionMeans { positivity: bits.float(), intensity: bits.float(), stress: bits.float() };
     let emotions = EmotionFeatures { means_7d: Some(means), stress_events_7d: 1, stress_events_30d: 2 };
-    let base = if bits.next() % 2 == 0 {
+    let base = if bits.next().is_multiple_of(2) {
         approval(number % 10, number, at)
     } else {
         denial(number % 10, number, at)

@@ -62,7 +62,7 @@ pub async fn a_fold_notes_a_change_of_those_who_said_yes<H: Harness>() {
     }
     let looked_at = claim(store, now()).await;
     let expect = LookedAt { user: user(1), until: after(30), before: None };
-    assert_eq!(looked_at, [expect.clone()]);
+    assert_eq!(looked_at, std::slice::from_ref(&expect));
     assert!(store.end_look(&expect, LookEnd::LetBe(now())).await.unwrap());
     assert!(claim(store, now()).await.is_empty(), "nothing has changed since");
     let felt = [emotion(1, 1, "2026-11-20T11:00:00Z", [0.5; 3])];
@@ -136,7 +136,9 @@ pub async fn an_evaluation_makes_one_offer<H: Harness>() {
     changed(store, [1]).await;
     let [looked_at] = claim(store, now()).await.try_into().unwrap();
     assert!(ask(store, &looked_at, 1, denial(1, 1, now()).features).await);
-    let offer = |number| Concluded::Offer(Box::new(new_decision(approval(1, number, after(5)))), message(1, 700 + number));
+    let offer = |number| {
+        Concluded::Offer(Box::new(new_decision(approval(1, number, after(5)))), message(1, 700 + number))
+    };
     let record = async |number, concluded| {
         store.record_evaluation(evaluation(number), user(1), concluded, after(5)).await.unwrap()
     };
@@ -166,7 +168,8 @@ pub async fn an_evaluation_adds_nothing_to_an_offer<H: Harness>() {
     let offer = Concluded::Offer(Box::new(new_decision(approval(1, 1, after(600)))), message(1, 700));
     let evaluated = store.record_evaluation(evaluation(1), user(1), offer, after(600)).await.unwrap();
     assert_eq!(evaluated, Evaluated::AnotherStands);
-    let evaluated = store.record_evaluation(evaluation(2), user(2), Concluded::NoOffer, after(600)).await.unwrap();
+    let evaluated =
+        store.record_evaluation(evaluation(2), user(2), Concluded::NoOffer, after(600)).await.unwrap();
     assert_eq!(evaluated, Evaluated::NotOffered);
     assert_eq!(store.offers(user(1), first_page()).await.unwrap().total, 1);
     assert_eq!(store.standing_decision(user(2), Timestamp::MIN).await.unwrap(), None);

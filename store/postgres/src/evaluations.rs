@@ -77,11 +77,12 @@ impl Evaluations for PostgresStore {
             .await?;
         let users: Vec<UserId> = claimed.iter().map(|(user, _)| UserId::new(*user)).collect();
         let keys = self.keyring.known(&users).await?;
-        let looked_at = |((user, (_, baseline)), key): ((UserId, (Uuid, Option<String>)), Option<PersonKey>)| {
-            let text = baseline.map(|sealed| open(key.as_ref(), column::BASELINE, sealed)).transpose()?;
-            let before = text.map(|text| parse_features(&text)).transpose()?;
-            Ok(LookedAt { user, until, before })
-        };
+        let looked_at =
+            |((user, (_, baseline)), key): ((UserId, (Uuid, Option<String>)), Option<PersonKey>)| {
+                let text = baseline.map(|sealed| open(key.as_ref(), column::BASELINE, sealed)).transpose()?;
+                let before = text.map(|text| parse_features(&text)).transpose()?;
+                Ok(LookedAt { user, until, before })
+            };
         users.into_iter().zip(claimed).zip(keys).map(looked_at).collect()
     }
 

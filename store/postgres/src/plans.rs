@@ -11,7 +11,9 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::plan::FIXED_PLANS;
 use crate::{
-    Options, PostgresStore, ageing, attributes, audit, books, consents, credit, dead_letters, decision_log, erasures, evaluations, exports, folds, idempotency, maintenance, notifications, outbox, personal_data, policies, replays, research, rights, sessions, users, webhooks,
+    Options, PostgresStore, ageing, attributes, audit, books, consents, credit, dead_letters, decision_log,
+    erasures, evaluations, exports, folds, idempotency, maintenance, notifications, outbox, personal_data,
+    policies, replays, research, rights, sessions, users, webhooks,
 };
 
 const FILL: &str = include_str!("plans.sql");
@@ -260,8 +262,7 @@ fn of_exports() -> Vec<(&'static str, &'static [&'static str])> {
 
 /// The same of what people read of their own decisions, and of reviews.
 fn of_reviews() -> Vec<(&'static str, &'static [&'static str])> {
-    use credit::decision_statements as decisions;
-    use credit::review_statements as reviews;
+    use credit::{decision_statements as decisions, reviews::statements as reviews};
     vec![
         (decisions::OWNED, &["decisions_pkey"]),
         (decisions::OWNER, &["decisions_pkey"]),
@@ -295,9 +296,7 @@ fn of_evaluations() -> Vec<(&'static str, &'static [&'static str])> {
 /// The same of what else the planner is free with.
 fn free() -> Vec<(&'static str, &'static [&'static str])> {
     use books::{counted_statements as counted, mismatch_statements as mismatches};
-    use credit::{
-        decision_statements as decisions, offer_statements as offers, reviews::statements as reviews,
-    };
+    use credit::{decision_statements as decisions, offer_statements as offers};
     use dead_letters::{add_statements as add, read_statements as letters};
     use replays::piece_statements as pieces;
     vec![

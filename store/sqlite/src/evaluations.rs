@@ -39,13 +39,13 @@ pub(crate) mod statements {
         "SELECT 1 FROM credit_limits WHERE user_id = ?1 AND status = 'offered' AND expires_at > ?2";
 }
 
-const LET_BE: &str = "UPDATE evaluations SET held = 0, due_at = ?3 WHERE user_id = ?1 AND held = 1 AND due_at = ?2";
+const LET_BE: &str =
+    "UPDATE evaluations SET held = 0, due_at = ?3 WHERE user_id = ?1 AND held = 1 AND due_at = ?2";
 const ASK: &str = "UPDATE evaluations SET held = 0, due_at = ?3, evaluation_id = ?4, baseline = ?5
      WHERE user_id = ?1 AND held = 1 AND due_at = ?2
         AND EXISTS (SELECT 1 FROM consents WHERE user_id = ?1 AND purpose = ?6 AND granted = 1)";
 const END: &str = "UPDATE evaluations SET evaluation_id = NULL, evaluated_at = ?2 WHERE user_id = ?1";
-const FORGET: &str =
-    "UPDATE evaluations SET changed_at = NULL, held = 0, evaluation_id = NULL, baseline = NULL WHERE user_id = ?1";
+const FORGET: &str = "UPDATE evaluations SET changed_at = NULL, held = 0, evaluation_id = NULL, baseline = NULL WHERE user_id = ?1";
 
 #[async_trait]
 impl Evaluations for SqliteStore {
@@ -76,11 +76,12 @@ impl Evaluations for SqliteStore {
         let users: Vec<UserId> = claimed.iter().map(|(user, _)| UserId::new(*user)).collect();
         let keys = self.keyring.known(&users).await?;
         let until = at_from_micros(until).map_err(|_| StoreError::Corrupt("a time is none".to_owned()))?;
-        let looked_at = |((user, (_, baseline)), key): ((UserId, (Uuid, Option<String>)), Option<PersonKey>)| {
-            let text = baseline.map(|sealed| open(key.as_ref(), column::BASELINE, sealed)).transpose()?;
-            let before = text.map(|text| parse_features(&text)).transpose()?;
-            Ok(LookedAt { user, until, before })
-        };
+        let looked_at =
+            |((user, (_, baseline)), key): ((UserId, (Uuid, Option<String>)), Option<PersonKey>)| {
+                let text = baseline.map(|sealed| open(key.as_ref(), column::BASELINE, sealed)).transpose()?;
+                let before = text.map(|text| parse_features(&text)).transpose()?;
+                Ok(LookedAt { user, until, before })
+            };
         users.into_iter().zip(claimed).zip(keys).map(looked_at).collect()
     }
 
@@ -150,10 +151,8 @@ fn offer(
     now: Timestamp,
 ) -> Result<Evaluated, Fault> {
     let of_user = params![IdText::new(new.decision.user.uuid()), At(now)];
-    let offered: Option<i64> = connection
-        .prepare_cached(statements::OFFERED)?
-        .query_row(of_user, |row| row.get(0))
-        .optional()?;
+    let offered: Option<i64> =
+        connection.prepare_cached(statements::OFFERED)?.query_row(of_user, |row| row.get(0)).optional()?;
     if offered.is_some() || decisions::record(connection, new, key)?.repeated {
         return Ok(Evaluated::AnotherStands);
     }
@@ -162,7 +161,11 @@ fn offer(
 }
 
 /// Notes, inside a fold's transaction, that something about this user may have changed.
-pub(crate) fn note(connection: &Connection, users: impl Iterator<Item = Uuid>, now: Timestamp) -> Result<(), Fault> {
+pub(crate) fn note(
+    connection: &Connection,
+    users: impl Iterator<Item = Uuid>,
+    now: Timestamp,
+) -> Result<(), Fault> {
     let mut statement = connection.prepare_cached(statements::NOTE)?;
     for user in users {
         statement.execute(params![IdText::new(user), now.as_microsecond()])?;

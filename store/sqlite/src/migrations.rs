@@ -190,7 +190,8 @@ mod tests {
         apply(&mut connection).unwrap();
         let entries = "SELECT decision_id, at, act, user_id, digest FROM decision_log ORDER BY number";
         let mut entries = connection.prepare(entries).unwrap();
-        let entries: Vec<(String, i64, String, String, Option<Vec<u8>>)> = entries
+        type Entry = (String, i64, String, String, Option<Vec<u8>>);
+        let entries: Vec<Entry> = entries
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
             .unwrap()
             .collect::<Result<_, _>>()

@@ -4,7 +4,9 @@ use ecs_store::personal_data::{Section, held_in};
 use rusqlite::Connection;
 
 use crate::{
-    ageing, attributes, audit, books, consents, credit, dead_letters, decision_log, erasures, evaluations, exports, folds, idempotency, maintenance, migrations, notifications, outbox, personal_data, policies, replays, research, rights, sessions, users, webhooks,
+    ageing, attributes, audit, books, consents, credit, dead_letters, decision_log, erasures, evaluations,
+    exports, folds, idempotency, maintenance, migrations, notifications, outbox, personal_data, policies,
+    replays, research, rights, sessions, users, webhooks,
 };
 
 /// The statement's plan, line by line. Parameters are left unbound: plans don't look at them.
@@ -61,9 +63,7 @@ fn statements_of_logs() -> Vec<&'static str> {
 /// What events and other requests cause.
 fn statements_of_work() -> Vec<&'static str> {
     use {
-        credit::{
-            decision_statements as decisions, offer_statements as offers, reviews::statements as reviews,
-        },
+        credit::{decision_statements as decisions, offer_statements as offers},
         folds::{emotion_statements as emotions, feature_statements as features},
     };
     vec![
@@ -168,7 +168,7 @@ fn statements_of_webhooks() -> Vec<&'static str> {
 
 /// What people read of their own decisions, and what reviews cause.
 fn statements_of_reviews() -> Vec<&'static str> {
-    use credit::{decision_statements as decisions, review_statements as reviews};
+    use credit::{decision_statements as decisions, reviews::statements as reviews};
     vec![
         decisions::OWNED,
         decisions::OWNER,

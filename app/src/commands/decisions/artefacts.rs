@@ -31,7 +31,8 @@ impl Artefacts {
             let text = std::fs::read_to_string(path).with_context(named)?;
             written.push(Written::read(text).with_context(named)?);
         }
-        let policies = written.into_iter().map(|Written { policy, .. }| (policy.digest.clone(), Some(policy)));
+        let policies =
+            written.into_iter().map(|Written { policy, .. }| (policy.digest.clone(), Some(policy)));
         let registry = Registry::new(settings.models.folder.clone());
         Ok(Self { registry, models: HashMap::new(), policies: policies.collect() })
     }
@@ -42,7 +43,8 @@ impl Artefacts {
         let (version, digest) = (&decision.policy_version, &decision.policy_digest);
         if !digest.is_empty() && !self.policies.contains_key(digest) {
             let text = text_of(reach, version, digest).await?;
-            let read = text.map(Written::read).transpose().with_context(|| format!("the policy {version}"))?;
+            let read =
+                text.map(Written::read).transpose().with_context(|| format!("the policy {version}"))?;
             let found = read.map(|written| written.policy).filter(|policy| policy.digest == *digest);
             self.policies.insert(digest.clone(), found);
         }
@@ -52,7 +54,8 @@ impl Artefacts {
     /// The same of its models alone.
     pub(super) fn learn_models(&mut self, decision: &Decision) -> anyhow::Result<()> {
         let stored = &decision.assessment;
-        let seconds = stored.without_emotions.iter().chain(&stored.challenger).map(|second| &second.model_digest);
+        let seconds =
+            stored.without_emotions.iter().chain(&stored.challenger).map(|second| &second.model_digest);
         for digest in seconds.chain([&stored.model_digest]) {
             if !digest.is_empty() && !self.models.contains_key(digest) {
                 let found = match self.registry.find(digest) {

@@ -66,7 +66,7 @@ fn compare(decision: &Decision, artefacts: &Artefacts) -> Result<Differences, Ag
     differences.text("policy_version", &decision.policy_version, &policy.version);
     let computed = Assessment { without_emotions: without.as_ref().map(second_of), ..computed };
     let (approved_without, verdict) = judge(policy, decision, &computed);
-    differences.value("approved_without_emotions", decision.approved_without_emotions, approved_without);
+    differences.value("approved_without_emotions", &decision.approved_without_emotions, &approved_without);
     differences.outcome(decision, &verdict);
     Ok(differences)
 }
@@ -105,7 +105,7 @@ impl Differences {
         }
     }
 
-    fn value<T: std::fmt::Debug + PartialEq>(&mut self, field: &str, stored: T, recomputed: T) {
+    fn value<T: std::fmt::Debug + PartialEq>(&mut self, field: &str, stored: &T, recomputed: &T) {
         if stored != recomputed {
             self.push(field, format!("{stored:?}"), format!("{recomputed:?}"));
         }
@@ -147,10 +147,10 @@ impl Differences {
                 let offered = offer.terms;
                 // As cents and hundredths of a percent: in words neither shows itself.
                 let cents = [offered, *terms].map(|terms| terms.credit_limit.minor_units());
-                self.value("offer.credit_limit", cents[0], cents[1]);
+                self.value("offer.credit_limit", &cents[0], &cents[1]);
                 let rates = [offered, *terms].map(|terms| terms.interest_rate.basis_points());
-                self.value("offer.interest_rate", rates[0], rates[1]);
-                self.value("offer.credit_type", offered.credit_type, terms.credit_type);
+                self.value("offer.interest_rate", &rates[0], &rates[1]);
+                self.value("offer.credit_type", &offered.credit_type, &terms.credit_type);
             }
             (Outcome::Denied(stored), Verdict::Denied(computed)) => {
                 self.value("reasons", &stored.reasons, &computed.reasons);
@@ -252,7 +252,9 @@ mod tests {
         let check = |transactions, change: &dyn Fn(&mut Decision), expect: &[&str]| {
             let mut decision = decision(transactions);
             change(&mut decision);
-            let Again::Differs(found) = recompute(&decision, &artefacts(&decision)) else { panic!("{expect:?}") };
+            let Again::Differs(found) = recompute(&decision, &artefacts(&decision)) else {
+                panic!("{expect:?}")
+            };
             let fields: Vec<_> = found.iter().map(|difference| difference.field.as_str()).collect();
             assert_eq!(fields, expect);
             assert!(found.iter().all(|difference| difference.stored != difference.recomputed));
@@ -265,7 +267,7 @@ mod tests {
             &|d| next(&mut d.assessment.contributions[0].log_odds),
             &["contributions.transaction_count_30d"],
         );
-        check(40, &|d| drop(d.assessment.contributions.pop()), &["contributions"]);
+        check(40, &|d| d.assessment.contributions.truncate(3), &["contributions"]);
         check(
             40,
             &|d| next(&mut d.assessment.without_emotions.as_mut().unwrap().risk_score),
@@ -288,7 +290,9 @@ mod tests {
     fn another_input_is_not_what_led_to_this() {
         let mut decision = decision(40);
         decision.features.account_age_days += 100.0;
-        assert!(matches!(recompute(&decision, &artefacts(&decision)), Again::Differs(found) if found.len() >= 3));
+        assert!(
+            matches!(recompute(&decision, &artefacts(&decision)), Again::Differs(found) if found.len() >= 3)
+        );
     }
 
     #[test]

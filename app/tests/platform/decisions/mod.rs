@@ -4,15 +4,18 @@ mod replay;
 mod tampering;
 
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use ecs_domain::decision::{Decision, Denial, Outcome};
+use ecs_domain::catalogue::Catalogue;
+use ecs_domain::decision::{Decision, Outcome};
 use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features};
 use ecs_domain::offer::{Offer, OfferStatus};
-use ecs_domain::policy::Facts;
-use ecs_domain::scorecard::Second;
-use ecs_domain::{DecisionId, OfferId, Timestamp, UserId};
+use ecs_domain::policy::{Facts, Verdict};
+use ecs_domain::{DecisionId, Money, OfferId, Timestamp, UserId};
+use ecs_models::Lineup;
 use ecs_store::{NewDecision, NewUser, Store};
+use ecs_work::policies::{Written, built_in};
 use futures::future::join_all;
 use tokio::process::Command;
 use uuid::Uuid;
@@ -53,7 +56,7 @@ async fn decide(app: &TestApp, count: usize, people: usize) -> Vec<UserId> {
 }
 
 async fn keep(store: &dyn Store, decision: &Decision) {
-    let new = NewDecision { decision: decision.clone(), stands_for: Duration::ZERO };
+    let new = NewDecision { decision: decision.clone(), stands_for: Duration::ZERO, facts: None };
     assert!(!store.record_decision(new, None).await.unwrap().repeated);
 }
 
@@ -67,10 +70,13 @@ async fn sealed(app: &TestApp) -> u64 {
     .await
 }
 
-/// A decision as it is made, about somebody with any features.
+/// The models and policies that are built in.
+static LINEUP: LazyLock<Lineup> = LazyLock::new(|| Lineup::built_in().unwrap());
+static POLICIES: LazyLock<Vec<Written>> = LazyLock::new(|| built_in().unwrap());
+
+/// A decision as it is made, about somebody with any features and facts, by any of the policies that are built in.
 fn decision(user: UserId, at: Timestamp, numbers: &mut Numbers) -> Decision {
-    let (model, policy) =
-        (ecs_credit_analysis::built_in().unwrap(), ecs_user_and_credit::built_in().unwrap());
+    let policy = &POLICIES[usize::from(numbers.next() > 0.5)].policy;
     let means =
         EmotionMeans { positivity: numbers.next(), intensity: numbers.next(), stress: numbers.next() };
     let emotions = EmotionFeatures {
@@ -85,16 +91,15 @@ fn decision(user: UserId, at: Timestamp, numbers: &mut Numbers) -> Decision {
         account_age_days: numbers.next() * 2_000.0,
         emotions: (numbers.next() > 0.5).then_some(emotions),
     };
-    let mut assessment = model.assess(&features);
-    assessment.without_emotions = features.emotions.map(|_| {
-        let without = model.assess(&features.without_emotions());
-        let (model_version, model_digest) = (without.model_version, without.model_digest);
-        Second { risk_score: without.risk_score, model_version, model_digest }
-    });
-    let without = assessment.without_emotions.as_ref();
-    let outcome = match policy.terms_for(assessment.risk_score) {
-        None => Outcome::Denied(Denial::for_risk(&assessment)),
-        Some(terms) => Outcome::Approved(Offer {
+    let hours = numbers.up_to(2_000);
+    let facts = Facts {
+        exposure: Money::from_minor_units(i64::try_from(numbers.up_to(3_000_000)).unwrap()),
+        last_denied_at: (numbers.next() > 0.7).then(|| at - Duration::from_secs(3_600 * hours)),
+    };
+    let assessment = LINEUP.assess(&features);
+    let outcome = match policy.outcome(&features, &assessment, facts, at) {
+        Verdict::Denied(denial) => Outcome::Denied(denial),
+        Verdict::Approved(terms) => Outcome::Approved(Offer {
             id: OfferId::new(Uuid::new_v4()),
             user,
             status: OfferStatus::Offered,
@@ -110,12 +115,13 @@ fn decision(user: UserId, at: Timestamp, numbers: &mut Numbers) -> Decision {
         user,
         decided_at: at,
         features,
-        approved_without_emotions: without.map(|without| policy.terms_for(without.risk_score).is_some()),
+        approved_without_emotions: policy.approves_without_emotions(&features, &assessment, facts, at),
         assessment,
-        facts: Facts::NONE,
-        policy_version: policy.version,
-        policy_digest: policy.digest,
+        facts,
+        policy_version: policy.version.clone(),
+        policy_digest: policy.digest.clone(),
         outcome,
+        catalogue_version: Catalogue::newest(),
     }
 }
 

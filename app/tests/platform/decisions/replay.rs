@@ -36,7 +36,7 @@ async fn ten_thousand_come_out_again(app: TestApp, set: &[(&str, &str)]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_decisions_come_out_again_to_the_bit() {
-    ten_thousand_come_out_again(TestApp::start().await, &[]).await;
+    Box::pin(ten_thousand_come_out_again(TestApp::start().await, &[])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +50,7 @@ async fn ten_thousand_decisions_come_out_again_to_the_bit_over_postgresql() {
     }
     let addresses = [("DATABASE_URL", postgres.url("ecs")), ("ECS_VAULT_URL", postgres.url("vault"))];
     let set = addresses.each_ref().map(|(name, value)| (*name, value.as_str()));
-    ten_thousand_come_out_again(TestApp::with(&set).await, &set).await;
+    Box::pin(ten_thousand_come_out_again(TestApp::with(&set).await, &set)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ecs_bus::payload::NotificationPayload;
 use ecs_bus::{Bus as _, Event, Frontier, Subject};
 use ecs_domain::UserId;
-use ecs_domain::notification::{Notification, NotificationKind};
+use ecs_domain::notification::{About, Notification};
 use ecs_store::{Credit as _, PageRequest};
 use ecs_work::{Relay, RelayDeps, Supervisor};
 use http::{Method, StatusCode};
@@ -83,15 +83,16 @@ async fn whoever_said_yes_is_offered_what_they_could_have_asked_for() {
     app.emotions(ana, 5, [0.8, 0.4, 0.1]).await;
     app.transactions(ana, 10, 50_000).await;
     let [notification] = told(&app, 1).await.try_into().unwrap();
-    assert_eq!((notification.user, notification.kind), (ana, NotificationKind::CreditPreApproved));
+    let About::PreApproval(offer) = notification.about else { panic!("{notification:?}") };
+    assert_eq!(notification.user, ana);
     assert!(notification.message.contains("% per year"), "{}", notification.message);
     ended(&app, 2).await;
     assert_eq!([offers(&app, ana).await, offers(&app, bia).await, offers(&app, eva).await], [1, 0, 0]);
 
     // What she sees when she asks is the decision behind the offer, and she can accept it.
     let answer = app.analyse(ana).await.expect(StatusCode::OK);
-    assert_eq!((&answer["repeated"], &answer["offer"]["offer_id"]), (&json!(true), &json!(notification.offer)));
-    app.accept(Actor::User(ana), ana, &notification.offer.to_string()).await.expect(StatusCode::ACCEPTED);
+    assert_eq!((&answer["repeated"], &answer["offer"]["offer_id"]), (&json!(true), &json!(offer)));
+    app.accept(Actor::User(ana), ana, &offer.to_string()).await.expect(StatusCode::ACCEPTED);
     // Nobody was denied who never asked.
     assert_eq!(app.store.standing_decision(bia, ecs_domain::Timestamp::MIN).await.unwrap(), None);
     supervisor.drain(DEADLINE).await;
@@ -135,7 +136,8 @@ async fn a_small_change_is_let_be() {
     say_yes(&app, bia).await;
     app.transactions(bia, 1, 100).await;
     ended(&app, 2).await;
-    let keys: Vec<UserId> = published(&app, Subject::Evaluations).await.iter().map(|event| event.key).collect();
+    let keys: Vec<UserId> =
+        published(&app, Subject::Evaluations).await.iter().map(|event| event.key).collect();
     assert_eq!(keys, [ana, bia]);
     supervisor.drain(DEADLINE).await;
 }

@@ -64,7 +64,8 @@ async fn page(
     let rows = flight.add(statements::PAGE, &[&id, &size, &skip]);
     let mut answers = flight.send().await?;
     let total = answers.take(total).only().map(unsigned)?;
-    let items = answers.take(rows).rows.iter().map(|row| Ok(read(row)?.open(key)?)).collect::<Result<_, Fault>>()?;
+    let items =
+        answers.take(rows).rows.iter().map(|row| Ok(read(row)?.open(key)?)).collect::<Result<_, Fault>>()?;
     Ok(DecisionPage { total, items })
 }
 
