@@ -11,7 +11,9 @@
 
 use serde::Deserialize;
 
-/// The models that decide unless somebody says otherwise.
+/// The model that decides unless somebody says otherwise: the policies that are built in are made for its scores.
+const DEFAULT: &str = "scorecard-1";
+/// The models that are listened to unless somebody says otherwise. Whoever puts them in charge needs a policy for calibrated scores.
 const FINANCIAL: &str = "financial-1";
 const EMPATHIC: &str = "empathic-1";
 
@@ -44,11 +46,11 @@ pub struct PlanError(String);
 
 impl Plan {
     fn financial() -> Names {
-        Names { champion: FINANCIAL.to_owned(), challenger: None }
+        Names { champion: DEFAULT.to_owned(), challenger: Some(FINANCIAL.to_owned()) }
     }
 
     fn empathic() -> Names {
-        Names { champion: EMPATHIC.to_owned(), challenger: None }
+        Names { champion: DEFAULT.to_owned(), challenger: Some(EMPATHIC.to_owned()) }
     }
 
     /// Reads the file. A section that isn't there stays with what is built in.
@@ -83,8 +85,8 @@ mod tests {
             (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{text}: {error}"),
             (got, _) => panic!("{text}: {got:?}"),
         };
-        check("", Ok([FINANCIAL, EMPATHIC]));
-        check("[financial]\nchampion = \"a\"", Ok(["a", EMPATHIC]));
+        check("", Ok([DEFAULT, DEFAULT]));
+        check("[financial]\nchampion = \"a\"", Ok(["a", DEFAULT]));
         check(
             "[financial]\nchampion = \"a\"\n[empathic]\nchampion = \"b\"\nchallenger = \"c\"",
             Ok(["a", "b"]),

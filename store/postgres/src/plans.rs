@@ -4,6 +4,8 @@
 //! Tables are filled with a few thousand rows and analysed, and plans are generic, as they are in a service that has run
 //! for a while.
 
+mod decided;
+
 use ecs_servers::{Database, Engine, Postgres, Template, did_not_run, unavailable};
 use ecs_store::personal_data::{Section, held_in};
 use serde_json::Value;
@@ -12,9 +14,11 @@ use tokio_postgres::{Client, NoTls};
 use crate::plan::FIXED_PLANS;
 use crate::{
     Options, PostgresStore, ageing, attributes, audit, books, consents, credit, dead_letters, decision_log,
-    erasures, evaluations, exports, folds, idempotency, maintenance, notifications, outbox, personal_data,
-    policies, replays, research, rights, sessions, users, webhooks,
+    erasures, exports, folds, idempotency, maintenance, notifications, outbox, personal_data, replays,
+    research, rights, sessions, users, webhooks,
 };
+
+use decided::{of_evaluations, of_policies, of_reviews};
 
 const FILL: &str = include_str!("plans.sql");
 
@@ -111,18 +115,6 @@ fn fixed() -> Vec<(&'static str, &'static [&'static str])> {
                 "emotional_events_summary_pkey",
             ],
         ),
-    ]
-}
-
-/// What policies are read by.
-fn of_policies() -> Vec<(&'static str, &'static [&'static str])> {
-    vec![
-        (policies::FIND, &["policies_pkey"]),
-        (policies::LOCK, &["policies_pkey"]),
-        (policies::OF_DIGEST, &["policies_digest_key"]),
-        (policies::SCHEDULED, &["policies_by_time"]),
-        (policies::LIST, &["policies_by_age"]),
-        (policies::CHANGE, &["policies_pkey"]),
     ]
 }
 
@@ -257,39 +249,6 @@ fn of_exports() -> Vec<(&'static str, &'static [&'static str])> {
         (of(Section::Audit), &["audit_of_subject", "audit_of_actor"]),
         (of(Section::DeadLetters), &["dead_letters_of_person"]),
         (of(Section::KeptAnswers), &["idempotency_keys_pkey"]),
-    ]
-}
-
-/// The same of what people read of their own decisions, and of reviews.
-fn of_reviews() -> Vec<(&'static str, &'static [&'static str])> {
-    use credit::{decision_statements as decisions, reviews::statements as reviews};
-    vec![
-        (decisions::OWNED, &["decisions_pkey"]),
-        (decisions::OWNER, &["decisions_pkey"]),
-        (decisions::COUNT, &["decisions_by_user"]),
-        (decisions::PAGE, &["decisions_by_user"]),
-        (reviews::IS_UNDER_WAY, &["decision_reviews"]),
-        (reviews::FIND, &["decision_reviews_pkey"]),
-        (reviews::OF_DECISION, &["decision_reviews_of_decision"]),
-        (reviews::COUNT, &["decision_reviews_by_state"]),
-        (reviews::PAGE, &["decision_reviews_by_state"]),
-        (reviews::PAGE_BACK, &["decision_reviews_by_state"]),
-        (reviews::LOCK, &["decision_reviews_pkey"]),
-        (reviews::CLAIM, &["decision_reviews_pkey"]),
-        (reviews::CONCLUDE, &["decision_reviews_pkey"]),
-        (reviews::WITHDRAW, &["credit_limits_pkey", "decisions_pkey"]),
-        (reviews::BACKLOG, &["decision_reviews_by_state"]),
-    ]
-}
-
-/// The same of evaluations that nobody asked for.
-fn of_evaluations() -> Vec<(&'static str, &'static [&'static str])> {
-    use evaluations::statements;
-    vec![
-        (statements::NOTE, &["consents_to_pre_approval", "evaluations_pkey"]),
-        (statements::CLAIM, &["evaluations_due", "evaluations_pkey"]),
-        (statements::AWAITED, &["evaluations_pkey", "consents_"]),
-        (statements::OFFERED, &["credit_limits_by_user"]),
     ]
 }
 

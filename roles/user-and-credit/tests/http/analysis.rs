@@ -36,7 +36,7 @@ async fn a_busy_calm_new_user_is_approved_with_an_offer_of_the_policy() {
     assert_eq!((&answer["user_id"], &answer["reason"]), (&json!(user), &Value::Null));
     assert_eq!(
         (&answer["model_version"], &answer["policy_version"]),
-        (&json!("empathic-1"), &json!("policy-1"))
+        (&json!("scorecard-1"), &json!("policy-1"))
     );
     assert_eq!(answer["emotion_data_used"], true);
     let risk = answer["ml_risk_score"].as_f64().unwrap();
@@ -59,17 +59,13 @@ async fn a_stressed_user_without_transactions_is_denied_and_the_denial_is_kept()
     let answer = app.analyse(user).await.expect(StatusCode::OK);
     assert_eq!((&answer["approved"], &answer["offer"]), (&json!(false), &Value::Null));
     let reason = answer["reason"].as_str().unwrap();
-    assert!(reason.contains("transactions") && reason.contains("new"), "{reason}");
+    assert!(reason.contains("transactions") && reason.contains("stress"), "{reason}");
     assert!(answer["ml_risk_score"].as_f64().unwrap() > 0.9);
 
     let kept = app.store.standing_decision(user, Timestamp::MIN).await.unwrap().unwrap();
     let Outcome::Denied(denial) = kept.outcome else { panic!("it is a denial") };
     assert_eq!(denial.text, reason);
-    assert!(
-        denial.reasons.contains(&Reason::NoRecentTransaction) && denial.reasons.len() <= 4,
-        "{}",
-        denial.text
-    );
+    assert!(denial.reasons.contains(&Reason::HighStress) && denial.reasons.len() <= 4, "{}", denial.text);
     assert_eq!(json!(kept.id), answer["decision_id"]);
     assert_eq!(offers(&app, user).await, 0);
 }
