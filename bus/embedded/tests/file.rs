@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ecs_bus::{Bus, BusError, Event, PublishError};
+use ecs_bus::{Bus, BusError, Event, Frontier, PublishError, Subject};
 use ecs_bus_conformance::kit::{
     GROUP, SUBJECT, SystemClock, ack, batches_of, event, events, join, publish, take, whole_log, within,
 };
@@ -57,7 +57,22 @@ async fn a_file_of_a_newer_version_is_refused() {
     let connection = rusqlite::Connection::open(&file).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
-    assert_eq!(refusal(&file), "the file has schema 99, this version knows up to 1");
+    assert_eq!(refusal(&file), "the file has schema 99, this version knows up to 2");
+}
+
+/// A file from before there were evaluations takes them.
+#[tokio::test]
+async fn a_file_of_an_earlier_version_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bus.db");
+    open(&file).unwrap().close().await.unwrap();
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    connection.execute_batch("DROP TABLE log_evaluations; PRAGMA user_version = 1").unwrap();
+    drop(connection);
+    let bus = open(&file).unwrap();
+    let page = bus.log(Subject::Evaluations, &Frontier::default(), 1).await.unwrap();
+    assert!(page.records.is_empty());
+    bus.close().await.unwrap();
 }
 
 #[tokio::test]
