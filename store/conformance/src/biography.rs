@@ -6,10 +6,10 @@ use bytes::Bytes;
 use ecs_domain::attributes::Attributes;
 use ecs_domain::consent::{Locale, Purpose, Said, Shown};
 use ecs_domain::permission::{Access, Permission, Role};
-use ecs_domain::{ExportId, WebhookId};
+use ecs_domain::{EvaluationId, ExportId, WebhookId};
 use ecs_store::{
-    Claim, DeadLetterRow, DeliveryClaim, DeliveryFate, EmotionRules, NewExport, NewSession, NewWebhook,
-    RightsChange, Store, WebhookAddress,
+    Claim, DeadLetterRow, DeliveryClaim, DeliveryFate, EmotionRules, LookEnd, NewExport, NewSession,
+    NewWebhook, RightsChange, Store, WebhookAddress,
 };
 use uuid::Uuid;
 
@@ -30,6 +30,7 @@ pub async fn live(store: &dyn Store, of: u128) {
     borrow(store, of).await;
     hear(store, of).await;
     tell(store, of).await;
+    be_looked_at(store, of).await;
     let access = Access::of([Role::Operator, Role::Analyst], [Permission::UsersReadAny]);
     let held = Permission::ALL.iter().copied().collect();
     let change = RightsChange { user: user(of), access, granter: user(99), held, now: after(3) };
@@ -108,6 +109,20 @@ pub(crate) async fn tell(store: &dyn Store, of: u128) {
     store.set_consent(user(of), Purpose::Demographics, true.into(), now()).await.unwrap();
     let attributes = Attributes { region: Some("BR-SP".parse().unwrap()), ..Attributes::default() };
     assert!(store.put_attributes(user(of), attributes, now()).await.unwrap().is_some());
+}
+
+/// An evaluation that was asked for, with what their features were then.
+async fn be_looked_at(store: &dyn Store, of: u128) {
+    store.set_consent(user(of), Purpose::PreApproval, true.into(), after(5)).await.unwrap();
+    // It was kept before, and is noted all the same.
+    store.fold_transactions(&[transaction(of, of * 100 + 10, MORNING, 1_230)], after(5)).await.unwrap();
+    for looked_at in store.claim_changed(9, after(5), MINUTE).await.unwrap() {
+        let evaluation = EvaluationId::new(Uuid::from_u128(of * 100 + 40));
+        let features = denial(of, 1, now()).features;
+        let (again_at, message) = (after(86_400), message(of, of * 100 + 40));
+        let end = LookEnd::Evaluate { evaluation, features, again_at, message };
+        assert!(store.end_look(&looked_at, end).await.unwrap());
+    }
 }
 
 /// Events that wait as dead letters: one of JSON over several lines, and one that is no text at all.

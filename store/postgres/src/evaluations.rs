@@ -27,13 +27,17 @@ pub(crate) mod statements {
     pub(crate) const NOTE: &str = "INSERT INTO evaluations AS e (user_id, changed_at, due_at)
          SELECT c.user_id, $2::timestamptz, $2::timestamptz FROM consents c
          WHERE c.user_id = ANY ($1::uuid[]) AND c.purpose = 'pre-approval' AND c.granted
-            AND NOT EXISTS (SELECT FROM evaluations w WHERE w.user_id = c.user_id AND w.changed_at IS NOT NULL)
+            AND (SELECT w.changed_at FROM evaluations w WHERE w.user_id = c.user_id) IS NULL
          ORDER BY c.user_id
          ON CONFLICT (user_id) DO UPDATE SET changed_at = excluded.changed_at WHERE e.changed_at IS NULL";
-    pub(crate) const CLAIM: &str = "UPDATE evaluations SET held = true, changed_at = NULL, due_at = $3
+    /// The clock was set back since.
+    pub(crate) const RELEASE_FUTURE: &str = "UPDATE evaluations SET due_at = $1
          WHERE user_id = ANY (ARRAY(SELECT user_id FROM evaluations
-            WHERE (changed_at IS NOT NULL OR held) AND (due_at <= $1 OR due_at > $2)
-            ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED))
+            WHERE (changed_at IS NOT NULL OR held) AND due_at > $2 FOR UPDATE SKIP LOCKED))";
+    pub(crate) const CLAIM: &str = "UPDATE evaluations SET held = true, changed_at = NULL, due_at = $2
+         WHERE user_id = ANY (ARRAY(SELECT user_id FROM evaluations
+            WHERE (changed_at IS NOT NULL OR held) AND due_at <= $1
+            ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED))
          RETURNING user_id, baseline";
     pub(crate) const AWAITED: &str = "SELECT 1 FROM evaluations e
          JOIN consents c ON c.user_id = e.user_id AND c.purpose = $3 AND c.granted
@@ -71,7 +75,10 @@ impl Evaluations for PostgresStore {
         let claimed: Vec<(Uuid, Option<String>)> = self
             .primary
             .run(Call::quick("evaluations.claim"), |session| async move {
-                let claimed = session.query(statements::CLAIM, &[at, farthest, lasts, most]).await?;
+                let mut flight = session.flight();
+                flight.add(statements::RELEASE_FUTURE, &[at, farthest]);
+                let claim = flight.add(statements::CLAIM, &[at, lasts, most]);
+                let claimed = flight.send().await?.take(claim);
                 claimed.rows.iter().map(read).collect::<Result<_, Fault>>()
             })
             .await?;

@@ -26,11 +26,15 @@ pub(crate) mod statements {
     pub(crate) const NOTE: &str = "INSERT INTO evaluations (user_id, changed_at, due_at)
          SELECT user_id, ?2, ?2 FROM consents WHERE user_id = ?1 AND purpose = 'pre-approval' AND granted = 1
          ON CONFLICT (user_id) DO UPDATE SET changed_at = excluded.changed_at WHERE changed_at IS NULL";
-    pub(crate) const ANY_DUE: &str = "SELECT 1 FROM evaluations
-         WHERE (changed_at IS NOT NULL OR held = 1) AND (due_at <= ?1 OR due_at > ?2)";
-    pub(crate) const CLAIM: &str = "UPDATE evaluations SET held = 1, changed_at = NULL, due_at = ?3
+    pub(crate) const ANY_DUE: &str =
+        "SELECT 1 FROM evaluations WHERE (changed_at IS NOT NULL OR held = 1) AND due_at <= ?1
+         UNION ALL SELECT 1 FROM evaluations WHERE (changed_at IS NOT NULL OR held = 1) AND due_at > ?2";
+    /// The clock was set back since.
+    pub(crate) const RELEASE_FUTURE: &str =
+        "UPDATE evaluations SET due_at = ?1 WHERE (changed_at IS NOT NULL OR held = 1) AND due_at > ?2";
+    pub(crate) const CLAIM: &str = "UPDATE evaluations SET held = 1, changed_at = NULL, due_at = ?2
          WHERE user_id IN (SELECT user_id FROM evaluations
-            WHERE (changed_at IS NOT NULL OR held = 1) AND (due_at <= ?1 OR due_at > ?2) ORDER BY due_at LIMIT ?4)
+            WHERE (changed_at IS NOT NULL OR held = 1) AND due_at <= ?1 ORDER BY due_at LIMIT ?3)
          RETURNING user_id, baseline";
     pub(crate) const AWAITED: &str = "SELECT 1 FROM evaluations e
          JOIN consents c ON c.user_id = e.user_id AND c.purpose = ?3 AND c.granted = 1
@@ -66,8 +70,9 @@ impl Evaluations for SqliteStore {
         }
         let claimed: Vec<(Uuid, Option<String>)> = self
             .write("evaluations.claim", move |connection| {
+                connection.prepare_cached(statements::RELEASE_FUTURE)?.execute([at, farthest])?;
                 let mut statement = connection.prepare_cached(statements::CLAIM)?;
-                let claimed = statement.query_map(params![at, farthest, until, limit(most)], |row| {
+                let claimed = statement.query_map(params![at, until, limit(most)], |row| {
                     Ok((row.get::<_, Id>(0)?.0, row.get(1)?))
                 })?;
                 Ok(claimed.collect::<Result<_, _>>()?)

@@ -191,7 +191,14 @@ fn statements_of_reviews() -> Vec<&'static str> {
 /// What evaluations that nobody asked for cause.
 fn statements_of_evaluations() -> Vec<&'static str> {
     use evaluations::statements;
-    vec![statements::NOTE, statements::ANY_DUE, statements::CLAIM, statements::AWAITED, statements::OFFERED]
+    vec![
+        statements::NOTE,
+        statements::ANY_DUE,
+        statements::RELEASE_FUTURE,
+        statements::CLAIM,
+        statements::AWAITED,
+        statements::OFFERED,
+    ]
 }
 
 /// What archives for people cause.

@@ -39,10 +39,13 @@ async fn published(app: &App, subject: Subject) -> Vec<Event> {
 
 /// Waits until this many people's evaluations have ended.
 async fn ended(app: &App, evaluations: usize) {
+    let group = Subject::Evaluations.group();
     let ended = async {
         loop {
-            let backlog = app.bus.backlog(Subject::Evaluations, Subject::Evaluations.group()).await.unwrap();
-            if published(app, Subject::Evaluations).await.len() == evaluations && backlog.pending == 0 {
+            // In this order: what is published after the first question is pending at the second.
+            let asked = published(app, Subject::Evaluations).await.len();
+            let backlog = app.bus.backlog(Subject::Evaluations, group).await.unwrap();
+            if asked == evaluations && backlog.pending == 0 {
                 return;
             }
             tokio::task::yield_now().await;

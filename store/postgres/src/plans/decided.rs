@@ -44,6 +44,7 @@ pub(super) fn of_evaluations() -> Vec<Indexed> {
     use evaluations::statements;
     vec![
         (statements::NOTE, &["consents_to_pre_approval", "evaluations_pkey"]),
+        (statements::RELEASE_FUTURE, &["evaluations_due", "evaluations_pkey"]),
         (statements::CLAIM, &["evaluations_due", "evaluations_pkey"]),
         (statements::AWAITED, &["evaluations_pkey", "consents_"]),
         (statements::OFFERED, &["credit_limits_by_user"]),
