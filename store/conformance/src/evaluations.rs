@@ -172,7 +172,7 @@ pub async fn an_evaluation_adds_nothing_to_an_offer<H: Harness>() {
         store.record_evaluation(evaluation(2), user(2), Concluded::NoOffer, after(600)).await.unwrap();
     assert_eq!(evaluated, Evaluated::NotOffered);
     assert_eq!(store.offers(user(1), first_page()).await.unwrap().total, 1);
-    assert_eq!(store.standing_decision(user(2), Timestamp::MIN).await.unwrap(), None);
+    assert_eq!(store.standing_decision(user(2), after(-86_400)).await.unwrap(), None);
     assert_eq!(store.outbox_depth().await.unwrap(), 2, "the two requests");
 }
 

@@ -61,7 +61,7 @@ impl PersonalData for PostgresStore {
 }
 
 fn read(row: &Row) -> Result<(Place, String), Fault> {
-    Ok((Place(get(row, "place")?, get(row, "and_then")?), get(row, "row")?))
+    Ok((Place(get(row, "place")?, get(row, "and_then")?), get(row, "told")?))
 }
 
 /// A row as the person is to see it: what stands sealed in the tables is opened here.

@@ -30,7 +30,8 @@ macro_rules! before_all {
     };
 }
 
-/// A section whose rows are in the order of one column, or of two.
+/// A section whose rows are in the order of one column, or of two. What is told is not called `row`: tables have a column of that name,
+/// and `ORDER BY` would take the answer's.
 macro_rules! reading {
     ($kind:ident $key:literal, $row:expr, $from:expr) => {
         Reading {
@@ -39,7 +40,7 @@ macro_rules! reading {
                 $key,
                 "::text AS place, '' AS and_then, ",
                 $row,
-                "::text AS row FROM ",
+                "::text AS told FROM ",
                 $from,
                 " AND ",
                 $key,
@@ -62,7 +63,7 @@ macro_rules! reading {
                 $other,
                 "::text AS and_then, ",
                 $row,
-                "::text AS row FROM ",
+                "::text AS told FROM ",
                 $from,
                 " AND (",
                 $key,
