@@ -30,6 +30,7 @@ fn everything() -> Metrics {
     metrics.breaker_opened("bus");
     metrics.rate_limited("read", "user");
     metrics.decided("denied");
+    metrics.evaluated("offered");
     metrics.replayed();
     metrics.model_in_charge("financial", "champion", "scorecard-1", true);
     metrics.model_in_charge("financial", "challenger", "other", false);

@@ -42,7 +42,8 @@ impl Move {
             let bought = transaction(user, &format!("t{number}"), now);
             let told = Event { subject: Subject::Notifications, ..bought.clone() };
             let approved = Event { subject: Subject::OffersApproved, ..bought.clone() };
-            events.extend([felt, bought, told, approved]);
+            let asked = Event { subject: Subject::Evaluations, ..bought.clone() };
+            events.extend([felt, bought, told, approved, asked]);
         }
         for chunk in events.chunks(5_000) {
             self.platform.publish(chunk.to_vec()).await;
