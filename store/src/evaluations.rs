@@ -5,7 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ecs_domain::features::Features;
 use ecs_domain::{EvaluationId, Timestamp, UserId};
+use ecs_vault::PersonKey;
 
+use crate::decision_text::parse_features;
+use crate::sealed::{column, open};
 use crate::{NewDecision, OutboxMessage, StoreError};
 
 /// Evaluations of those who said yes to [`PURPOSE`], and of nobody else.
@@ -52,6 +55,20 @@ pub struct LookedAt {
     pub until: Timestamp,
     /// What their features were when an evaluation was last asked for; `None` when none was.
     pub before: Option<Features>,
+}
+
+impl LookedAt {
+    /// Somebody as the table has them: `before` stands sealed there.
+    pub fn open(
+        user: UserId,
+        until: Timestamp,
+        before: Option<String>,
+        key: Option<&PersonKey>,
+    ) -> Result<Self, StoreError> {
+        let text = before.map(|sealed| open(key, column::BASELINE, sealed)).transpose()?;
+        let before = text.map(|text| parse_features(&text)).transpose()?;
+        Ok(Self { user, until, before })
+    }
 }
 
 /// How a look ends.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ecs_domain::{EvaluationId, Timestamp, UserId};
-use ecs_store::decision_text::{features_text, parse_features};
-use ecs_store::sealed::{column, open, seal};
+use ecs_store::decision_text::features_text;
+use ecs_store::sealed::{column, seal};
 use ecs_store::{
     Concluded, EVALUATION_PURPOSE, Evaluated, Evaluations, FARTHEST_LOOK, LookEnd, LookedAt, NewDecision,
     OutboxMessage, StoreError,
@@ -84,13 +84,8 @@ impl Evaluations for PostgresStore {
             .await?;
         let users: Vec<UserId> = claimed.iter().map(|(user, _)| UserId::new(*user)).collect();
         let keys = self.keyring.known(&users).await?;
-        let looked_at =
-            |((user, (_, baseline)), key): ((UserId, (Uuid, Option<String>)), Option<PersonKey>)| {
-                let text = baseline.map(|sealed| open(key.as_ref(), column::BASELINE, sealed)).transpose()?;
-                let before = text.map(|text| parse_features(&text)).transpose()?;
-                Ok(LookedAt { user, until, before })
-            };
-        users.into_iter().zip(claimed).zip(keys).map(looked_at).collect()
+        let claimed = users.into_iter().zip(claimed).zip(keys);
+        claimed.map(|((user, (_, before)), key)| LookedAt::open(user, until, before, key.as_ref())).collect()
     }
 
     async fn end_look(&self, looked_at: &LookedAt, end: LookEnd) -> Result<bool, StoreError> {

@@ -22,7 +22,7 @@ use crate::audit::{self, EntryRow};
 use crate::column::{count, get, micros, unsigned};
 use crate::engine::{Call, Fault, Session};
 use crate::idempotency::{self, Held};
-use crate::outbox::Columns;
+use crate::outbox::{self, Columns};
 use crate::{PostgresStore, erasures, users};
 
 const INSERT: &str = "INSERT INTO decision_reviews (id, decision_id, user_id, requested_at, due_at, comment)
@@ -239,7 +239,7 @@ async fn conclude(session: &Session, verdict: &Verdict, key: &PersonKey) -> Resu
         flight.add(offers::INSERT, &offer.params());
     }
     flight.add(statements::CONCLUDE, &[&id, &now, &outcome, &explanation, &offer_id]);
-    flight.add(statements::TELL, &message.params());
+    flight.add(outbox::INSERT, &message.params());
     audit::note(&mut flight, &entry);
     flight.commit();
     flight.send().await?;

@@ -32,9 +32,6 @@ pub(crate) const CONCLUDE: &str =
 /// What the decision itself offered, while nobody has accepted it.
 pub(crate) const WITHDRAW: &str = "UPDATE credit_limits SET status = 'expired', updated_at = $2
      WHERE id = (SELECT offer_id FROM decisions WHERE id = $1) AND status = 'offered'";
-pub(crate) const TELL: &str =
-    "INSERT INTO outbox (event_id, subject, key, payload, schema_version, request_id, traceparent)
-     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 pub(crate) const BACKLOG: &str =
     "SELECT count(*) AS waiting, min(requested_at) AS oldest FROM decision_reviews
      WHERE state IN ('open', 'claimed')";
