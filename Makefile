@@ -16,9 +16,10 @@ tls = --features ecs/kafka-tls --test it --test platform
 # What a test of an engine starts is installed first where that can be done; where not, the test says that it did not run.
 test:
 	scripts/provision.sh
-	@# The report comes last, of a failed run too: what did not run must not look as if it had.
+	@# The report comes last, of a failed run too: what did not run must not look as if it had. What fails keeps nobody else from
+	@# running, so one run shows everything that fails.
 	@record=$$(mktemp) && trap 'rm -f "$$record"' EXIT; \
-	ECS_CONFORMANCE_RECORD="$$record" cargo test --workspace --locked; tested=$$?; \
+	ECS_CONFORMANCE_RECORD="$$record" cargo test --workspace --locked --no-fail-fast; tested=$$?; \
 	{ $(call with_openssl,kafkas://,cargo test --workspace --locked $(tls) tls::); } || tested=1; \
 	scripts/models.sh test || tested=1; \
 	cargo run --quiet --locked -p ecs-conformance -- "$$record" && exit $$tested

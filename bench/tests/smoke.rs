@@ -39,8 +39,18 @@ fn main() -> ExitCode {
 fn bench(arguments: &[&str]) -> Output {
     let output = Command::new(env!("CARGO_BIN_EXE_ecs-bench")).args(arguments).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "ecs-bench {arguments:?}: {errors}");
+    let warned = || {
+        arguments.iter().map(|argument| warnings(&Path::new(argument).join("ecs.log"))).collect::<String>()
+    };
+    assert!(output.status.success(), "ecs-bench {arguments:?}: {errors}\n{}", warned());
     output
+}
+
+/// What the platform warned of, the last first, for whoever has to find out what went wrong.
+fn warnings(log: &Path) -> String {
+    let log = std::fs::read_to_string(log).unwrap_or_default();
+    let warned = log.lines().rev().filter(|line| !line.contains(r#""level":"INFO""#)).take(100);
+    warned.map(|line| format!("{line}\n")).collect()
 }
 
 fn every_row_has_numbers(folder: &Path) {
