@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 use ecs_servers::{Engine, did_not_run, unavailable_privately};
 use rustix::process::{Pid, Signal, kill_process};
 
+/// The database, where keys are kept, the bus, the cache, and the replicas of the database.
+const SETTINGS: usize = 5;
+/// The replicas are two, and the keys are in the database's server.
+const ADDRESSES: usize = 6;
 const SOON: Duration = Duration::from_secs(30);
 
 /// The engines of a process of their own, in a temporary folder of their own.
@@ -30,7 +34,7 @@ impl Owner {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines().take(4).map(Result::unwrap);
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines().take(SETTINGS).map(Result::unwrap);
         let addresses = lines.flat_map(|line| addresses(&line)).collect();
         Self { process, folder, addresses }
     }
@@ -62,7 +66,7 @@ fn everything_goes_after(signal: Signal) {
         return did_not_run("everything goes with the owner", &reason);
     }
     let mut owner = Owner::start();
-    assert_eq!(owner.addresses.len(), 6, "{:?}", owner.addresses);
+    assert_eq!(owner.addresses.len(), ADDRESSES, "{:?}", owner.addresses);
     for address in &owner.addresses {
         TcpStream::connect(address).unwrap();
     }
