@@ -34,7 +34,7 @@ pub struct ChainPiece<E> {
     /// How many decisions no entry told of; of the decision log only.
     #[serde(default)]
     pub unlogged: u64,
-    /// How many offers no decision had made; of the decision log only.
+    /// How many offers no decision and no review had made; of the decision log only.
     #[serde(default)]
     pub undecided: u64,
 }

@@ -8,7 +8,7 @@ use crate::chain::ChainPiece;
 use crate::transport::{Auth, path};
 use crate::{CallError, Client};
 
-/// An entry as it was digested, and what has become of its decision.
+/// An entry as it was digested, and what has become of its decision or review.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct DecisionEntry {
     /// Its number.
@@ -17,15 +17,15 @@ pub struct DecisionEntry {
     pub at: i64,
     /// What happened.
     pub act: String,
-    /// To which decision.
+    /// To which decision, or to which review.
     pub decision: Uuid,
     /// About whom it was.
     pub user: Uuid,
-    /// The digest of the decision as it was written, as hexadecimal digits.
+    /// The digest of the decision or review as it was written, as hexadecimal digits.
     pub digest: Option<String>,
-    /// What has become of a decision that was made, in a word.
+    /// What has become of what was made or reviewed, in a word.
     pub standing: Option<String>,
-    /// The digest of the decision as it is there now.
+    /// The digest of the decision or review as it is there now.
     pub found: Option<String>,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! An entry is written in the transaction that writes the decision and its offer. It holds the digest of the row as it stands there,
 //! sealed, and no part of it: so nothing of the person is in the chain, and it can be checked when their key is destroyed and their rows
-//! are gone. A decision that goes for its age leaves an entry of its own. Entries are chained like those of the audit log
-//! ([`crate::chain`]).
+//! are gone. So does the conclusion of a review, which may offer something, too. A decision or a review that goes for its age leaves an
+//! entry of its own. Entries are chained like those of the audit log ([`crate::chain`]).
 
 use std::collections::BTreeMap;
 
@@ -18,10 +18,13 @@ use crate::{DecisionRow, StoreError};
 
 /// What an entry is called that tells that a decision was made.
 pub const MADE: &str = "made";
-/// What an entry is called that tells that a decision went for its age.
+/// What an entry is called that tells that a review was concluded.
+pub const REVIEWED: &str = "reviewed";
+/// What an entry is called that tells that a decision, or a review, went for its age.
 pub const AGED: &str = "aged";
 
-/// Entries, and the batches that they are sealed in. [`Credit::record_decision`](crate::Credit::record_decision) writes the entries.
+/// Entries, and the batches that they are sealed in. [`Credit::record_decision`](crate::Credit::record_decision) and
+/// [`Reviews::conclude_review`](crate::Reviews::conclude_review) write the entries.
 #[async_trait]
 pub trait DecisionLog: Send + Sync + 'static {
     /// Seals the oldest entries that are not sealed yet, at most `most`, as the next batch. `None` when there are none. Of several at the
@@ -53,9 +56,9 @@ pub struct LogEntry {
     pub number: u64,
     /// When it happened, in microseconds since 1970.
     pub at: i64,
-    /// What happened: [`MADE`] or [`AGED`].
+    /// What happened: [`MADE`], [`REVIEWED`] or [`AGED`].
     pub act: String,
-    /// To which decision.
+    /// To which decision; of [`REVIEWED`], and where it went for its age, which review.
     pub decision: Uuid,
     /// About whom that was.
     pub user: Uuid,
@@ -79,16 +82,16 @@ impl Chained for LogEntry {
     }
 }
 
-/// An entry, and what has become of its decision.
+/// An entry, and what has become of its decision or review.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logged {
     /// The entry.
     pub entry: LogEntry,
-    /// Of an entry that tells that a decision was made.
+    /// Of an entry that tells that a decision was made, or reviewed.
     pub standing: Option<Standing>,
 }
 
-/// What has become of a decision.
+/// What has become of a decision, or of a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// Its row is there, and has this digest.
@@ -106,9 +109,9 @@ pub enum Standing {
 pub struct DecisionTotals {
     /// Its entries and batches.
     pub log: Totals,
-    /// Decisions that no entry tells of.
+    /// Decisions, and conclusions of reviews, that no entry tells of.
     pub unlogged: u64,
-    /// Offers that no decision has made, but for those of people who are being erased.
+    /// Offers that no decision and no review has made, but for those of people who are being erased.
     pub undecided: u64,
 }
 
@@ -160,22 +163,31 @@ pub struct Found {
     pub entry: LogEntry,
     /// The decision's row, of an entry that tells that it was made.
     pub row: Option<DecisionRow>,
+    /// The digest of the review's row, of an entry that tells that it was concluded.
+    pub review: Option<Digest>,
     /// Whether there is an entry that tells that it went for its age.
     pub aged: bool,
 }
 
-/// What has become of the decisions of these entries.
+impl Found {
+    /// Of what is there, as it stands.
+    fn digest(&self) -> Option<Digest> {
+        self.row.as_ref().map(DecisionRow::digest).or(self.review)
+    }
+}
+
+/// What has become of the decisions and reviews of these entries.
 pub async fn standings(found: Vec<Found>, keyring: &Keyring) -> Result<Vec<Logged>, StoreError> {
-    let missing = found.iter().filter(|found| found.row.is_none() && !found.aged);
+    let missing = found.iter().filter(|found| found.digest().is_none() && !found.aged);
     let kept = kept_of(missing.map(|found| found.entry.user), keyring).await?;
-    let stand = |Found { entry, row, aged }: Found| {
-        let standing = match row {
-            Some(row) => Standing::There(row.digest()),
-            None if aged => Standing::Aged,
-            None if kept.get(&entry.user) == Some(&Kept::Tombstone) => Standing::Erased,
+    let stand = |found: Found| {
+        let standing = match found.digest() {
+            Some(digest) => Standing::There(digest),
+            None if found.aged => Standing::Aged,
+            None if kept.get(&found.entry.user) == Some(&Kept::Tombstone) => Standing::Erased,
             None => Standing::Gone,
         };
-        Logged { standing: (entry.act == MADE).then_some(standing), entry }
+        Logged { standing: (found.entry.act != AGED).then_some(standing), entry: found.entry }
     };
     Ok(found.into_iter().map(stand).collect())
 }
@@ -189,7 +201,7 @@ pub async fn decisions_left(found: Vec<Found>, keyring: &Keyring) -> Result<Vec<
         .zip(keyring.known(&people).await?)
         .filter_map(|(user, key)| Some((*user, key?)))
         .collect();
-    let left = |Found { entry, row, aged }: Found| {
+    let left = |Found { entry, row, aged, review: _ }: Found| {
         let user = UserId::new(entry.user);
         let erased = kept.get(&entry.user) == Some(&Kept::Tombstone);
         LoggedDecision {

@@ -194,7 +194,7 @@ pub(crate) fn record_text(decision: &Decision) -> Result<String, StoreError> {
 }
 
 /// What of an offer never changes, as bytes.
-fn terms_of(offer: &Offer) -> Vec<u8> {
+pub(crate) fn terms_of(offer: &Offer) -> Vec<u8> {
     let Offer { id, user, status: _, terms, created_at, expires_at, accepted_at: _, activated_at: _ } = offer;
     let numbers = [
         terms.credit_limit.minor_units(),

@@ -6,6 +6,8 @@ use ecs_domain::review::{Claim, Conclusion, Refusal, Review, ReviewOutcome, Revi
 use ecs_domain::{DecisionId, OfferId, ReviewId, Timestamp, UserId};
 use ecs_vault::PersonKey;
 
+use crate::chain::{Digest, Hasher};
+use crate::decision_record::terms_of;
 use crate::sealed::{column, open, seal};
 use crate::{KeptAnswer, OutboxMessage, PageRequest, StoreError};
 
@@ -151,6 +153,28 @@ pub struct ReviewRow {
 }
 
 impl ReviewRow {
+    /// The digest of a concluded review as it stands there: of what is sealed the ciphertext, of its offer the terms. The decision log
+    /// keeps it, so what it is made of stays as it is.
+    #[must_use]
+    pub fn digest(&self, offer: Option<&Offer>) -> Digest {
+        let mut hasher = Hasher::labelled(b"ecs/review/1");
+        for id in [self.id.uuid(), self.decision.uuid(), self.user.uuid()] {
+            hasher.fixed(id.as_bytes());
+        }
+        for at in [self.requested_at, self.due_at] {
+            hasher.fixed(&at.as_microsecond().to_be_bytes());
+        }
+        hasher.maybe(self.comment.as_ref());
+        hasher.maybe(self.claim.map(|claim| claim.by.uuid().into_bytes()));
+        hasher.maybe(self.claim.map(|claim| claim.at.as_microsecond().to_be_bytes()));
+        hasher.maybe(self.concluded.map(|(at, _)| at.as_microsecond().to_be_bytes()));
+        hasher.maybe(self.concluded.map(|(_, outcome)| outcome.as_str()));
+        hasher.maybe(self.explanation.as_ref());
+        hasher.maybe(self.offer.map(|id| id.uuid().into_bytes()));
+        hasher.maybe(offer.map(terms_of));
+        hasher.finish()
+    }
+
     /// The review that stands there.
     pub fn open(self, key: &PersonKey) -> Result<Review, StoreError> {
         let comment = self.comment.map(|text| opened(key, column::COMMENT, text)).transpose()?;

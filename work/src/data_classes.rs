@@ -246,7 +246,7 @@ pub const CLASSES: &[DataClass] = &[
     class(
         "the decision log",
         &["decision_log", "decision_batches"],
-        "that each decision was made, and that it went for its age: ids, times and digests",
+        "that each decision was made or reviewed, and that it went for its age: ids, times and digests",
         Kept::For("for good"),
         None,
         Earlier::No("it is the proof, and holds no values"),

@@ -155,10 +155,10 @@ impl Report {
             self.faults.push(format!("{unsealed} entries wait for their seal, the oldest since {oldest}"));
         }
         if unlogged > 0 {
-            self.faults.push(format!("{unlogged} decisions are there that the log doesn't know"));
+            self.faults.push(format!("{unlogged} decisions or reviews are there that the log doesn't know"));
         }
         if undecided > 0 {
-            self.faults.push(format!("{undecided} offers are there without a decision"));
+            self.faults.push(format!("{undecided} offers are there that nobody has decided"));
         }
     }
 

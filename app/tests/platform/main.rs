@@ -18,6 +18,7 @@ mod kill;
 mod known_faults;
 mod logs;
 mod metrics;
+mod model_lost;
 mod openapi;
 mod owasp;
 mod rate_limits;

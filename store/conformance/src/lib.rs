@@ -105,7 +105,8 @@ macro_rules! conformance {
                 of_officers_who_claim_at_once_one_does, a_claim_that_leads_to_nothing_is_taken_over,
                 nobody_reviews_their_own_affairs, who_concludes_has_claimed, an_overturned_decision_makes_an_offer,
                 a_conclusion_that_fails_leaves_nothing, reviews_are_listed_by_when_they_are_due, the_backlog_is_counted,
-                what_is_written_about_a_review_stands_sealed, steps_of_a_review_are_audited, reviews_go_with_their_decision;
+                what_is_written_about_a_review_stands_sealed, steps_of_a_review_are_audited, reviews_go_with_their_decision,
+                conclusions_are_logged;
             idempotency: a_key_is_claimed_once, requests_at_the_same_time_are_one, an_answer_is_replayed_to_the_byte,
                 another_request_is_told_from_the_same_one, scopes_do_not_meet, a_released_key_is_free,
                 a_claim_runs_out, a_claim_of_the_future_is_none, a_registration_and_its_answer_are_one,

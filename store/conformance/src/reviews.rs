@@ -5,6 +5,7 @@ use std::time::Duration;
 use ecs_domain::offer::{Offer, OfferStatus};
 use ecs_domain::review::{Claim, DUE_AFTER, Refusal, Review, ReviewOutcome, ReviewState, ReviewText};
 use ecs_store::audit::EntryFilter;
+use ecs_store::decision_log::{REVIEWED, Standing};
 use ecs_store::{
     Aged, Begun, Due, ErasureRequest, KeptAnswer, NewReview, PageRequest, ReviewBacklog, ReviewChange,
     ReviewRequested, Store, StoreError, StoredAnswer, Verdict,
@@ -290,16 +291,70 @@ pub async fn steps_of_a_review_are_audited<H: Harness>() {
     assert!(told[0].after.contains("overturned") && !told[0].after.contains("judged"), "{:?}", told[0]);
 }
 
-/// A denial that goes for its age takes its review along.
+/// A decision, its review and what that has offered go together, and stay while anything of it may be a credit.
 pub async fn reviews_go_with_their_decision<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    denied(store, [1, 3]).await;
+    register(store, [5]).await;
+    store.record_decision(new_decision(approval(5, 5, now())), None).await.unwrap();
+    for of in [1, 3, 5] {
+        concluded(store, of, of).await;
+    }
+    store.accept_offer(user(3), offer_id(4), after(3), message(3, 3), None).await.unwrap();
+    let drop = async |days: i64| {
+        let before = after(days * 86_400);
+        store.drop_aged(Due { rows: Aged::Decisions, before, now: before, most: 10 }).await.unwrap()
+    };
+    assert_eq!(drop(1).await, 0, "all of the offers may be accepted");
+    assert_eq!(drop(60).await, 2, "the first denial and the approval");
+    for of in [1, 5] {
+        assert_eq!(store.review(review_id(of)).await.unwrap(), None);
+        assert_eq!(store.offer(user(of), offer_id(of + 1)).await.unwrap(), None);
+    }
+    assert_eq!(store.offer(user(5), offer_id(5)).await.unwrap(), None);
+    assert!(store.review(review_id(3)).await.unwrap().is_some(), "it has made a credit");
+    let logged = store.logged(None).await.unwrap();
+    let gone = logged.iter().filter(|logged| logged.standing == Some(Standing::Aged));
+    assert_eq!((gone.count(), logged.iter().filter(|logged| logged.standing.is_none()).count()), (4, 4));
+    let totals = store.decision_totals().await.unwrap();
+    assert_eq!((totals.unlogged, totals.undecided), (0, 0));
+}
+
+/// The log tells of conclusions, too: what one has offered was decided by somebody, and a change of it is told.
+pub async fn conclusions_are_logged<H: Harness>() {
     let harness = H::start().await;
     let store = &*harness.store();
     denied(store, [1]).await;
     concluded(store, 1, 1).await;
-    let due = Due { rows: Aged::Decisions, before: after(60), now: after(60), most: 10 };
-    assert_eq!(store.drop_aged(due).await.unwrap(), 1);
-    assert_eq!(store.review(review_id(1)).await.unwrap(), None);
-    assert!(store.offer(user(1), offer_id(2)).await.unwrap().is_some(), "what was offered stands by itself");
+    let whole = async || {
+        let logged = store.logged(None).await.unwrap();
+        let entry = logged.iter().find(|logged| logged.entry.act == REVIEWED).unwrap();
+        assert_eq!(entry.entry.decision, review_id(1).uuid());
+        entry.standing == entry.entry.digest.map(Standing::There)
+    };
+    let totals = store.decision_totals().await.unwrap();
+    assert_eq!((totals.unlogged, totals.undecided), (0, 0));
+    store.accept_offer(user(1), offer_id(2), after(3), message(1, 3), None).await.unwrap();
+    assert!(whole().await);
+    for (change, back) in [
+        (
+            "decision_reviews SET explanation = explanation || 'A'",
+            "decision_reviews SET explanation = rtrim(explanation, 'A')",
+        ),
+        ("credit_limits SET credit_type = 'SHORT_TERM'", "credit_limits SET credit_type = 'LONG_TERM'"),
+    ] {
+        harness.run(&format!("UPDATE {change}")).await;
+        assert!(!whole().await, "{change}");
+        harness.run(&format!("UPDATE {back}")).await;
+        assert!(whole().await, "{back}");
+    }
+    let batch = store.seal_decisions(after(4), 10).await.unwrap().unwrap();
+    assert_eq!(batch.entries, 2);
+    harness.run("DELETE FROM decision_reviews").await;
+    let logged = store.logged(Some(batch.number)).await.unwrap();
+    assert_eq!(logged.last().unwrap().standing, Some(Standing::Gone));
+    assert_eq!(store.decision_totals().await.unwrap().undecided, 1, "nobody has made the offer");
 }
 
 /// Asks for a review of a user's decision of this number, and has it overturned.

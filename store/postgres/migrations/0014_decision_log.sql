@@ -1,9 +1,9 @@
--- That each decision was made, and the digest of its row; that it went for its age. Entries are written with what they tell, and sealed
+-- That each decision was made or reviewed, and the digest of its row or the review's; that it went for its age. Entries are written with what they tell, and sealed
 -- into batches behind that; neither is changed or removed. Without keys to other tables: entries outlive what they tell of.
 CREATE TABLE decision_log (
     number      bigint NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at          bigint NOT NULL,
-    act         text NOT NULL CHECK (act IN ('made', 'aged')),
+    act         text NOT NULL CHECK (act IN ('made', 'reviewed', 'aged')),
     decision_id uuid NOT NULL,
     user_id     uuid NOT NULL,
     digest      bytea CHECK (length(digest) = 32),

@@ -21,20 +21,37 @@ pub(crate) mod statements {
      SELECT 'emotion-summaries', sum(event_count)::bigint, $3::timestamptz FROM gone HAVING count(*) > 0
      ON CONFLICT (rows) DO UPDATE SET events = a.events + excluded.events, before = greatest(a.before, excluded.before))
      SELECT count(*) FROM gone";
-    pub(crate) const DENIALS: &str = "WITH gone AS (
-     DELETE FROM decisions WHERE id = ANY (ARRAY(
-        SELECT id FROM decisions WHERE offer_id IS NULL AND decided_at < $1::timestamptz ORDER BY decided_at LIMIT $2))
-     RETURNING id, user_id),
+    /// A decision, its reviews and what those have offered go together, and stay while anything of it is a credit.
+    pub(crate) const DENIALS: &str = "WITH old AS MATERIALIZED (
+     SELECT id FROM decisions d WHERE offer_id IS NULL AND decided_at < $1::timestamptz AND NOT EXISTS (
+        SELECT FROM decision_reviews r JOIN credit_limits o ON o.id = r.offer_id WHERE r.decision_id = d.id
+            AND NOT (o.status IN ('offered', 'expired') AND o.expires_at < $1::timestamptz))
+     ORDER BY decided_at LIMIT $2),
+     reviews AS MATERIALIZED (
+     SELECT id, user_id, offer_id FROM decision_reviews
+     WHERE decision_id = ANY (ARRAY(SELECT id FROM old)) AND concluded_at IS NOT NULL),
+     gone AS (DELETE FROM decisions d WHERE d.id = ANY (ARRAY(SELECT id FROM old)) RETURNING id, user_id),
+     offers AS (DELETE FROM credit_limits c WHERE c.id = ANY (ARRAY(SELECT offer_id FROM reviews))),
      noted AS (
-     INSERT INTO decision_log (at, act, decision_id, user_id) SELECT $3::bigint, 'aged', id, user_id FROM gone)
+     INSERT INTO decision_log (at, act, decision_id, user_id)
+     SELECT $3::bigint, 'aged', id, user_id FROM (SELECT id, user_id FROM gone UNION ALL SELECT id, user_id FROM reviews) went)
      SELECT count(*) FROM gone";
     /// An offer that nobody accepted in time has expired, whether or not its status was told since.
     pub(crate) const EXPIRED: &str = "WITH old AS MATERIALIZED (
-     SELECT id FROM credit_limits WHERE status IN ('offered', 'expired') AND expires_at < $1::timestamptz
-     LIMIT $2 FOR UPDATE),
+     SELECT c.id FROM credit_limits c WHERE c.status IN ('offered', 'expired') AND c.expires_at < $1::timestamptz
+        AND NOT EXISTS (SELECT FROM decision_reviews r WHERE r.offer_id = c.id)
+        AND NOT EXISTS (
+            SELECT FROM decisions d JOIN decision_reviews r ON r.decision_id = d.id JOIN credit_limits o ON o.id = r.offer_id
+            WHERE d.offer_id = c.id AND NOT (o.status IN ('offered', 'expired') AND o.expires_at < $1::timestamptz))
+     LIMIT $2 FOR UPDATE OF c),
+     reviews AS MATERIALIZED (
+     SELECT r.id, r.user_id, r.offer_id FROM decisions d JOIN decision_reviews r ON r.decision_id = d.id
+     WHERE d.offer_id = ANY (ARRAY(SELECT id FROM old)) AND r.concluded_at IS NOT NULL),
      decided AS (DELETE FROM decisions d WHERE d.offer_id = ANY (ARRAY(SELECT id FROM old)) RETURNING id, user_id),
      noted AS (
-     INSERT INTO decision_log (at, act, decision_id, user_id) SELECT $3::bigint, 'aged', id, user_id FROM decided),
+     INSERT INTO decision_log (at, act, decision_id, user_id)
+     SELECT $3::bigint, 'aged', id, user_id FROM (SELECT id, user_id FROM decided UNION ALL SELECT id, user_id FROM reviews) went),
+     offers AS (DELETE FROM credit_limits c WHERE c.id = ANY (ARRAY(SELECT offer_id FROM reviews))),
      gone AS (DELETE FROM credit_limits c WHERE c.id = ANY (ARRAY(SELECT id FROM old)) RETURNING id)
      SELECT count(*) FROM gone";
     /// A user's numbers have no gaps, so with a notification go all before it, even where a clock was set back between the two. Users

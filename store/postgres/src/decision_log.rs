@@ -4,25 +4,26 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use ecs_domain::Timestamp;
+use ecs_domain::offer::Offer;
 use ecs_store::chain::{Batch, Digest};
 use ecs_store::decision_log::{
-    DecisionLog, DecisionTotals, Found, LogEntry, Logged, LoggedDecision, MADE, WantedDecisions,
+    DecisionLog, DecisionTotals, Found, LogEntry, Logged, LoggedDecision, MADE, REVIEWED, WantedDecisions,
     decisions_left, standings,
 };
-use ecs_store::{DecisionRow, StoreError};
+use ecs_store::{DecisionRow, ReviewRow, StoreError};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::chain::{self, Statements, to_digest};
 use crate::column::{count, get, limit, signed, unsigned};
-use crate::credit::decisions;
+use crate::credit::{decisions, reviews};
 use crate::engine::{Call, Fault, Flight, Param, Session};
 
 pub(crate) const CHAIN: Statements = chain::statements!("decision_log", "decision_batches");
 
 const NOTE: &str =
-    "INSERT INTO decision_log (at, act, decision_id, user_id, digest) VALUES ($1, 'made', $2, $3, $4)";
+    "INSERT INTO decision_log (at, act, decision_id, user_id, digest) VALUES ($1, $2, $3, $4, $5)";
 pub(crate) const UNSEALED: &str = "SELECT number, at, act, decision_id, user_id, digest, batch
      FROM decision_log WHERE batch IS NULL ORDER BY number LIMIT $1";
 pub(crate) const OF_BATCH: &str = "SELECT number, at, act, decision_id, user_id, digest, batch
@@ -38,8 +39,11 @@ pub(crate) const SEAL: &str = "UPDATE decision_log e SET batch = $2, digest = s.
      FROM unnest($1::bigint[], $3::bytea[]) AS s (number, digest) WHERE e.number = s.number";
 const UNLOGGED: &str = "SELECT count(*) FROM decisions d
      WHERE NOT EXISTS (SELECT 1 FROM decision_log l WHERE l.decision_id = d.id AND l.act = 'made')";
+const UNLOGGED_REVIEWS: &str = "SELECT count(*) FROM decision_reviews r WHERE r.concluded_at IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM decision_log l WHERE l.decision_id = r.id AND l.act = 'reviewed')";
 const UNDECIDED: &str = "SELECT count(*) FROM credit_limits o
      WHERE NOT EXISTS (SELECT 1 FROM decisions d WHERE d.offer_id = o.id)
+        AND NOT EXISTS (SELECT 1 FROM decision_reviews r WHERE r.offer_id = o.id)
         AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.user_id = o.user_id)";
 
 #[async_trait]
@@ -53,10 +57,11 @@ impl DecisionLog for PostgresStore {
     async fn decision_totals(&self) -> Result<DecisionTotals, StoreError> {
         self.primary
             .run(Call::long("decision_log.totals"), |session| async move {
+                let counted = async |sql| session.query(sql, &[]).await?.only().map(unsigned);
                 Ok(DecisionTotals {
                     log: CHAIN.totals(&session).await?,
-                    unlogged: session.query(UNLOGGED, &[]).await?.only().map(unsigned)?,
-                    undecided: session.query(UNDECIDED, &[]).await?.only().map(unsigned)?,
+                    unlogged: counted(UNLOGGED).await? + counted(UNLOGGED_REVIEWS).await?,
+                    undecided: counted(UNDECIDED).await?,
                 })
             })
             .await
@@ -103,23 +108,29 @@ impl DecisionLog for PostgresStore {
     }
 }
 
-/// A decision's entry as the columns of a new row; it must live until the flight is sent.
-pub(crate) struct MadeRow {
+/// An entry as the columns of a new row; it must live until the flight is sent.
+pub(crate) struct NewEntry {
     at: i64,
+    act: &'static str,
     decision: Uuid,
     user: Uuid,
     digest: Vec<u8>,
 }
 
-impl MadeRow {
-    pub(crate) fn new(row: &DecisionRow) -> Self {
+impl NewEntry {
+    pub(crate) fn made(row: &DecisionRow) -> Self {
         let (decision, user) = (row.id.uuid(), row.user.uuid());
-        Self { at: row.decided_at.as_microsecond(), decision, user, digest: row.digest().to_vec() }
+        Self { at: row.decided_at.as_microsecond(), act: MADE, decision, user, digest: row.digest().to_vec() }
     }
 
-    /// Notes a decision with the flight's transaction, in which its row is, too.
+    pub(crate) fn reviewed(row: &ReviewRow, offer: Option<&Offer>, now: Timestamp) -> Self {
+        let (decision, user) = (row.id.uuid(), row.user.uuid());
+        Self { at: now.as_microsecond(), act: REVIEWED, decision, user, digest: row.digest(offer).to_vec() }
+    }
+
+    /// Notes it with the flight's transaction, in which the row is, too.
     pub(crate) fn note<'a>(&'a self, flight: &mut Flight<'a>) {
-        flight.add(NOTE, &[&self.at, &self.decision, &self.user, &self.digest]);
+        flight.add(NOTE, &[&self.at, &self.act, &self.decision, &self.user, &self.digest]);
     }
 }
 
@@ -167,21 +178,31 @@ async fn digest_older(session: &Session, entries: &mut [LogEntry]) -> Result<(),
 
 /// Rows are read before what tells why they are not there: that is written with their removal, or before it.
 async fn find(session: &Session, entries: Vec<LogEntry>) -> Result<Vec<Found>, Fault> {
-    let made = entries.iter().filter(|entry| entry.act == MADE);
-    let ids: Vec<Uuid> = made.map(|entry| entry.decision).collect();
-    let mut rows: BTreeMap<Uuid, DecisionRow> = decisions::rows(session, &ids).await?;
-    let missing: Vec<Uuid> = ids.into_iter().filter(|id| !rows.contains_key(id)).collect();
+    let of = |act: &str| -> Vec<Uuid> {
+        entries.iter().filter(|entry| entry.act == act).map(|entry| entry.decision).collect()
+    };
+    let (made, reviewed) = (of(MADE), of(REVIEWED));
+    let mut rows: BTreeMap<Uuid, DecisionRow> = decisions::rows(session, &made).await?;
+    let reviews = match reviewed.is_empty() {
+        true => BTreeMap::new(),
+        false => reviews::digests(session, &reviewed).await?,
+    };
+    let is_there = |id: &Uuid| rows.contains_key(id) || reviews.contains_key(id);
+    let missing: Vec<Uuid> = made.into_iter().chain(reviewed).filter(|id| !is_there(id)).collect();
     let mut aged: Vec<Uuid> = Vec::new();
     if !missing.is_empty() {
         let went = session.query(WENT, &[&missing]).await?;
         aged = went.rows.iter().map(|row| get(row, "decision_id")).collect::<Result<_, _>>()?;
     }
     let find = |entry: LogEntry| {
-        let (row, aged) = match entry.act == MADE {
-            true => (rows.remove(&entry.decision), aged.contains(&entry.decision)),
-            false => (None, false),
-        };
-        Found { entry, row, aged }
+        let id = entry.decision;
+        match entry.act.as_str() {
+            MADE => Found { row: rows.remove(&id), review: None, aged: aged.contains(&id), entry },
+            REVIEWED => {
+                Found { row: None, review: reviews.get(&id).copied(), aged: aged.contains(&id), entry }
+            }
+            _ => Found { row: None, review: None, aged: false, entry },
+        }
     };
     Ok(entries.into_iter().map(find).collect())
 }

@@ -1,5 +1,5 @@
 -- Reviews of decisions by people. What the person and the officer write is sealed; who looked at it is an id and no reference, for an
--- officer may be erased. An offer may go for its age before the review of another decision does.
+-- officer may be erased.
 CREATE TABLE decision_reviews (
     id           TEXT NOT NULL PRIMARY KEY,
     decision_id  TEXT NOT NULL REFERENCES decisions (id) ON DELETE CASCADE,
@@ -20,6 +20,7 @@ CREATE UNIQUE INDEX decision_reviews_under_way ON decision_reviews (decision_id)
 CREATE INDEX decision_reviews_of_decision ON decision_reviews (decision_id, requested_at);
 CREATE INDEX decision_reviews_of_user ON decision_reviews (user_id, requested_at, id);
 CREATE INDEX decision_reviews_by_state ON decision_reviews (state, due_at, id);
+CREATE INDEX decision_reviews_of_offer ON decision_reviews (offer_id) WHERE offer_id IS NOT NULL;
 
 -- A notification speaks of an offer or of a decision. A column's rule can't be changed, so it is made again.
 DROP INDEX notifications_by_offer;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use ecs_domain::utc_day;
+use ecs_domain::{Timestamp, utc_day};
 use ecs_store::{Aged, Ageing, Due, StoreError};
-use rusqlite::{Connection, Params, Row, params};
+use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
 use crate::column::{At, Id, IdText, limit};
@@ -19,13 +19,24 @@ pub(crate) mod statements {
         "DELETE FROM emotional_events_summary WHERE (user_id, summary_date) IN (
             SELECT user_id, summary_date FROM emotional_events_summary WHERE summary_date < ?1 LIMIT ?2)
          RETURNING event_count";
-    pub(crate) const DENIALS: &str = "DELETE FROM decisions WHERE id IN (
-            SELECT id FROM decisions WHERE offer_id IS NULL AND decided_at < ?1 LIMIT ?2)
-         RETURNING id, user_id";
+    /// A decision, its reviews and what those have offered go together, and stay while anything of it is a credit.
+    pub(crate) const DENIALS: &str = "SELECT id, user_id FROM decisions d
+         WHERE offer_id IS NULL AND decided_at < ?1 AND NOT EXISTS (
+            SELECT 1 FROM decision_reviews r JOIN credit_limits o ON o.id = r.offer_id WHERE r.decision_id = d.id
+                AND NOT (o.status IN ('offered', 'expired') AND o.expires_at < ?1))
+         LIMIT ?2";
     /// An offer that nobody accepted in time has expired, whether or not its status was told since.
-    pub(crate) const EXPIRED: &str = "SELECT id FROM credit_limits
-         WHERE status IN ('offered', 'expired') AND expires_at < ?1 LIMIT ?2";
-    pub(crate) const DECISION: &str = "DELETE FROM decisions WHERE offer_id = ?1 RETURNING id, user_id";
+    pub(crate) const EXPIRED: &str = "SELECT c.id, d.id, d.user_id FROM credit_limits c
+            LEFT JOIN decisions d ON d.offer_id = c.id
+         WHERE c.status IN ('offered', 'expired') AND c.expires_at < ?1
+            AND NOT EXISTS (SELECT 1 FROM decision_reviews r WHERE r.offer_id = c.id)
+            AND NOT EXISTS (
+                SELECT 1 FROM decision_reviews r JOIN credit_limits o ON o.id = r.offer_id WHERE r.decision_id = d.id
+                    AND NOT (o.status IN ('offered', 'expired') AND o.expires_at < ?1))
+         LIMIT ?2";
+    pub(crate) const REVIEWS: &str = "SELECT id, offer_id FROM decision_reviews
+         WHERE decision_id = ?1 AND concluded_at IS NOT NULL";
+    pub(crate) const DECISION: &str = "DELETE FROM decisions WHERE id = ?1";
     pub(crate) const OFFER: &str = "DELETE FROM credit_limits WHERE id = ?1";
     pub(crate) const NOTIFICATIONS: &str =
         "SELECT user_id, sequence FROM notifications WHERE stored_at < ?1 ORDER BY stored_at LIMIT ?2";
@@ -86,26 +97,44 @@ fn summaries(connection: &Connection, due: Due) -> Result<u64, Fault> {
 
 fn decisions(connection: &Connection, due: Due) -> Result<u64, Fault> {
     let old = params![At(due.before), limit(due.most)];
-    let denials = forget(connection, statements::DENIALS, old, due)?;
+    let mut denials = connection.prepare_cached(statements::DENIALS)?;
+    let denials = denials.query_map(old, |row| ids(row, 0))?.collect::<Result<Vec<_>, _>>()?;
+    for denial in denials.iter().flatten() {
+        forget(connection, *denial, due.now)?;
+    }
     let mut expired = connection.prepare_cached(statements::EXPIRED)?;
-    let offers = expired.query_map(old, |row| Ok(row.get::<_, Id>(0)?.0))?;
-    let offers: Vec<Uuid> = offers.collect::<Result<_, _>>()?;
-    for offer in &offers {
-        forget(connection, statements::DECISION, [IdText::new(*offer)], due)?;
+    let expired = expired.query_map(old, |row| Ok((row.get::<_, Id>(0)?.0, ids(row, 1)?)))?;
+    let expired = expired.collect::<Result<Vec<_>, _>>()?;
+    for (offer, decision) in &expired {
+        decision.map_or(Ok(()), |decision| forget(connection, decision, due.now))?;
         connection.prepare_cached(statements::OFFER)?.execute([IdText::new(*offer)])?;
     }
-    Ok((denials + offers.len()) as u64)
+    Ok((denials.len() + expired.len()) as u64)
 }
 
-/// Deletes decisions, and has the log tell so. Returns how many.
-fn forget(connection: &Connection, sql: &str, values: impl Params, due: Due) -> Result<usize, Fault> {
-    let ids = |row: &Row<'_>| Ok((row.get::<_, Id>(0)?.0, row.get::<_, Id>(1)?.0));
-    let mut statement = connection.prepare_cached(sql)?;
-    let gone: Vec<(Uuid, Uuid)> = statement.query_map(values, ids)?.collect::<Result<_, _>>()?;
-    for (decision, user) in &gone {
-        decision_log::note_aged(connection, *decision, *user, due.now)?;
+/// A decision and its person, if there is one in these columns.
+fn ids(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<(Uuid, Uuid)>> {
+    let (decision, user) = (row.get::<_, Option<Id>>(first)?, row.get::<_, Option<Id>>(first + 1)?);
+    Ok(decision.zip(user).map(|(decision, user)| (decision.0, user.0)))
+}
+
+/// Deletes a decision, its reviews and what those have offered, and has the log tell so.
+fn forget(connection: &Connection, (decision, user): (Uuid, Uuid), now: Timestamp) -> Result<(), Fault> {
+    let id = IdText::new(decision);
+    let mut reviews = connection.prepare_cached(statements::REVIEWS)?;
+    let reviews = reviews.query_map([&id], |row| {
+        Ok((row.get::<_, Id>(0)?.0, row.get::<_, Option<Id>>(1)?.map(|offer| offer.0)))
+    })?;
+    let reviews: Vec<(Uuid, Option<Uuid>)> = reviews.collect::<Result<_, _>>()?;
+    connection.prepare_cached(statements::DECISION)?.execute([&id])?;
+    decision_log::note_aged(connection, decision, user, now)?;
+    for (review, offer) in reviews {
+        decision_log::note_aged(connection, review, user, now)?;
+        if let Some(offer) = offer {
+            connection.prepare_cached(statements::OFFER)?.execute([IdText::new(offer)])?;
+        }
     }
-    Ok(gone.len())
+    Ok(())
 }
 
 /// A user's numbers have no gaps, so with a notification go all before it, even where a clock was set back between the two.

@@ -4,17 +4,17 @@ use async_trait::async_trait;
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::chain::{Batch, Digest};
 use ecs_store::decision_log::{
-    AGED, DecisionLog, DecisionTotals, Found, LogEntry, Logged, LoggedDecision, MADE, WantedDecisions,
-    decisions_left, standings,
+    AGED, DecisionLog, DecisionTotals, Found, LogEntry, Logged, LoggedDecision, MADE, REVIEWED,
+    WantedDecisions, decisions_left, standings,
 };
-use ecs_store::{DecisionRow, StoreError};
+use ecs_store::{DecisionRow, ReviewRow, StoreError};
 use rusqlite::{Connection, Params, Row, ToSql, params};
 use uuid::Uuid;
 
 use crate::SqliteStore;
 use crate::chain::{self, Statements, key};
 use crate::column::{Id, IdText, count, limit};
-use crate::credit::decisions;
+use crate::credit::{decisions, reviews};
 use crate::engine::Fault;
 
 pub(crate) const CHAIN: Statements = chain::statements!("decision_log", "decision_batches");
@@ -34,8 +34,11 @@ pub(crate) const WENT: &str = "SELECT 1 FROM decision_log WHERE decision_id = ?1
 pub(crate) const SEAL: &str = "UPDATE decision_log SET batch = ?2, digest = ?3 WHERE number = ?1";
 const UNLOGGED: &str = "SELECT count(*) FROM decisions d
      WHERE NOT EXISTS (SELECT 1 FROM decision_log l WHERE l.decision_id = d.id AND l.act = 'made')";
+const UNLOGGED_REVIEWS: &str = "SELECT count(*) FROM decision_reviews r WHERE r.concluded_at IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM decision_log l WHERE l.decision_id = r.id AND l.act = 'reviewed')";
 const UNDECIDED: &str = "SELECT count(*) FROM credit_limits o
      WHERE NOT EXISTS (SELECT 1 FROM decisions d WHERE d.offer_id = o.id)
+        AND NOT EXISTS (SELECT 1 FROM decision_reviews r WHERE r.offer_id = o.id)
         AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.user_id = o.user_id)";
 
 #[async_trait]
@@ -49,7 +52,7 @@ impl DecisionLog for SqliteStore {
             let counted = |sql| connection.prepare_cached(sql)?.query_row([], |row| Ok(count(row.get(0)?)));
             Ok(DecisionTotals {
                 log: CHAIN.totals(connection)?,
-                unlogged: counted(UNLOGGED)?,
+                unlogged: counted(UNLOGGED)? + counted(UNLOGGED_REVIEWS)?,
                 undecided: counted(UNDECIDED)?,
             })
         })
@@ -94,7 +97,25 @@ pub(crate) fn note_made(connection: &Connection, row: &DecisionRow) -> Result<()
     Ok(())
 }
 
-/// Notes in the open transaction that a decision goes for its age.
+/// Notes that a review was concluded in the open transaction, in which its row is, too.
+pub(crate) fn note_reviewed(
+    connection: &Connection,
+    review: &ReviewRow,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let ids = (IdText::new(review.id.uuid()), IdText::new(review.user.uuid()));
+    let digest = reviews::digest(connection, review)?;
+    connection.prepare_cached(NOTE)?.execute(params![
+        now.as_microsecond(),
+        REVIEWED,
+        ids.0,
+        ids.1,
+        digest
+    ])?;
+    Ok(())
+}
+
+/// Notes in the open transaction that a decision, or a review, goes for its age.
 pub(crate) fn note_aged(
     connection: &Connection,
     decision: Uuid,
@@ -141,12 +162,14 @@ fn made(
 }
 
 fn find(connection: &Connection, entry: LogEntry) -> Result<Found, Fault> {
-    if entry.act != MADE {
-        return Ok(Found { entry, row: None, aged: false });
-    }
-    let row = decisions::row(connection, entry.decision)?;
-    let aged = row.is_none() && connection.prepare_cached(WENT)?.exists([IdText::new(entry.decision)])?;
-    Ok(Found { entry, row, aged })
+    let (row, review) = match entry.act.as_str() {
+        MADE => (decisions::row(connection, entry.decision)?, None),
+        REVIEWED => (None, reviews::digest_of(connection, entry.decision)?),
+        _ => return Ok(Found { entry, row: None, review: None, aged: false }),
+    };
+    let is_missing = row.is_none() && review.is_none();
+    let aged = is_missing && connection.prepare_cached(WENT)?.exists([IdText::new(entry.decision)])?;
+    Ok(Found { entry, row, review, aged })
 }
 
 fn list(connection: &Connection, sql: &str, params: impl Params) -> Result<Vec<LogEntry>, Fault> {

@@ -230,6 +230,7 @@ fn statements_of_care() -> Vec<&'static str> {
         aged::SUMMARIES,
         aged::DENIALS,
         aged::EXPIRED,
+        aged::REVIEWS,
         aged::DECISION,
         aged::OFFER,
         aged::NOTIFICATIONS,

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use ecs_client::chain::ChainPiece;
 use ecs_client::decisions::DecisionEntry;
 use ecs_store::chain::Digest;
-use ecs_store::decision_log::{DecisionTotals, LogEntry, Logged, Standing};
+use ecs_store::decision_log::{DecisionTotals, LogEntry, Logged, REVIEWED, Standing};
 use ecs_web::auth::Log;
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ use super::super::{Outcome, say};
 use crate::cli::audit::VerifyArgs;
 use crate::settings::Settings;
 
-/// What has become of the decisions that entries tell of.
+/// What has become of the decisions and reviews that entries tell of.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 struct DecisionChain {
     /// They are there, as they were logged or not.
@@ -37,8 +37,9 @@ pub(super) async fn run(args: &VerifyArgs, settings: &Settings) -> anyhow::Resul
     let report = chain::check(&mut decisions, args, settings).await?;
     let outcome = if report.faults.is_empty() { Outcome::Fine } else { Outcome::Off };
     let DecisionChain { there, aged, erased } = decisions;
-    let more =
-        format!("{there} decisions are there, {aged} went for their age, {erased} with their people\n");
+    let more = format!(
+        "{there} decisions and reviews are there, {aged} went for their age, {erased} with their people\n"
+    );
     let words = report.in_words(DecisionChain::NAME, &more);
     say(&if args.json { serde_json::to_string_pretty(&Findings { report, decisions })? } else { words });
     Ok(outcome)
@@ -70,12 +71,13 @@ impl ChainedLog for DecisionChain {
     }
 
     fn look(&mut self, entry: &DecisionEntry) -> Option<String> {
-        let DecisionEntry { decision, digest, standing, found, .. } = entry;
+        let DecisionEntry { act, decision, digest, standing, found, .. } = entry;
+        let what = if act == REVIEWED { "review" } else { "decision" };
         match standing.as_deref() {
             Some("there") => {
                 self.there += 1;
                 let as_logged = found.is_some() && found == digest;
-                (!as_logged).then(|| format!("decision {decision} is not what was logged"))
+                (!as_logged).then(|| format!("{what} {decision} is not what was logged"))
             }
             Some("aged") => {
                 self.aged += 1;
@@ -85,7 +87,7 @@ impl ChainedLog for DecisionChain {
                 self.erased += 1;
                 None
             }
-            Some(_) => Some(format!("decision {decision} is gone, and nothing says why")),
+            Some(_) => Some(format!("{what} {decision} is gone, and nothing says why")),
             None => None,
         }
     }

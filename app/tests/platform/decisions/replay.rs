@@ -27,7 +27,7 @@ async fn ten_thousand_come_out_again(app: TestApp, set: &[(&str, &str)]) {
     };
     check(replay(app.folder.path(), &["--url", &url], set).await);
     let (code, said) = decisions(app.folder.path(), &["verify", "--url", &url], set).await;
-    assert_eq!((code, said.contains("10000 decisions are there")), (Some(0), true), "{said}");
+    assert_eq!((code, said.contains("10000 decisions and reviews are there")), (Some(0), true), "{said}");
     let folder = app.end().await;
     let begun = std::time::Instant::now();
     check(replay(folder.path(), &[], set).await);

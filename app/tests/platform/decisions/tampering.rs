@@ -101,10 +101,10 @@ async fn a_change_of_a_decision_is_found() {
     check(&format!("DELETE FROM decisions WHERE id = {first}"), &["is gone, and nothing says why"]).await;
     let stranger = "INSERT INTO decisions SELECT 'ffffffff-ffff-4fff-8fff-ffffffffffff', user_id, decided_at, 'denied', 'x', NULL,
         risk_score, model_version, policy_version, features, contributions, model_digest, policy_digest, record FROM decisions LIMIT 1";
-    check(stranger, &["1 decisions are there that the log doesn't know"]).await;
+    check(stranger, &["1 decisions or reviews are there that the log doesn't know"]).await;
     let offer = "INSERT INTO credit_limits SELECT 'ffffffff-ffff-4fff-8fff-ffffffffffff', user_id, 'offered', 1, 1, 'SHORT_TERM',
         decided_at, NULL, NULL, decided_at, decided_at FROM decisions LIMIT 1";
-    check(offer, &["1 offers are there without a decision"]).await;
+    check(offer, &["1 offers are there that nobody has decided"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,7 +119,7 @@ async fn a_change_a_gap_and_a_cut_tail_are_found() {
     check("UPDATE decision_log SET digest = NULL WHERE number = 3", &["batch 3 was changed"]).await;
     check(
         "DELETE FROM decision_log WHERE number = 1",
-        &["batch 1 had 1 entries and has 0", "1 decisions are there that the log"],
+        &["batch 1 had 1 entries and has 0", "1 decisions or reviews are there that the log"],
     )
     .await;
     check(
@@ -203,7 +203,10 @@ async fn the_chain_holds_when_somebody_is_erased() {
     let folder = app.end().await;
     let (code, said) = decisions(folder.path(), &["verify"], &[]).await;
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("1 decisions are there, 0 went for their age, 1 with their people"), "{said}");
+    assert!(
+        said.contains("1 decisions and reviews are there, 0 went for their age, 1 with their people"),
+        "{said}"
+    );
     let (code, said) = decisions(folder.path(), &["replay"], &[]).await;
     assert!(
         code == Some(0) && said.contains("2 decisions: 1 identical to the bit, 0 different, 1 erased"),

@@ -292,6 +292,20 @@ impl Process {
     pub(crate) async fn kill(&self) {
         self.program.kill().await.unwrap();
     }
+
+    /// Stops it where it is; who calls it waits.
+    pub(crate) async fn pause(&self) {
+        self.program.pause().await.unwrap();
+    }
+
+    pub(crate) fn resume(&self) {
+        self.program.resume().unwrap();
+    }
+
+    /// Starts it again, at the same place.
+    pub(crate) fn restart(&self) {
+        self.program.restart().unwrap();
+    }
 }
 
 /// The settings that lead to a Kafka, with topics of the deployment's own. `None`, loudly, where there is none.

@@ -46,9 +46,9 @@ pub(crate) struct Batches {
     /// When the oldest of those was written, in microseconds since 1970.
     #[schema(required)]
     oldest_unsealed: Option<i64>,
-    /// How many decisions no entry tells of.
+    /// How many decisions and conclusions of reviews no entry tells of.
     unlogged: u64,
-    /// How many offers no decision has made.
+    /// How many offers no decision and no review has made.
     undecided: u64,
 }
 
@@ -70,7 +70,7 @@ struct BatchView {
     entries: Vec<EntryView>,
 }
 
-/// An entry as it was digested, and what has become of its decision.
+/// An entry as it was digested, and what has become of its decision or review.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DecisionLogEntry)]
 struct EntryView {
@@ -78,21 +78,21 @@ struct EntryView {
     number: u64,
     /// When, in microseconds since 1970.
     at: i64,
-    /// What happened: `made`, or `aged` when the decision went for its age.
+    /// What happened: `made` of a decision, `reviewed` of the conclusion of a review, `aged` of either that went for its age.
     act: String,
-    /// To which decision.
+    /// To which decision or review.
     #[schema(value_type = Id)]
     decision: Uuid,
     /// About whom it was.
     #[schema(value_type = Id)]
     user: Uuid,
-    /// SHA-256 of the decision as it was written, as hexadecimal digits; null where it went for its age.
+    /// SHA-256 of the decision or review as it was written, as hexadecimal digits; null where it went for its age.
     #[schema(required)]
     digest: Option<String>,
-    /// What has become of a decision that was made: `there`, `aged`, `erased` with its person, or `gone` for no known reason.
+    /// What has become of what was made or reviewed: `there`, `aged`, `erased` with its person, or `gone` for no known reason.
     #[schema(required)]
     standing: Option<&'static str>,
-    /// SHA-256 of the decision as it is there now.
+    /// SHA-256 of the decision or review as it is there now.
     #[schema(required)]
     found: Option<String>,
 }

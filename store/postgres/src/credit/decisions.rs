@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::offers::{self, OfferColumns};
 use crate::column::{get, limit, micros};
-use crate::decision_log::MadeRow;
+use crate::decision_log::NewEntry;
 use crate::engine::{Answer, Call, Fault, Flight, Param, Session};
 use crate::idempotency::{self, Held};
 use crate::{PostgresStore, erasures, users};
@@ -166,7 +166,7 @@ pub(crate) struct DecisionColumns<'a> {
     offer_id: Option<Uuid>,
     offer: Option<OfferColumns<'a>>,
     sealed: SealedDecision,
-    entry: MadeRow,
+    entry: NewEntry,
 }
 
 impl<'a> DecisionColumns<'a> {
@@ -179,7 +179,7 @@ impl<'a> DecisionColumns<'a> {
             outcome: decision.outcome.as_str(),
             offer_id: decision.offer().map(|offer| offer.id.uuid()),
             offer: decision.offer().map(OfferColumns::new),
-            entry: MadeRow::new(&DecisionRow::of(decision, &sealed)),
+            entry: NewEntry::made(&DecisionRow::of(decision, &sealed)),
             sealed,
         })
     }

@@ -1,5 +1,7 @@
 //! Offers: the rows of `credit_limits`.
 
+use std::collections::BTreeMap;
+
 use ecs_domain::offer::{Acceptance, Offer, OfferStatus, Terms};
 use ecs_domain::{Money, OfferId, Rate, Timestamp, UserId};
 use ecs_store::{
@@ -21,6 +23,11 @@ pub(crate) mod statements {
             (interest_rate * 100)::bigint AS interest_rate_bp, credit_type, expires_at, accepted_at, activated_at,
             created_at
          FROM credit_limits WHERE id = $1 AND user_id = $2";
+    pub(crate) const BY_IDS: &str =
+        "SELECT id AS offer_id, user_id, status, (credit_limit * 100)::bigint AS credit_limit_minor,
+            (interest_rate * 100)::bigint AS interest_rate_bp, credit_type, expires_at, accepted_at, activated_at,
+            created_at
+         FROM credit_limits WHERE id = ANY ($1::uuid[])";
     /// One statement, so that total and page are of the same moment. Behind the last page the total stands alone.
     pub(crate) const PAGE: &str = "SELECT c.total, o.* FROM
             (SELECT count(*) AS total FROM credit_limits WHERE user_id = $1) c
@@ -66,6 +73,11 @@ pub(super) struct Wish<'a> {
 pub(super) async fn find(session: &Session, user: UserId, offer: OfferId) -> Result<Option<Offer>, Fault> {
     let (offer, user) = (offer.uuid(), user.uuid());
     session.query(statements::FIND, &[&offer, &user]).await?.first().map(read).transpose()
+}
+
+pub(super) async fn of_ids(session: &Session, ids: &[Uuid]) -> Result<BTreeMap<OfferId, Offer>, Fault> {
+    let found = session.query(statements::BY_IDS, &[&ids]).await?;
+    found.rows.iter().map(|row| read(row).map(|offer| (offer.id, offer))).collect()
 }
 
 pub(super) async fn page(session: &Session, user: UserId, page: PageRequest) -> Result<OfferPage, Fault> {

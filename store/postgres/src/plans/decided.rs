@@ -27,6 +27,8 @@ pub(super) fn of_reviews() -> Vec<Indexed> {
         (decisions::PAGE, &["decisions_by_user"]),
         (reviews::IS_UNDER_WAY, &["decision_reviews"]),
         (reviews::FIND, &["decision_reviews_pkey"]),
+        (reviews::BY_IDS, &["decision_reviews_pkey"]),
+        (credit::offer_statements::BY_IDS, &["credit_limits_pkey"]),
         (reviews::OF_DECISION, &["decision_reviews_of_decision"]),
         (reviews::COUNT, &["decision_reviews_by_state"]),
         (reviews::PAGE, &["decision_reviews_by_state"]),

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use ecs_domain::review::{Claim, Review, ReviewOutcome, ReviewState};
 use ecs_domain::{DecisionId, OfferId, ReviewId, Timestamp, UserId};
 use ecs_store::audit::{Act, NewEntry};
+use ecs_store::chain::Digest;
 use ecs_store::reviews::{seal_comment, seal_explanation};
 use ecs_store::{
     KeptAnswer, NewReview, PageRequest, ReviewBacklog, ReviewChange, ReviewPage, ReviewRequested, ReviewRow,
@@ -11,11 +12,12 @@ use ecs_store::{
 };
 use ecs_vault::PersonKey;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
 
 use super::offers;
 use crate::column::{At, Id, IdText, Word, count};
 use crate::engine::Fault;
-use crate::{SqliteStore, audit, erasures, idempotency, outbox};
+use crate::{SqliteStore, audit, decision_log, erasures, idempotency, outbox};
 
 pub(crate) mod statements {
     //! The SQL of reviews, where the test of the query plans sees it.
@@ -170,7 +172,7 @@ fn request(connection: &Connection, new: &NewReview, key: &PersonKey) -> Result<
         At(new.due_at),
         new.comment.as_ref().map(|comment| seal_comment(key, comment)).transpose()?,
     ])?;
-    let made = reread(connection, new.id, key)?;
+    let made = reread(connection, new.id)?.open(key)?;
     audit::note(connection, &NewEntry::of_review(new.user, Act::ReviewRequested, &made, new.now))?;
     Ok(ReviewRequested::Made(made))
 }
@@ -192,7 +194,7 @@ fn claim(
     }
     let values = params![IdText::new(id.uuid()), IdText::new(by.uuid()), At(at)];
     connection.prepare_cached(statements::CLAIM)?.execute(values)?;
-    let claimed = reread(connection, id, key)?;
+    let claimed = reread(connection, id)?.open(key)?;
     audit::note(connection, &NewEntry::of_review(by, Act::ReviewClaimed, &claimed, at))?;
     Ok(ReviewChange::Done(claimed))
 }
@@ -219,7 +221,9 @@ fn conclude(connection: &Connection, verdict: &Verdict, key: &PersonKey) -> Resu
         verdict.offer.as_ref().map(|offer| IdText::new(offer.id.uuid())),
     ])?;
     outbox::insert(connection, &verdict.message)?;
-    let concluded = reread(connection, verdict.id, key)?;
+    let row = reread(connection, verdict.id)?;
+    decision_log::note_reviewed(connection, &row, verdict.now)?;
+    let concluded = row.open(key)?;
     let entry = NewEntry::of_review(verdict.officer, Act::ReviewConcluded, &concluded, verdict.now);
     audit::note(connection, &entry)?;
     Ok(ReviewChange::Done(concluded))
@@ -231,9 +235,20 @@ fn find(connection: &Connection, id: ReviewId) -> Result<Option<ReviewRow>, Faul
 }
 
 /// As it stands now, so that what is answered is what is read later.
-fn reread(connection: &Connection, id: ReviewId, key: &PersonKey) -> Result<Review, Fault> {
+fn reread(connection: &Connection, id: ReviewId) -> Result<ReviewRow, Fault> {
     let missing = || StoreError::Corrupt("a review that was written is missing".to_owned());
-    Ok(find(connection, id)?.ok_or_else(missing)?.open(key)?)
+    Ok(find(connection, id)?.ok_or_else(missing)?)
+}
+
+/// The digest of a review as it stands, with its offer.
+pub(crate) fn digest(connection: &Connection, row: &ReviewRow) -> Result<Digest, Fault> {
+    let offer = row.offer.map(|offer| offers::find(connection, row.user, offer)).transpose()?;
+    Ok(row.digest(offer.flatten().as_ref()))
+}
+
+/// The same of the review with this id, if it is there.
+pub(crate) fn digest_of(connection: &Connection, id: Uuid) -> Result<Option<Digest>, Fault> {
+    find(connection, ReviewId::new(id))?.map(|row| digest(connection, &row)).transpose()
 }
 
 fn params_of(decision: DecisionId, user: UserId) -> [IdText; 2] {

@@ -4,10 +4,13 @@
 
 pub(crate) mod statements;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
-use ecs_domain::review::{Claim, Conclusion, Review, ReviewOutcome, ReviewState};
+use ecs_domain::review::{Claim, Review, ReviewOutcome, ReviewState};
 use ecs_domain::{DecisionId, OfferId, ReviewId, Timestamp, UserId};
 use ecs_store::audit::{Act, NewEntry};
+use ecs_store::chain::Digest;
 use ecs_store::reviews::{seal_comment, seal_explanation};
 use ecs_store::{
     KeptAnswer, NewReview, PageRequest, ReviewBacklog, ReviewChange, ReviewPage, ReviewRequested, ReviewRow,
@@ -20,6 +23,7 @@ use uuid::Uuid;
 use super::offers::{self, OfferColumns};
 use crate::audit::{self, EntryRow};
 use crate::column::{count, get, micros, unsigned};
+use crate::decision_log::NewEntry as LogEntry;
 use crate::engine::{Call, Fault, Session};
 use crate::idempotency::{self, Held};
 use crate::outbox::{self, Columns};
@@ -193,10 +197,11 @@ async fn claim(
     claim: Claim,
     key: &PersonKey,
 ) -> Result<ReviewChange, Fault> {
-    let Some((mut review, _)) = locked(session, id, key).await? else {
+    let Some((row, _)) = locked(session, id, key).await? else {
         roll_back(session).await?;
         return Ok(ReviewChange::Unknown);
     };
+    let mut review = row.open(key)?;
     let refused = review.may_be_claimed(claim.by, claim.at).err();
     let is_held = review.claim.is_some_and(|held| held.by == claim.by);
     if refused.is_some() || is_held {
@@ -216,21 +221,21 @@ async fn claim(
 
 async fn conclude(session: &Session, verdict: &Verdict, key: &PersonKey) -> Result<ReviewChange, Fault> {
     let found = locked(session, verdict.id, key).await?;
-    let Some((review, false)) = found else {
+    let Some((row, false)) = found else {
         roll_back(session).await?;
         return Ok(ReviewChange::Unknown);
     };
-    if let Err(refusal) = review.may_be_concluded(verdict.officer) {
+    if let Err(refusal) = row.clone().open(key)?.may_be_concluded(verdict.officer) {
         roll_back(session).await?;
         return Ok(ReviewChange::Refused(refusal));
     }
-    let concluded = Review { conclusion: Some(conclusion(verdict)), ..review };
-    let explanation = seal_explanation(key, &verdict.explanation)?;
-    let entry = NewEntry::of_review(verdict.officer, Act::ReviewConcluded, &concluded, verdict.now);
-    let (id, now, outcome) = (verdict.id.uuid(), micros(verdict.now), verdict.outcome.as_str());
-    let (decision, offer_id) =
-        (concluded.decision.uuid(), verdict.offer.as_ref().map(|offer| offer.id.uuid()));
     let offer = verdict.offer.as_ref().map(offers::as_kept);
+    let row = concluded(row, verdict, key)?;
+    let logged = LogEntry::reviewed(&row, offer.as_ref(), verdict.now);
+    let (explanation, review) = (row.explanation.clone(), row.open(key)?);
+    let entry = NewEntry::of_review(verdict.officer, Act::ReviewConcluded, &review, verdict.now);
+    let (id, now, outcome) = (verdict.id.uuid(), micros(verdict.now), verdict.outcome.as_str());
+    let (decision, offer_id) = (review.decision.uuid(), offer.as_ref().map(|offer| offer.id.uuid()));
     let offer = offer.as_ref().map(OfferColumns::new);
     let (message, entry) = (Columns::new(&verdict.message), EntryRow::new(&entry));
     let mut flight = session.flight();
@@ -239,24 +244,40 @@ async fn conclude(session: &Session, verdict: &Verdict, key: &PersonKey) -> Resu
         flight.add(offers::INSERT, &offer.params());
     }
     flight.add(statements::CONCLUDE, &[&id, &now, &outcome, &explanation, &offer_id]);
+    logged.note(&mut flight);
     flight.add(outbox::INSERT, &message.params());
     audit::note(&mut flight, &entry);
     flight.commit();
     flight.send().await?;
-    Ok(ReviewChange::Done(concluded))
+    Ok(ReviewChange::Done(review))
 }
 
-fn conclusion(verdict: &Verdict) -> Conclusion {
-    Conclusion {
-        at: micros(verdict.now),
-        outcome: verdict.outcome,
-        explanation: verdict.explanation.clone(),
+/// The row as it stands behind this verdict.
+fn concluded(row: ReviewRow, verdict: &Verdict, key: &PersonKey) -> Result<ReviewRow, StoreError> {
+    Ok(ReviewRow {
+        concluded: Some((micros(verdict.now), verdict.outcome)),
+        explanation: Some(seal_explanation(key, &verdict.explanation)?),
         offer: verdict.offer.as_ref().map(|offer| offer.id),
-    }
+        ..row
+    })
+}
+
+/// The digests of these reviews as they stand, with their offers.
+pub(crate) async fn digests(session: &Session, ids: &[Uuid]) -> Result<BTreeMap<Uuid, Digest>, Fault> {
+    let found = session.query(statements::BY_IDS, &[&ids]).await?;
+    let rows = found.rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let offered: Vec<Uuid> = rows.iter().filter_map(|row| row.offer).map(|offer| offer.uuid()).collect();
+    let offers = offers::of_ids(session, &offered).await?;
+    let offer = |row: &ReviewRow| row.offer.and_then(|id| offers.get(&id));
+    Ok(rows.iter().map(|row| (row.id.uuid(), row.digest(offer(row)))).collect())
 }
 
 /// The review within a new transaction, locked, and whether its person is being erased.
-async fn locked(session: &Session, id: ReviewId, key: &PersonKey) -> Result<Option<(Review, bool)>, Fault> {
+async fn locked(
+    session: &Session,
+    id: ReviewId,
+    key: &PersonKey,
+) -> Result<Option<(ReviewRow, bool)>, Fault> {
     let (user, id) = (key.user().uuid(), id.uuid());
     let mut flight = session.flight();
     flight.begin();
@@ -266,7 +287,7 @@ async fn locked(session: &Session, id: ReviewId, key: &PersonKey) -> Result<Opti
     let mut answers = flight.send().await?;
     let leaves = answers.take(leaves).only()?;
     let row = answers.take(found).first().map(read).transpose()?;
-    Ok(row.map(|row| row.open(key)).transpose()?.map(|review| (review, leaves)))
+    Ok(row.map(|row| (row, leaves)))
 }
 
 async fn roll_back(session: &Session) -> Result<(), Fault> {

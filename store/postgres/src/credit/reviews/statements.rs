@@ -11,6 +11,10 @@ pub(crate) const LOCK: &str =
     "SELECT id, decision_id, user_id, requested_at, due_at, comment, claimed_by, claimed_at, concluded_at,
         outcome, explanation, offer_id
      FROM decision_reviews WHERE id = $1 FOR UPDATE";
+pub(crate) const BY_IDS: &str =
+    "SELECT id, decision_id, user_id, requested_at, due_at, comment, claimed_by, claimed_at, concluded_at,
+        outcome, explanation, offer_id
+     FROM decision_reviews WHERE id = ANY ($1::uuid[])";
 pub(crate) const OF_DECISION: &str =
     "SELECT id, decision_id, user_id, requested_at, due_at, comment, claimed_by, claimed_at, concluded_at,
         outcome, explanation, offer_id
