@@ -8,7 +8,7 @@ use crate::transport::{Auth, path};
 use crate::{CallError, Client};
 
 /// The answer to an application for credit.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 pub struct Analysis {
     /// Whose.
     pub user_id: UserId,
@@ -21,6 +21,8 @@ pub struct Analysis {
     /// Why not, when it is a no.
     pub reason: Option<String>,
 }
+
+ecs_domain::redacted!(Analysis => "Analysis");
 
 /// What is offered.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

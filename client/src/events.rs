@@ -14,7 +14,7 @@ use crate::transport::{Auth, one_piece, to_json};
 use crate::{CallError, Client, Retries};
 
 /// An emotion as a phone sends it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Emotion {
     /// Whose.
     pub user: UserId,
@@ -31,6 +31,8 @@ pub struct Emotion {
     /// The sender's own id, which makes repeating the call harmless.
     pub client_id: Option<String>,
 }
+
+ecs_domain::redacted!(Emotion => "Emotion", Transaction => "Transaction");
 
 impl Emotion {
     /// The body of the call, and a line of a stream.
@@ -74,7 +76,7 @@ impl Metrics {
 }
 
 /// A transaction as a partner sends it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Transaction {
     /// Whose.

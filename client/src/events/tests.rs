@@ -37,6 +37,8 @@ fn bodies_are_those_of_the_contract() {
         to_json(&transaction).unwrap(),
         r#"{"userId":"00000000-0000-0000-0000-000000000007","amount":11.77,"transactionId":"t-1","channel":"web","occurredAt":"2025-08-19T14:30:00Z"}"#
     );
+    // Whoever logs one shows nothing of it.
+    assert_eq!(format!("{emotion:?} {transaction:?}"), "Emotion(…) Transaction(…)");
 }
 
 fn emotion(client_id: Option<&str>) -> Emotion {
