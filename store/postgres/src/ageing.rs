@@ -21,11 +21,12 @@ pub(crate) mod statements {
      SELECT 'emotion-summaries', sum(event_count)::bigint, $3::timestamptz FROM gone HAVING count(*) > 0
      ON CONFLICT (rows) DO UPDATE SET events = a.events + excluded.events, before = greatest(a.before, excluded.before))
      SELECT count(*) FROM gone";
-    /// A decision, its reviews and what those have offered go together, and stay while anything of it is a credit.
+    /// A decision, its reviews and what those have offered go together, and stay while anything of it is a credit. What a review has
+    /// offered is looked up for each of the old, which a join would do for all.
     pub(crate) const DENIALS: &str = "WITH old AS MATERIALIZED (
-     SELECT id FROM decisions d WHERE offer_id IS NULL AND decided_at < $1::timestamptz AND NOT EXISTS (
-        SELECT FROM decision_reviews r JOIN credit_limits o ON o.id = r.offer_id WHERE r.decision_id = d.id
-            AND NOT (o.status IN ('offered', 'expired') AND o.expires_at < $1::timestamptz))
+     SELECT id FROM decisions d WHERE offer_id IS NULL AND decided_at < $1::timestamptz AND (
+        SELECT o.id FROM decision_reviews r JOIN credit_limits o ON o.id = r.offer_id WHERE r.decision_id = d.id
+            AND NOT (o.status IN ('offered', 'expired') AND o.expires_at < $1::timestamptz) LIMIT 1) IS NULL
      ORDER BY decided_at LIMIT $2),
      reviews AS MATERIALIZED (
      SELECT id, user_id, offer_id FROM decision_reviews
@@ -39,10 +40,10 @@ pub(crate) mod statements {
     /// An offer that nobody accepted in time has expired, whether or not its status was told since.
     pub(crate) const EXPIRED: &str = "WITH old AS MATERIALIZED (
      SELECT c.id FROM credit_limits c WHERE c.status IN ('offered', 'expired') AND c.expires_at < $1::timestamptz
-        AND NOT EXISTS (SELECT FROM decision_reviews r WHERE r.offer_id = c.id)
-        AND NOT EXISTS (
-            SELECT FROM decisions d JOIN decision_reviews r ON r.decision_id = d.id JOIN credit_limits o ON o.id = r.offer_id
-            WHERE d.offer_id = c.id AND NOT (o.status IN ('offered', 'expired') AND o.expires_at < $1::timestamptz))
+        AND (SELECT r.id FROM decision_reviews r WHERE r.offer_id = c.id LIMIT 1) IS NULL
+        AND (SELECT o.id FROM decisions d JOIN decision_reviews r ON r.decision_id = d.id JOIN credit_limits o ON o.id = r.offer_id
+            WHERE d.offer_id = c.id AND NOT (o.status IN ('offered', 'expired') AND o.expires_at < $1::timestamptz)
+            LIMIT 1) IS NULL
      LIMIT $2 FOR UPDATE OF c),
      reviews AS MATERIALIZED (
      SELECT r.id, r.user_id, r.offer_id FROM decisions d JOIN decision_reviews r ON r.decision_id = d.id
