@@ -88,25 +88,38 @@ impl Denial {
         Self { text: Catalogue::of(Catalogue::newest(), Locale::En).joined(&reasons), reasons }
     }
 
-    /// Why the risk came out too high: what raised it most, at most four, never "score too low".
+    /// Why the risk came out too high: what raised it most, at most four, never "score too low". Inputs that are told as one reason
+    /// count together, for neither alone says how much it weighed.
     #[must_use]
     pub fn for_risk(assessment: &Assessment) -> Self {
-        let mut raised: Vec<&Contribution> =
-            assessment.contributions.iter().filter(|term| term.log_odds > 0.0).collect();
-        raised.sort_by(|a, b| b.log_odds.total_cmp(&a.log_odds));
-        let mut reasons: Vec<Reason> = Vec::new();
-        for term in raised {
-            let reason = term.input.into();
-            if !reasons.contains(&reason) {
-                reasons.push(reason);
-            }
-        }
-        reasons.truncate(MAX_REASONS);
-        if reasons.is_empty() {
-            reasons.push(Reason::TooLittleKnown);
-        }
-        Self::of(reasons)
+        Self::of(heaviest(assessment, |sum, more| sum + more))
     }
+
+    /// The same as it was at first, when of inputs that are told as one reason the heaviest counted alone. Such denials are kept, and a
+    /// replay has to know them.
+    #[must_use]
+    pub fn for_risk_by_single_inputs(assessment: &Assessment) -> Self {
+        Self::of(heaviest(assessment, f64::max))
+    }
+}
+
+/// The reasons that raised the risk, the weightiest first. What inputs of the same reason added is joined.
+fn heaviest(assessment: &Assessment, join: fn(f64, f64) -> f64) -> Vec<Reason> {
+    let mut weights: Vec<(Reason, f64)> = Vec::new();
+    for &Contribution { input, log_odds } in &assessment.contributions {
+        let reason = input.into();
+        match weights.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, weight)) => *weight = join(*weight, log_odds),
+            None => weights.push((reason, log_odds)),
+        }
+    }
+    weights.retain(|(_, weight)| *weight > 0.0);
+    weights.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    weights.truncate(MAX_REASONS);
+    if weights.is_empty() {
+        return vec![Reason::TooLittleKnown];
+    }
+    weights.into_iter().map(|(reason, _)| reason).collect()
 }
 
 #[cfg(test)]
@@ -114,9 +127,13 @@ mod tests {
     use super::*;
     use crate::scorecard::Input;
 
-    fn denial(terms: &[(Input, f64)]) -> Denial {
+    fn assessment(terms: &[(Input, f64)]) -> Assessment {
         let contributions = terms.iter().map(|&(input, log_odds)| Contribution { input, log_odds }).collect();
-        Denial::for_risk(&Assessment { contributions, ..Assessment::unexplained("test", 0.9) })
+        Assessment { contributions, ..Assessment::unexplained("test", 0.9) }
+    }
+
+    fn denial(terms: &[(Input, f64)]) -> Denial {
+        Denial::for_risk(&assessment(terms))
     }
 
     #[test]
@@ -136,8 +153,44 @@ mod tests {
     fn a_denial_names_at_most_four_reasons_and_none_twice() {
         let all: Vec<_> = Input::ALL.into_iter().map(|input| (input, 1.0)).collect();
         assert_eq!(denial(&all).reasons.len(), 4);
-        let stress = denial(&[(Input::StressEvents7d, 1.0), (Input::StressEvents30d, 1.0)]);
-        assert_eq!(stress.reasons, [Reason::StressEvents]);
         assert_eq!(denial(&[]).reasons, [Reason::TooLittleKnown]);
+    }
+
+    #[test]
+    fn inputs_that_are_told_as_one_reason_weigh_together() {
+        let check = |week: f64, month: f64, together: &[Reason], singly: &[Reason]| {
+            let terms = [
+                (Input::AccountAgeDays, 0.5),
+                (Input::AvgStress7d, 0.3),
+                (Input::StressEvents7d, week),
+                (Input::StressEvents30d, month),
+            ];
+            assert_eq!(denial(&terms).reasons, together, "{week} and {month}");
+            let single = Denial::for_risk_by_single_inputs(&assessment(&terms));
+            assert_eq!(single.reasons, singly, "{week} and {month}, each alone");
+        };
+        use Reason::{HighStress, NewAccount, StressEvents};
+        check(0.25, 0.27, &[StressEvents, NewAccount, HighStress], &[NewAccount, HighStress, StressEvents]);
+        check(0.2, 0.2, &[NewAccount, StressEvents, HighStress], &[NewAccount, HighStress, StressEvents]);
+        check(0.6, 0.0, &[StressEvents, NewAccount, HighStress], &[StressEvents, NewAccount, HighStress]);
+        // What the one adds the other takes away again.
+        check(0.4, -0.3, &[NewAccount, HighStress, StressEvents], &[NewAccount, StressEvents, HighStress]);
+        check(0.1, -0.2, &[NewAccount, HighStress], &[NewAccount, HighStress, StressEvents]);
+    }
+
+    /// The fifth reason by its heaviest input is among the four by what it weighs in all.
+    #[test]
+    fn what_weighs_together_is_not_cut_off_singly() {
+        let terms = [
+            (Input::TransactionCount30d, 0.5),
+            (Input::AccountAgeDays, 0.4),
+            (Input::AvgPositivity7d, 0.35),
+            (Input::AvgStress7d, 0.3),
+            (Input::StressEvents7d, 0.2),
+            (Input::StressEvents30d, 0.2),
+        ];
+        let expect =
+            [Reason::FewTransactions, Reason::NewAccount, Reason::StressEvents, Reason::LowPositivity];
+        assert_eq!(denial(&terms).reasons, expect);
     }
 }

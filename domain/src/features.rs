@@ -69,6 +69,14 @@ impl EmotionMeans {
 }
 
 impl Features {
+    /// Whether anything is known of what they feel: consent alone tells nothing of somebody who felt nothing.
+    #[must_use]
+    pub fn hold_emotions(&self) -> bool {
+        self.emotions.is_some_and(|emotions| {
+            emotions.means_7d.is_some() || emotions.stress_events_7d > 0 || emotions.stress_events_30d > 0
+        })
+    }
+
     /// The same features with the emotions left out, as a decision without consent sees them.
     #[must_use]
     pub fn without_emotions(self) -> Self {
@@ -89,6 +97,32 @@ mod tests {
         check("2026-11-20T00:00:00Z", "2026-11-21T12:00:00Z", 1.5);
         check("2026-11-20T00:00:00Z", "2026-11-20T00:00:00.000001Z", 1e-6 / 86_400.0);
         check("2026-11-21T00:00:00Z", "2026-11-20T00:00:00Z", 0.0);
+    }
+
+    #[test]
+    fn emotions_are_there_when_an_event_was() {
+        let check = |emotions: Option<(bool, u64, u64)>, expect: bool| {
+            let means = EmotionMeans { positivity: 0.0, intensity: 0.0, stress: 0.0 };
+            let emotions = emotions.map(|(felt, stress_events_7d, stress_events_30d)| EmotionFeatures {
+                means_7d: felt.then_some(means),
+                stress_events_7d,
+                stress_events_30d,
+            });
+            let features = Features {
+                transaction_count_30d: 0,
+                avg_transaction_value_30d: 0.0,
+                days_since_last_transaction: None,
+                account_age_days: 0.0,
+                emotions,
+            };
+            assert_eq!(features.hold_emotions(), expect, "{emotions:?}");
+            assert!(!features.without_emotions().hold_emotions());
+        };
+        check(None, false);
+        check(Some((false, 0, 0)), false);
+        check(Some((true, 0, 0)), true);
+        check(Some((false, 0, 1)), true);
+        check(Some((false, 1, 1)), true);
     }
 
     #[test]

@@ -308,6 +308,7 @@ mod tests {
         let policy = Policy {
             version: "test".to_owned(),
             digest: String::new(),
+            made_for: Vec::new(),
             cut_off: 0.5,
             bands,
             knock_outs: Vec::new(),

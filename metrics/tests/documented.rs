@@ -32,7 +32,7 @@ fn everything() -> Metrics {
     metrics.decided("denied");
     metrics.evaluated("offered");
     metrics.replayed();
-    metrics.model_in_charge("financial", "champion", "scorecard-1", true);
+    metrics.model_in_charge("financial", "champion", "financial-1", true);
     metrics.model_in_charge("financial", "challenger", "other", false);
     metrics.models_changed("refused");
     metrics.webhook_attempted("delivered", Duration::from_millis(20));

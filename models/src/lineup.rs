@@ -13,9 +13,9 @@ use crate::registry::Registry;
 /// The models that are in charge, each read and checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lineup {
-    /// Without emotions.
+    /// Where nothing is known of emotions.
     pub financial: Seat,
-    /// With emotions.
+    /// Where something is.
     pub empathic: Seat,
 }
 
@@ -74,13 +74,15 @@ impl Lineup {
         Self::gather(&Plan::default(), &Registry::default(), Random::Refused)
     }
 
-    /// Who decides about these features: where there are emotions, there is consent.
+    /// Who decides about these features. Somebody who consents, and of whom nothing is known to be felt, is judged as if they had not
+    /// consented: of silence a model with emotions knows less than one without (`docs/models.md`).
     #[must_use]
     pub fn seat(&self, features: &Features) -> &Seat {
-        if features.emotions.is_some() { &self.empathic } else { &self.financial }
+        if features.hold_emotions() { &self.empathic } else { &self.financial }
     }
 
-    /// What the champion says, and beside it what would be said without emotions, and what the challenger says.
+    /// What the champion says, and beside it what would be said without emotions, and what the challenger says. Whoever consents is told
+    /// what would be said without; where nothing is known to be felt, that is the same to the bit.
     #[must_use]
     pub fn assess(&self, features: &Features) -> Assessment {
         let seat = self.seat(features);
@@ -89,7 +91,8 @@ impl Lineup {
         Assessment { without_emotions: without, challenger, ..seat.champion.assess(features) }
     }
 
-    /// What contributions of the champion of these features compare with; 0 where it doesn't look.
+    /// What contributions of a champion compare with; 0 where it doesn't look. It is the one that decides where emotions are known, or
+    /// where not.
     #[must_use]
     pub fn neutral(&self, emotions: bool, input: Input) -> f64 {
         let seat = if emotions { &self.empathic } else { &self.financial };

@@ -1,30 +1,31 @@
 //! The file that says which models decide.
 //!
 //! ```toml
-//! [financial]                       # without consent, and what is said beside each decision with it
+//! [financial]                       # without consent or emotions, and what is said beside each decision with them
 //! champion = "financial-1"
 //! challenger = "financial-trees-1"  # is scored, kept and never used
 //!
-//! [empathic]                        # with consent
+//! [empathic]                        # with both
 //! champion = "empathic-1"
 //! ```
 
 use serde::Deserialize;
 
-/// The model that decides unless somebody says otherwise: the policies that are built in are made for its scores.
-const DEFAULT: &str = "scorecard-1";
-/// The models that are listened to unless somebody says otherwise. Whoever puts them in charge needs a policy for calibrated scores.
+/// The models that decide unless somebody says otherwise: the policy that is active by default is made for their scores.
 const FINANCIAL: &str = "financial-1";
 const EMPATHIC: &str = "empathic-1";
+/// The models that are listened to unless somebody says otherwise: of another kind, and trained on the same people.
+const FINANCIAL_CHALLENGER: &str = "financial-trees-1";
+const EMPATHIC_CHALLENGER: &str = "empathic-trees-1";
 
 /// Which models decide, by their versions.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Without emotions.
+    /// Where nothing is known of emotions.
     #[serde(default = "Plan::financial")]
     pub financial: Names,
-    /// With emotions.
+    /// Where something is.
     #[serde(default = "Plan::empathic")]
     pub empathic: Names,
 }
@@ -46,11 +47,11 @@ pub struct PlanError(String);
 
 impl Plan {
     fn financial() -> Names {
-        Names { champion: DEFAULT.to_owned(), challenger: Some(FINANCIAL.to_owned()) }
+        Names { champion: FINANCIAL.to_owned(), challenger: Some(FINANCIAL_CHALLENGER.to_owned()) }
     }
 
     fn empathic() -> Names {
-        Names { champion: DEFAULT.to_owned(), challenger: Some(EMPATHIC.to_owned()) }
+        Names { champion: EMPATHIC.to_owned(), challenger: Some(EMPATHIC_CHALLENGER.to_owned()) }
     }
 
     /// Reads the file. A section that isn't there stays with what is built in.
@@ -85,8 +86,8 @@ mod tests {
             (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{text}: {error}"),
             (got, _) => panic!("{text}: {got:?}"),
         };
-        check("", Ok([DEFAULT, DEFAULT]));
-        check("[financial]\nchampion = \"a\"", Ok(["a", DEFAULT]));
+        check("", Ok([FINANCIAL, EMPATHIC]));
+        check("[financial]\nchampion = \"a\"", Ok(["a", EMPATHIC]));
         check(
             "[financial]\nchampion = \"a\"\n[empathic]\nchampion = \"b\"\nchallenger = \"c\"",
             Ok(["a", "b"]),

@@ -2,6 +2,7 @@
 
 use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features};
 use ecs_domain::model::Kind;
+use ecs_domain::scorecard::Assessment;
 
 use crate::testkit::{Made, additive, random, trees};
 use crate::*;
@@ -183,13 +184,17 @@ fn a_fingerprint_tells_that_files_were_written() {
     assert_eq!(registry.fingerprint("scorecard-1"), None);
 }
 
-fn person(emotions: bool) -> Features {
-    let means = EmotionMeans { positivity: 0.4, intensity: 0.6, stress: 0.8 };
-    let emotions = emotions.then_some(EmotionFeatures {
-        means_7d: Some(means),
-        stress_events_7d: 2,
-        stress_events_30d: 5,
-    });
+const FELT: EmotionFeatures = EmotionFeatures {
+    means_7d: Some(EmotionMeans { positivity: 0.4, intensity: 0.6, stress: 0.8 }),
+    stress_events_7d: 2,
+    stress_events_30d: 5,
+};
+
+/// With consent, of somebody of whom nothing is known to be felt.
+const SILENCE: EmotionFeatures =
+    EmotionFeatures { means_7d: None, stress_events_7d: 0, stress_events_30d: 0 };
+
+fn person(emotions: Option<EmotionFeatures>) -> Features {
     Features {
         transaction_count_30d: 7,
         avg_transaction_value_30d: 120.0,
@@ -200,7 +205,7 @@ fn person(emotions: bool) -> Features {
 }
 
 #[test]
-fn consent_chooses_who_decides_and_what_is_said_besides() {
+fn what_is_known_of_emotions_chooses_who_decides_and_what_is_said_besides() {
     let folder = tempfile::tempdir().unwrap();
     for made in [additive("f-1", false), trees("f-2", false), trees("e-1", true), additive("e-2", true)] {
         made.write(folder.path()).unwrap();
@@ -208,7 +213,7 @@ fn consent_chooses_who_decides_and_what_is_said_besides() {
     let registry = Registry::new(Some(folder.path().to_owned()));
     let plan = "[financial]\nchampion = \"f-1\"\nchallenger = \"f-2\"\n[empathic]\nchampion = \"e-1\"\nchallenger = \"e-2\"";
     let lineup = Lineup::gather(&Plan::parse(plan).unwrap(), &registry, Random::Refused).unwrap();
-    let check = |emotions: bool, champion: &str, challenger: &str, without: Option<&str>| {
+    let check = |emotions, champion: &str, challenger: &str, without: Option<&str>| {
         let said = lineup.assess(&person(emotions));
         let find = |version: &str| registry.find(version).unwrap();
         assert_eq!(said.contributions, find(champion).assess(&person(emotions)).contributions);
@@ -217,11 +222,54 @@ fn consent_chooses_who_decides_and_what_is_said_besides() {
             (champion, find(champion).score(&person(emotions)).risk_score)
         );
         assert_eq!(said.challenger, Some(find(challenger).score(&person(emotions))));
-        assert_eq!(said.without_emotions, without.map(|version| find(version).score(&person(false))));
+        assert_eq!(said.without_emotions, without.map(|version| find(version).score(&person(None))));
         assert!(said.makes_sense());
     };
-    check(false, "f-1", "f-2", None);
-    check(true, "e-1", "e-2", Some("f-1"));
+    let month = EmotionFeatures { stress_events_30d: 1, ..SILENCE };
+    check(None, "f-1", "f-2", None);
+    check(Some(FELT), "e-1", "e-2", Some("f-1"));
+    check(
+        Some(EmotionFeatures { stress_events_7d: 0, stress_events_30d: 0, ..FELT }),
+        "e-1",
+        "e-2",
+        Some("f-1"),
+    );
+    check(Some(month), "e-1", "e-2", Some("f-1"));
+    check(Some(SILENCE), "f-1", "f-2", Some("f-1"));
+}
+
+/// Consent alone changes no decision, whichever model of the binary decides without emotions.
+#[test]
+fn silence_is_scored_as_no_consent_is() {
+    let versions = SHIPPED.iter().map(|(version, _)| *version).chain(["scorecard-1"]);
+    for version in versions.filter(|version| !Registry::default().find(version).unwrap().needs_emotions()) {
+        let plan = Plan::parse(&format!("[financial]\nchampion = \"{version}\"")).unwrap();
+        let lineup = Lineup::gather(&plan, &Registry::default(), Random::Refused).unwrap();
+        let (silent, without) = (lineup.assess(&person(Some(SILENCE))), lineup.assess(&person(None)));
+        let second = silent.without_emotions.as_ref().unwrap();
+        assert_eq!((second.model_version.as_str(), silent.model_version.as_str()), (version, version));
+        for score in [silent.risk_score, second.risk_score] {
+            assert_eq!(score.to_bits(), without.risk_score.to_bits(), "{version}");
+        }
+        let bits = |assessment: &Assessment| -> Vec<_> {
+            assessment.contributions.iter().map(|term| (term.input, term.log_odds.to_bits())).collect()
+        };
+        assert_eq!(bits(&silent), bits(&without), "{version}");
+        assert_eq!(without.without_emotions, None);
+    }
+}
+
+#[test]
+fn the_trained_models_decide_and_their_trees_are_listened_to() {
+    let lineup = Lineup::built_in().unwrap();
+    let told: Vec<_> = lineup.models().map(|(seat, place, model)| (seat, place, model.version())).collect();
+    let expect = [
+        ("financial", "champion", "financial-1"),
+        ("financial", "challenger", "financial-trees-1"),
+        ("empathic", "champion", "empathic-1"),
+        ("empathic", "challenger", "empathic-trees-1"),
+    ];
+    assert_eq!(told, expect);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use ecs_store::{
 };
 use ecs_store_sqlite::{Options, SqliteStore};
 use ecs_vault::Keyring;
-use ecs_work::policies::{PoliciesError, Written, built_in, parse};
+use ecs_work::policies::{PoliciesError, Written, built_in, default_policy, parse};
 use ecs_work::{Policies, Supervisor};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -89,7 +89,7 @@ async fn every_process_changes_over_at_the_same_instant() {
     let processes = [scene.policies(), scene.policies()];
     for process in &processes {
         process.follow(&supervisor);
-        assert_eq!(version_at(process, at(1_000)).await, "policy-1");
+        assert_eq!(version_at(process, at(1_000)).await, "policy-3");
     }
     scene.draft("policy-7", &text("policy-7")).await;
     scene.draft("policy-8", &text("policy-8")).await;
@@ -106,8 +106,8 @@ async fn every_process_changes_over_at_the_same_instant() {
         // Nobody tells them: they ask each second, and believe their list for five.
         tokio::time::timeout(Duration::from_secs(4), heard).await.expect("they hear of it within seconds");
         for (now, expect) in [
-            (at(0), "policy-1"),
-            (seventh - microsecond, "policy-1"),
+            (at(0), "policy-3"),
+            (seventh - microsecond, "policy-3"),
             (seventh, "policy-7"),
             (eighth - microsecond, "policy-7"),
             (eighth, "policy-8"),
@@ -123,10 +123,10 @@ async fn every_process_changes_over_at_the_same_instant() {
 async fn a_list_that_is_too_old_is_asked_for_again() {
     let scene = Scene::set();
     let policies = scene.policies();
-    assert_eq!(version_at(&policies, at(1_000)).await, "policy-1");
+    assert_eq!(version_at(&policies, at(1_000)).await, "policy-3");
     scene.draft("policy-7", &text("policy-7")).await;
     scene.approve("policy-7", 0).await;
-    assert_eq!(version_at(&policies, at(1_000)).await, "policy-1", "it is in the lead of the policy");
+    assert_eq!(version_at(&policies, at(1_000)).await, "policy-3", "it is in the lead of the policy");
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(6)).await;
     tokio::time::resume();
@@ -170,4 +170,55 @@ async fn a_policy_that_cannot_be_read_decides_nothing() {
     let active_from = scene.approve("policy-7", 0).await;
     let told = scene.policies().at(active_from).await;
     assert!(matches!(told, Err(PoliciesError::Unreadable { .. })), "{told:?}");
+}
+
+/// What the default policy takes for lost of a credit that fails, and what money and work cost in a year: its file says so.
+const LOST: f64 = 0.75;
+const COSTS: f64 = 0.10;
+
+/// Interest comes of those who pay: it covers what the riskiest people of a band cost, and none of them is worth more than a little more.
+#[test]
+fn each_rate_of_the_default_policy_covers_the_riskiest_of_its_band() {
+    let policy = default_policy().unwrap().policy;
+    let mut staked = f64::INFINITY;
+    for band in &policy.bands {
+        let rate = f64::from(band.interest_rate.basis_points()) / 10_000.0;
+        let needed = (band.max_risk * LOST + COSTS) / (1.0 - band.max_risk);
+        assert!(
+            (needed..needed + 0.001).contains(&rate),
+            "{}: {rate}, and {needed} is needed",
+            band.max_risk
+        );
+        let lost = band.max_risk * LOST * band.credit_limit.minor_units() as f64;
+        assert!(lost <= staked, "a higher risk stakes no more: {lost} after {staked}");
+        staked = lost;
+    }
+    assert_eq!(policy.bands.last().unwrap().max_risk.to_bits(), policy.cut_off.to_bits());
+}
+
+/// What training measured on people it had not met, of the models that decide: the shares that are approved, and that default among them.
+#[test]
+fn the_default_policy_approves_most_and_halves_the_defaults() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/measured.json");
+    let measured: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let policy = default_policy().unwrap().policy;
+    for (model, defaults) in [("financial-1", 0.045..0.065), ("empathic-1", 0.045..0.055)] {
+        assert!(policy.made_for.iter().any(|version| version == model));
+        let cuts = measured["models"][model]["cut_offs"].as_array().unwrap();
+        let cut = cuts.iter().find(|cut| cut[0] == policy.cut_off).expect("it is measured at the cut-off");
+        let (approved, defaulted) = (cut[1].as_f64().unwrap(), cut[2].as_f64().unwrap());
+        assert!((0.75..0.82).contains(&approved), "{model} approves {approved}");
+        assert!(defaults.contains(&defaulted), "{model}: {defaulted} default");
+    }
+}
+
+/// Whoever wrote the scores that a policy is made for has a name in the binary.
+#[test]
+fn built_in_policies_are_made_for_models_that_are_there() {
+    let made_for: Vec<_> = built_in().unwrap().iter().map(|it| it.policy.made_for.len()).collect();
+    assert_eq!(made_for, [0, 0, 4], "the first two are from before a policy could say it");
+    for model in &default_policy().unwrap().policy.made_for {
+        let card = format!("{}/../models/{model}/card.toml", env!("CARGO_MANIFEST_DIR"));
+        assert!(std::fs::exists(&card).unwrap(), "{card}");
+    }
 }

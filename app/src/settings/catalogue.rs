@@ -183,7 +183,8 @@ pub const CATALOGUE: &[Setting] = &[
         "ECS_MODELS_FILE",
         "",
         "A TOML file that says which models decide, with and without consent, and which are only listened to. It is looked at every \
-         second: another model needs no restart, and one that doesn't fit its card is refused. Unset: what is built in.",
+         second: another model needs no restart, and one that doesn't fit its card is refused. The active policy must be made for \
+         them. Unset: what is built in.",
     ),
     setting(
         "ECS_MODELS_DIR",
@@ -194,7 +195,8 @@ pub const CATALOGUE: &[Setting] = &[
     setting(
         "ECS_POLICY_FILE",
         "",
-        "A credit policy in TOML, which decides until a policy from the store is active. Unset: the one built in.",
+        "A credit policy in TOML, which decides until a policy from the store is active. It says which models it is made for. \
+         Unset: policy-3, for the models that are built in; scorecard-1 goes with policy-1.",
     ),
     setting(
         "ECS_SESSION_DAYS",

@@ -43,7 +43,7 @@ async fn nothing_of_a_person_is_left_in_any_file() {
     let offer = app.analyse(&bia).await;
     assert_eq!(offer["approved"], true, "{offer}");
     let books = app.settled_books().await;
-    assert_eq!(books["emotions"]["erased"], 3);
+    assert_eq!(books["emotions"]["erased"], 13);
     assert_eq!((&books["emotions"]["missing"], &books["transactions"]["missing"]), (&json!(0), &json!(0)));
 
     // What partners still send of them is taken in and leaves nothing.
@@ -142,11 +142,13 @@ async fn lives(app: &TestApp) -> Person {
     let id = registered["id"].as_str().unwrap().parse().unwrap();
     let person = Person { id, token: session["access_token"].as_str().unwrap().to_owned() };
     for n in 0..3 {
-        app.emotion(&feeling(app, &person, &format!("e{n}"))).await.expect_status(202);
-        let body =
-            json!({"userId": id, "amount": AMOUNT, "transactionId": format!("t{n}"), "merchant": MERCHANT});
+        app.emotion(&feeling(app, &person, &format!("f{n}"))).await.expect_status(202);
+        // So long ago that no decision looks at it: there would be no offer.
+        let bought = app.platform_now() - 2 * MONTH;
+        let body = json!({"userId": id, "amount": AMOUNT, "transactionId": format!("m{n}"), "merchant": MERCHANT, "occurredAt": bought});
         app.as_person(&person, "POST", "/v1/transactions", Some(&body)).await.expect_status(202);
     }
+    app.live_well(&person).await;
     app.settled().await;
     let offer = app.offer(&person).await;
     app.accept(&person, &offer).await.expect_status(202);

@@ -97,7 +97,7 @@ pub(crate) async fn fetched_wherever_it_was_asked_for(platform: &Deployment) {
     let files = fetch(platform.other(), &ana, &archive).await;
     assert_eq!(files.json("transactions.json").as_array().unwrap().len(), 10);
     assert_eq!(files.json("profile.json")[0]["email"], "ana@example.com");
-    assert_eq!(files.json("transactions.json")[0]["amount"], 500.0);
+    assert_eq!(files.json("transactions.json")[0]["amount"], 300.0);
 }
 
 /// An archive.

@@ -9,7 +9,7 @@ async fn events_become_aggregates_a_decision_an_offer_a_credit_and_a_notificatio
     let app = TestApp::start().await;
     let ana = app.person("ana").await;
     for n in 0..10 {
-        let body = json!({"userId": ana.id, "amount": 500.00, "transactionId": format!("t{n}"), "merchant": "Mercado"});
+        let body = json!({"userId": ana.id, "amount": 300.00, "transactionId": format!("t{n}"), "merchant": "Mercado"});
         let answer = app.as_person(&ana, "POST", "/v1/transactions", Some(&body)).await.expect_status(202);
         assert_eq!((&answer["status"], &answer["userId"]), (&json!("event received"), &json!(ana.id)));
         assert!(answer["traceId"].is_string() && answer["transactionId"].is_string(), "{answer}");
@@ -54,7 +54,7 @@ async fn an_offer_can_be_accepted_for_seven_days() {
     let app = TestApp::start().await;
     let ana = app.person("ana").await;
     for n in 0..10 {
-        let body = json!({"userId": ana.id, "amount": 500, "transactionId": format!("t{n}")});
+        let body = json!({"userId": ana.id, "amount": 300, "transactionId": format!("t{n}")});
         app.as_person(&ana, "POST", "/v1/transactions", Some(&body)).await.expect_status(202);
     }
     app.settled().await;

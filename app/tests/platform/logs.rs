@@ -16,6 +16,7 @@ const METRICS: [f64; 3] = [0.712_345_671, 0.412_345_672, 0.112_345_673];
 const AMOUNT: &str = "81234567.89";
 /// In how many emotions and transactions they are sent.
 const TIMES: usize = 3;
+const TWO_MONTHS: std::time::Duration = std::time::Duration::from_secs(61 * 24 * 60 * 60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_about_a_person_is_logged_in_one_process_over_embedded_storage() {
@@ -90,16 +91,19 @@ async fn live(platform: &Deployment, marks: &mut Vec<String>) -> Person {
     let headers = [("authorization", bearer.as_str())];
     platform.http.post("/v1/users", &headers, &provision).await.expect_status(201);
     marks.push(operator);
+    // So long ago that no decision looks at it: there would be no offer.
+    let bought = platform.clock.now() - TWO_MONTHS;
     for number in 0..TIMES {
         let body = feeling(platform, &ana, &format!("{WORD}-{number}"));
         platform.emotion(&body).await.expect_status(202);
         // By hand, so that the digits are those of the mark.
         let body = format!(
-            "{{\"userId\": \"{}\", \"amount\": {AMOUNT}, \"merchant\": \"{WORD}\", \"transactionId\": \"{WORD}-{number}\"}}",
+            "{{\"userId\": \"{}\", \"amount\": {AMOUNT}, \"merchant\": \"{WORD}\", \"transactionId\": \"{WORD}-{number}\", \"occurredAt\": \"{bought}\"}}",
             ana.id
         );
         sent(platform, &ana, "/v1/transactions", body).await.expect_status(202);
     }
+    platform.live_well(&ana).await;
     platform.settled_books().await;
     let path = format!("/v1/users/{}/credit-analysis", ana.id);
     let decision = platform.as_person(&ana, "POST", &path, None).await.expect_status(200);
@@ -109,14 +113,13 @@ async fn live(platform: &Deployment, marks: &mut Vec<String>) -> Person {
     // Short ones may stand for anything.
     marks.extend(weights.filter(|weight| weight.len() >= 8));
     be_reviewed(platform, &ana, &decision).await;
-    if let Some(offer) = decision["offer"]["offer_id"].as_str() {
-        platform.accept(&ana, offer).await.expect_status(202);
-        let is_told = async || {
-            let told = platform.notifications(&ana).await;
-            told.into_iter().find(|told| told["type"] == "CREDIT_LIMIT_APPLIED")
-        };
-        eventually("Ana is notified", is_told).await;
-    }
+    let offer = decision["offer"]["offer_id"].as_str().unwrap_or_else(|| panic!("no offer: {decision}"));
+    platform.accept(&ana, offer).await.expect_status(202);
+    let is_told = async || {
+        let told = platform.notifications(&ana).await;
+        told.into_iter().find(|told| told["type"] == "CREDIT_LIMIT_APPLIED")
+    };
+    eventually("Ana is notified", is_told).await;
     ana
 }
 

@@ -30,7 +30,7 @@ impl TestApp {
         for n in 0..10 {
             let event = emotion(ana.id, self.platform_now(), &format!("e{n}"), (0.85, 0.4, 0.1));
             self.emotion(&event).await.expect_status(202);
-            let bought = json!({"userId": ana.id, "amount": 500, "transactionId": format!("t{n}")});
+            let bought = json!({"userId": ana.id, "amount": 300, "transactionId": format!("t{n}")});
             self.as_person(&ana, "POST", "/v1/transactions", Some(&bought)).await.expect_status(202);
         }
         let stranger = UserId::new(uuid::Uuid::from_u128(7));

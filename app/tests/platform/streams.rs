@@ -20,7 +20,7 @@ impl TestApp {
     /// Lets `person` earn, apply and accept. Returns the offer.
     pub(crate) async fn accept_an_offer(&self, person: &Person) -> OfferId {
         for n in 0..10 {
-            let body = json!({"userId": person.id, "amount": 500, "transactionId": format!("t{n}")});
+            let body = json!({"userId": person.id, "amount": 300, "transactionId": format!("t{n}")});
             self.as_person(person, "POST", "/v1/transactions", Some(&body)).await.expect_status(202);
         }
         self.settled().await;

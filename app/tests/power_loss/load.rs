@@ -177,7 +177,7 @@ impl Caller {
     async fn transaction(&self, random: &mut StdRng, user: Option<UserId>) -> Result<(), CallError> {
         let Some(user) = user.or_else(|| self.somebody(random)) else { return self.wait().await };
         let (name, at) = (self.name(), SystemClock.now());
-        let amount = format!("{}.{:02}", random.random_range(300..700_u32), random.random_range(0..100_u32));
+        let amount = format!("{}.{:02}", random.random_range(260..340_u32), random.random_range(0..100_u32));
         let transaction = Transaction {
             user,
             amount: amount.parse::<Money>().unwrap(),

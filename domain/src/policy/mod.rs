@@ -36,6 +36,8 @@ pub struct Policy {
     pub version: String,
     /// SHA-256 of its file in hexadecimal: a version is a name, this is what was meant by it.
     pub digest: String,
+    /// The models whose scores it is made for, by their versions; any where it names none.
+    pub made_for: Vec<String>,
     /// What denies whatever the score says.
     pub knock_outs: Vec<KnockOut>,
     /// A risk score above this is denied.

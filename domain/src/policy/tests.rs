@@ -21,6 +21,7 @@ pub(super) fn policy(cut_off: f64, bands: Vec<Band>) -> Policy {
     Policy {
         version: "test".to_owned(),
         digest: String::new(),
+        made_for: Vec::new(),
         knock_outs: Vec::new(),
         cut_off,
         bands,
@@ -308,6 +309,31 @@ fn what_it_would_be_without_emotions_is_told_by_the_same_policy() {
     check(&[&stressed], Some(0.1), Facts::NONE, Some(true));
     check(&[&poor], Some(0.1), Facts::NONE, Some(false));
     check(&[], Some(0.1), owing(90_000), Some(false));
+}
+
+#[test]
+fn a_policy_knows_whose_scores_it_is_made_for() {
+    let check = |made_for: &[&str], champion: &str, without: Option<&str>, expect: Option<&str>| {
+        let policy =
+            Policy { made_for: made_for.iter().map(|&name| name.to_owned()).collect(), ..two_bands() };
+        let second = |version: &str| Second {
+            risk_score: 0.1,
+            model_version: version.to_owned(),
+            model_digest: String::new(),
+        };
+        let assessment = Assessment {
+            without_emotions: without.map(second),
+            challenger: Some(second("challenger")),
+            ..Assessment::unexplained(champion, 0.1)
+        };
+        assert_eq!(policy.stranger(&assessment), expect, "{made_for:?}: {champion} {without:?}");
+    };
+    check(&[], "a", Some("b"), None);
+    check(&["a"], "a", None, None);
+    check(&["a", "b"], "b", Some("a"), None);
+    check(&["a"], "b", None, Some("b"));
+    check(&["a"], "a", Some("b"), Some("b"));
+    check(&["a"], "A", None, Some("A"));
 }
 
 #[test]

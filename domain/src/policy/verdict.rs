@@ -35,6 +35,16 @@ impl Verdict {
 }
 
 impl Policy {
+    /// The model of an assessment that this policy is not made for; `None` where it fits. A challenger decides nothing, so it may be any.
+    ///
+    /// One model's 0.3 is not another's: a cut-off that suits the one approves nearly everybody by the other.
+    #[must_use]
+    pub fn stranger<'a>(&self, assessment: &'a Assessment) -> Option<&'a str> {
+        let second = assessment.without_emotions.as_ref().map(|second| second.model_version.as_str());
+        let mut models = [assessment.model_version.as_str()].into_iter().chain(second);
+        models.find(|model| !self.made_for.is_empty() && !self.made_for.iter().any(|known| known == model))
+    }
+
     /// What this policy makes of an application at `now`.
     #[must_use]
     pub fn outcome(

@@ -7,11 +7,11 @@ use utoipa::ToSchema;
 /// The score with its explanation: `base_log_odds` and the contributions sum to the score's log-odds.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(examples(json!({
-    "risk_score": 0.18, "model_version": "scorecard-1",
-    "model_digest": "c0a7d2b6a1f2f0d3c4e5968778695a4b3c2d1e0ff0e1d2c3b4a5968778695a4b", "base_log_odds": -1.4,
+    "risk_score": 0.08, "model_version": "empathic-1",
+    "model_digest": "c0a7d2b6a1f2f0d3c4e5968778695a4b3c2d1e0ff0e1d2c3b4a5968778695a4b", "base_log_odds": -3.4,
     "contributions": [{"feature": "transaction_count_30d", "log_odds": -0.12}],
     "without_emotions": {
-        "risk_score": 0.21, "model_version": "scorecard-1",
+        "risk_score": 0.17, "model_version": "financial-1",
         "model_digest": "c0a7d2b6a1f2f0d3c4e5968778695a4b3c2d1e0ff0e1d2c3b4a5968778695a4b"
     }
 })))]
@@ -27,7 +27,7 @@ pub(crate) struct Prediction {
     base_log_odds: f64,
     /// What each input added, in the model's order. Positive ones raised the risk.
     contributions: Vec<FeatureContribution>,
-    /// What the financial model says of the same without emotions; only where there are any.
+    /// What the financial model says of the same without emotions; only where anything about them is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     without_emotions: Option<OtherScore>,
     /// What a challenger says, which nothing is done with; only where there is one.

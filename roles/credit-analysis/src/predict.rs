@@ -78,7 +78,8 @@ pub(crate) struct Body {
 /// Score a feature vector
 ///
 /// The models alone, without a user: what they are given goes in, a score with its exact explanation comes out. Where anything
-/// about emotions is given, the empathic model answers, and beside it stands what the financial one says without them. Nothing is
+/// about emotions is given, the empathic model answers, and beside it stands what the financial one says without them. Where all that
+/// is given is that there was no stress, nothing was felt, and the financial model answers: then both are the same. Nothing is
 /// kept. What a score leads to is the credit policy's matter; see the credit analysis.
 #[utoipa::path(
     post, path = "/v1/predict", operation_id = "predict", tag = tag::CREDIT,
@@ -96,7 +97,7 @@ pub(crate) async fn predict(
 }
 
 impl Body {
-    fn features(self, models: &Lineup) -> Result<Features, Violations> {
+    fn features(&self, models: &Lineup) -> Result<Features, Violations> {
         let mut violations = Violations::none();
         violations.require(Input::TransactionCount30d.as_str(), self.transaction_count_30d);
         violations.require(Input::AvgTransactionValue30d.as_str(), self.avg_transaction_value_30d);
@@ -104,20 +105,27 @@ impl Body {
         if !violations.is_empty() {
             return Err(violations);
         }
-        let emotional = self.has_emotions();
-        let neutral = |input| models.neutral(emotional, input);
+        let felt = self.tells_of_emotions();
+        let neutral = |input| models.neutral(felt, input);
         Ok(Features {
             transaction_count_30d: self.transaction_count_30d.unwrap_or_default(),
             avg_transaction_value_30d: self.avg_transaction_value_30d.map_or(0.0, float),
             days_since_last_transaction: self.days_since_last_transaction.map(float),
             account_age_days: self.account_age_days.map_or_else(|| neutral(Input::AccountAgeDays), float),
-            emotions: emotional.then(|| self.emotions(neutral)),
+            emotions: self.has_emotions().then(|| self.emotions(neutral)),
         })
     }
 
     fn has_emotions(&self) -> bool {
         let means = [self.avg_positivity_7d, self.avg_intensity_7d, self.avg_stress_7d];
         means.iter().any(Option::is_some) || self.stress_events_7d.or(self.stress_events_30d).is_some()
+    }
+
+    /// Whether anything was felt: that there was no stress, and nothing else, is what silence looks like.
+    fn tells_of_emotions(&self) -> bool {
+        let means = [self.avg_positivity_7d, self.avg_intensity_7d, self.avg_stress_7d];
+        let counts = [self.stress_events_7d, self.stress_events_30d];
+        means.iter().any(Option::is_some) || counts.into_iter().flatten().any(|count| count > 0)
     }
 
     /// The emotions; what is missing beside others is neutral.

@@ -62,7 +62,7 @@ fn full() -> Value {
 async fn the_score_comes_with_its_exact_explanation() {
     let (status, answer) = predict(Some(KEY), full().to_string()).await;
     assert_eq!(status, StatusCode::OK);
-    assert_eq!(answer["model_version"], "scorecard-1");
+    assert_eq!(answer["model_version"], "empathic-1");
     let contributions = answer["contributions"].as_array().unwrap();
     let added: f64 = contributions.iter().map(|term| term["log_odds"].as_f64().unwrap()).sum();
     let log_odds = answer["base_log_odds"].as_f64().unwrap() + added;
@@ -84,22 +84,52 @@ async fn with_emotions_stands_what_would_be_said_without() {
     assert_ne!(with["risk_score"], without["risk_score"]);
     assert!(without.get("without_emotions").is_none(), "{without}");
     let challengers = [&with, &without].map(|answer| answer["challenger"]["model_version"].as_str());
-    assert_eq!(challengers, [Some("empathic-1"), Some("financial-1")]);
+    assert_eq!(challengers, [Some("empathic-trees-1"), Some("financial-trees-1")]);
 }
 
 #[tokio::test]
 async fn what_is_missing_or_null_is_neutral() {
-    let (status, short) =
-        predict(Some(KEY), json!({"transaction_count_30d": 3, "avg_transaction_value_30d": 80}).to_string())
-            .await;
-    assert_eq!(status, StatusCode::OK);
-    for term in short["contributions"].as_array().unwrap().iter().skip(2) {
-        assert!(term["log_odds"].as_f64().unwrap().abs() < 1e-12, "{term}");
+    let added = async |body: Value| -> Vec<f64> {
+        let (status, answer) = predict(Some(KEY), body.to_string()).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let terms = answer["contributions"].as_array().unwrap();
+        terms.iter().map(|term| term["log_odds"].as_f64().unwrap()).collect()
+    };
+    let two = json!({"transaction_count_30d": 3, "avg_transaction_value_30d": 80});
+    let alone = added(two.clone()).await;
+    assert_eq!((alone.len(), alone[3]), (4, 0.0), "without emotions, an account of the reference's age");
+    let mut body = two;
+    body["avg_positivity_7d"] = json!(0.2);
+    body["stress_events_30d"] = Value::Null;
+    let beside = added(body).await;
+    assert!(beside[4] > 0.0, "{beside:?}");
+    assert_eq!((beside[3], &beside[5..]), (0.0, &[0.0; 4][..]), "beside one emotion the others add nothing");
+}
+
+/// That there was no stress, and nothing else, is what is known of whoever consents and felt nothing.
+#[tokio::test]
+async fn of_silence_the_financial_model_answers() {
+    let people =
+        [json!({"stress_events_7d": 0, "stress_events_30d": 0}), json!({"stress_events_30d": 0}), json!({})];
+    let mut scores = Vec::new();
+    for emotions in people {
+        let mut body =
+            json!({"transaction_count_30d": 3, "avg_transaction_value_30d": 80, "account_age_days": 12});
+        body.as_object_mut().unwrap().extend(emotions.as_object().unwrap().clone());
+        let (_, answer) = predict(Some(KEY), body.to_string()).await;
+        assert_eq!(answer["model_version"], "financial-1", "{body}");
+        let second = &answer["without_emotions"];
+        let told = emotions.as_object().is_some_and(|given| !given.is_empty());
+        assert_eq!(second.is_object(), told, "{body}: {answer}");
+        if told {
+            assert_eq!(second["risk_score"], answer["risk_score"]);
+        }
+        scores.push(answer["risk_score"].clone());
+        body["stress_events_30d"] = json!(1);
+        let (_, stressed) = predict(Some(KEY), body.to_string()).await;
+        assert_eq!(stressed["model_version"], "empathic-1", "{body}");
     }
-    let four = json!({"transaction_count_30d": 3, "avg_transaction_value_30d": 80,
-                      "avg_positivity_7d": 0.5, "stress_events_30d": null});
-    let (_, neutral) = predict(Some(KEY), four.to_string()).await;
-    assert_eq!(neutral["risk_score"], short["risk_score"]);
+    assert!(scores.iter().all(|score| *score == scores[0]), "{scores:?}");
 }
 
 #[tokio::test]

@@ -24,13 +24,6 @@ pub(crate) async fn allowed(state: &State, user: UserId, now: Timestamp) -> Resu
     Ok(if allowed { features } else { features.without_emotions() })
 }
 
-/// Whether there was an emotion to look at.
-pub(crate) fn hold_emotions(features: &Features) -> bool {
-    features.emotions.is_some_and(|emotions| {
-        emotions.means_7d.is_some() || emotions.stress_events_7d > 0 || emotions.stress_events_30d > 0
-    })
-}
-
 async fn all(state: &State, user: UserId, now: Timestamp) -> Result<Features, Problem> {
     let load = || async {
         let found = state.store.features(user, now).await.map_err(problems::of_store)?;
@@ -118,20 +111,5 @@ mod tests {
             let text = serde_json::to_string(&View::from(features)).unwrap();
             assert_eq!(Features::from(serde_json::from_str::<View>(&text).unwrap()), features);
         }
-    }
-
-    #[test]
-    fn emotions_are_there_when_an_event_was() {
-        let features = Features {
-            transaction_count_30d: 0,
-            avg_transaction_value_30d: 0.0,
-            days_since_last_transaction: None,
-            account_age_days: 0.0,
-            emotions: Some(EmotionFeatures { means_7d: None, stress_events_7d: 0, stress_events_30d: 0 }),
-        };
-        assert!(!hold_emotions(&features));
-        assert!(!hold_emotions(&features.without_emotions()));
-        let stressed = EmotionFeatures { means_7d: None, stress_events_7d: 0, stress_events_30d: 1 };
-        assert!(hold_emotions(&Features { emotions: Some(stressed), ..features }));
     }
 }

@@ -21,8 +21,8 @@ use crate::{problems, users, words};
 #[schema(as = OfferPage, examples(json!({
     "total": 1, "page": 1, "page_size": 10,
     "items": [{
-        "offer_id": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "status": "offered", "credit_limit": 6000.00,
-        "interest_rate": 18.50, "credit_type": "LONG_TERM", "created_at": "2026-11-20T14:30:00Z",
+        "offer_id": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "status": "offered", "credit_limit": 5000.00,
+        "interest_rate": 19.50, "credit_type": "LONG_TERM", "created_at": "2026-11-20T14:30:00Z",
         "expires_at": "2026-11-27T14:30:00Z"
     }]
 })))]

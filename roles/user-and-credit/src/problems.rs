@@ -34,6 +34,13 @@ pub(crate) fn of_policies(error: PoliciesError) -> Problem {
     }
 }
 
+/// The policy is not made for the scores of the model in charge: no decision is better than one by a cut-off that means something else.
+/// It ends when somebody puts another policy or another model in charge.
+pub(crate) fn of_a_strange_score(policy: &str, model: &str) -> Problem {
+    tracing::warn!(policy, model, "nothing is decided: the policy is not made for this model");
+    Problem::not_ready("the active policy is not made for the model in charge")
+}
+
 /// Nobody has this id. Only those who may act for the user get as far as hearing it.
 pub(crate) fn unknown_user() -> Problem {
     Problem::not_found("there is no such user")

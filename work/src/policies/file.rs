@@ -49,6 +49,7 @@ pub enum PolicyError {
 #[serde(deny_unknown_fields)]
 struct File {
     version: String,
+    made_for: Option<Spanned<Vec<String>>>,
     cut_off: Spanned<f64>,
     #[serde(default)]
     knock_outs: Vec<FileKnockOut>,
@@ -100,7 +101,7 @@ struct FileRounding {
     rate_step: Spanned<String>,
 }
 
-/// Reads a policy's file, whose form `policies/policy-2.toml` explains.
+/// Reads a policy's file, whose form `policies/policy-3.toml` explains.
 pub fn parse(text: &str) -> Result<Policy, PolicyError> {
     let reader = Reader { text };
     let file: File = toml::from_str(text).map_err(|error| reader.malformed(&error))?;
@@ -110,6 +111,7 @@ pub fn parse(text: &str) -> Result<Policy, PolicyError> {
     let policy = Policy {
         version: file.version.clone(),
         digest: hex::encode(Sha256::digest(text)),
+        made_for: file.made_for.as_ref().map_or(Ok(Vec::new()), |models| reader.models(models))?,
         knock_outs: file.knock_outs.iter().map(|rule| reader.knock_out(rule)).collect::<Result<_, _>>()?,
         cut_off: reader.risk("cut_off", &file.cut_off)?,
         bands: file.bands.iter().map(|band| reader.band(band)).collect::<Result<_, _>>()?,
@@ -140,6 +142,15 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn models(&self, models: &Spanned<Vec<String>>) -> Result<Vec<String>, PolicyError> {
+        let named = models.get_ref();
+        if named.is_empty() || named.iter().any(|model| model.trim().is_empty()) {
+            let why = "must name the models whose scores it is for: leave it out to take any";
+            return self.refuse(models, "made_for", why.into());
+        }
+        Ok(named.clone())
+    }
+
     fn band(&self, band: &FileBand) -> Result<Band, PolicyError> {
         Ok(Band {
             max_risk: self.risk("max_risk", &band.max_risk)?,
@@ -287,6 +298,9 @@ mod tests {
         assert_eq!((terms.credit_limit.minor_units(), terms.interest_rate.basis_points()), (90_000, 1_425));
         let bare = parse(GOOD).unwrap();
         assert_eq!((bare.exposure, bare.cool_down, bare.rounding), (None, None, Rounding::NONE));
+        assert!(bare.made_for.is_empty());
+        let named = format!("made_for = [\"a-1\", \"b-2\"]\n{GOOD}");
+        assert_eq!(parse(&named).unwrap().made_for, ["a-1", "b-2"]);
     }
 
     /// Replaces a piece of a good file, and tells what is said of the rest.
@@ -312,6 +326,10 @@ mod tests {
         check("version = \"p\"", "version = \"\"", "version must not be empty");
         check("credit_type", "kredit_type", "line 7: unknown field `kredit_type`");
         check("cut_off = 0.5\n", "", "line 1: missing field `cut_off`");
+        for none in ["made_for = []", "made_for = [\"a-1\", \" \"]"] {
+            check("cut_off", &format!("{none}\ncut_off"), "line 2: made_for must name the models");
+        }
+        check("cut_off", "made_for = \"a-1\"\ncut_off", "line 2: ");
         check("[[bands]]", "[[bands]", "line 3: ");
     }
 

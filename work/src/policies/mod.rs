@@ -22,9 +22,12 @@ pub use file::{PolicyError, parse};
 
 use crate::{OnFailure, OnStop, Supervisor, periodic};
 
-/// The policies that are built in; the first is the one that decides where no other does.
-const BUILT_IN: [&str; 2] =
-    [include_str!("../../policies/policy-1.toml"), include_str!("../../policies/policy-2.toml")];
+/// The policy that decides where no other does.
+const DEFAULT: &str = include_str!("../../policies/policy-3.toml");
+
+/// The policies that are built in, the oldest first.
+const BUILT_IN: [&str; 3] =
+    [include_str!("../../policies/policy-1.toml"), include_str!("../../policies/policy-2.toml"), DEFAULT];
 
 /// How often the list is asked for.
 const EVERY: Duration = Duration::from_secs(1);
@@ -48,9 +51,14 @@ impl Written {
     }
 }
 
-/// The policies that are built into the binary.
+/// The policies that are built into the binary, the oldest first.
 pub fn built_in() -> Result<Vec<Written>, PolicyError> {
     BUILT_IN.into_iter().map(Written::read).collect()
+}
+
+/// The one of them that decides where no other does.
+pub fn default_policy() -> Result<Written, PolicyError> {
+    Written::read(DEFAULT)
 }
 
 /// Why a policy can't be told.
@@ -90,8 +98,8 @@ impl Policies {
     /// Those in the store, behind `first`, or behind the one that is built in.
     pub fn new(store: Arc<dyn PolicyVersions>, first: Option<Written>) -> Result<Self, PolicyError> {
         let built_in = built_in()?;
-        let default = || Written::read(BUILT_IN[0]);
-        let first = first.map_or_else(default, Ok)?;
+        let first = first.map_or_else(default_policy, Ok)?;
+        tell_of(&first.policy);
         let (schedule, read, failing) = (RwLock::default(), RwLock::default(), AtomicBool::new(false));
         Ok(Self { store, first, built_in, schedule, read, failing })
     }
@@ -130,6 +138,7 @@ impl Policies {
         let Some(kept) = self.store.policy_of_digest(digest).await? else { return Ok(None) };
         let unreadable = |error| PoliciesError::Unreadable { version: kept.version.clone(), error };
         let written = Written::read(kept.text.as_str()).map_err(unreadable)?;
+        tell_of(&written.policy);
         let mut read = self.read.write().unwrap_or_else(PoisonError::into_inner);
         read.insert(digest.to_owned(), written.clone());
         Ok(Some(written))
@@ -183,6 +192,14 @@ impl Policies {
     }
 }
 
+/// Says of a policy, when it is first met, that it takes the scores of any model: one model's 0.3 is not another's.
+fn tell_of(policy: &Policy) {
+    if policy.made_for.is_empty() {
+        let policy = policy.version.as_str();
+        tracing::warn!(policy, "this policy has no made_for: it decides by the scores of any model");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,7 +212,9 @@ mod tests {
             built_in.iter().map(|it| (it.policy.version.as_str(), it.policy.digest.as_str())).collect();
         let first = ("policy-1", "6300eb8f6b017aee5af2b5849fdc01418858a7b51e2f247bfc1aa44e5e2a7857");
         let second = ("policy-2", "ea3154917edd9e9fa51d5de9318b53f770f3a7c32ed3278de6264c4a96436d2d");
-        assert_eq!(told, [first, second]);
+        let third = ("policy-3", "7468b2d49aa4c0628e04f636d3e84f25dde79baa65826c2e6c306b2e65f4ac2c");
+        assert_eq!(told, [first, second, third]);
+        assert_eq!(default_policy().unwrap(), built_in[2]);
         for Written { policy, .. } in built_in {
             assert!(policy.terms_for(policy.cut_off).is_some());
         }

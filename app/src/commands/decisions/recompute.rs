@@ -61,13 +61,14 @@ fn compare(decision: &Decision, artefacts: &Artefacts) -> Result<Differences, Ag
 
     let mut differences = Differences::default();
     differences.assessment(stored, &computed);
+    differences.presence(decision);
     differences.second("without_emotions", stored.without_emotions.as_ref(), without.as_ref());
     differences.second("challenger", stored.challenger.as_ref(), challenger.as_ref());
     differences.text("policy_version", &decision.policy_version, &policy.version);
     let computed = Assessment { without_emotions: without.as_ref().map(second_of), ..computed };
     let (approved_without, verdict) = judge(policy, decision, &computed);
     differences.value("approved_without_emotions", &decision.approved_without_emotions, &approved_without);
-    differences.outcome(decision, &verdict);
+    differences.outcome(decision, &verdict, &computed);
     Ok(differences)
 }
 
@@ -84,6 +85,14 @@ fn second_of(assessment: &Assessment) -> Second {
         model_version: assessment.model_version.clone(),
         model_digest: assessment.model_digest.clone(),
     }
+}
+
+/// The denial that came out, or the one that came out before the inputs of a reason were weighed together, where it is the one that is
+/// stored. What a rule denies has its reasons from the rule.
+fn as_it_was_picked(stored: &Denial, computed: &Denial, assessment: &Assessment) -> Denial {
+    let by_score = computed.reasons == Denial::for_risk(assessment).reasons;
+    let singly = Denial::for_risk_by_single_inputs(assessment);
+    if by_score && stored.reasons == singly.reasons { singly } else { computed.clone() }
 }
 
 /// The words of a denial, from the catalogue that the decision was told with.
@@ -134,6 +143,15 @@ impl Differences {
         }
     }
 
+    /// Whoever consents is told what would have been without emotions, and nobody else is: they are the same people.
+    fn presence(&mut self, decision: &Decision) {
+        let due = decision.features.emotions.is_some();
+        if due != decision.assessment.without_emotions.is_some() {
+            let word = |there: bool| if there { "there" } else { "not there" }.to_owned();
+            self.push("without_emotions", word(!due), word(due));
+        }
+    }
+
     fn second(&mut self, field: &str, stored: Option<&Second>, computed: Option<&Assessment>) {
         if let Some((stored, computed)) = stored.zip(computed) {
             self.text(&format!("{field}.model_version"), &stored.model_version, &computed.model_version);
@@ -141,7 +159,7 @@ impl Differences {
         }
     }
 
-    fn outcome(&mut self, decision: &Decision, computed: &Verdict) {
+    fn outcome(&mut self, decision: &Decision, computed: &Verdict, assessment: &Assessment) {
         match (&decision.outcome, computed) {
             (Outcome::Approved(offer), Verdict::Approved(terms)) => {
                 let offered = offer.terms;
@@ -153,6 +171,7 @@ impl Differences {
                 self.value("offer.credit_type", &offered.credit_type, &terms.credit_type);
             }
             (Outcome::Denied(stored), Verdict::Denied(computed)) => {
+                let computed = &as_it_was_picked(stored, computed, assessment);
                 self.value("reasons", &stored.reasons, &computed.reasons);
                 self.text("reason", &stored.text, &words(decision, computed));
             }
@@ -164,13 +183,13 @@ impl Differences {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features};
     use ecs_domain::offer::{Offer, OfferStatus};
     use ecs_domain::policy::Facts;
     use ecs_domain::reason::Reason;
     use ecs_domain::{DecisionId, Money, OfferId, Timestamp, UserId};
+    use ecs_models::{Lineup, Plan, Random, Registry};
+    use ecs_work::policies::{built_in, default_policy};
     use uuid::Uuid;
 
     use super::*;
@@ -184,26 +203,41 @@ mod tests {
         artefacts
     }
 
-    /// A decision as the built-in model and policy make it.
-    fn decision(transactions: u64) -> Decision {
-        let model = ecs_models::scorecard().unwrap();
-        let policy = Arc::clone(&ecs_work::policies::built_in().unwrap()[0].policy);
-        let means = EmotionMeans { positivity: 2.0 / 3.0, intensity: 0.1, stress: 0.3 };
-        let features = Features {
+    const FELT: EmotionFeatures = EmotionFeatures {
+        means_7d: Some(EmotionMeans { positivity: 2.0 / 3.0, intensity: 0.1, stress: 0.3 }),
+        stress_events_7d: 1,
+        stress_events_30d: 2,
+    };
+    const SILENCE: EmotionFeatures =
+        EmotionFeatures { means_7d: None, stress_events_7d: 0, stress_events_30d: 0 };
+
+    fn features(transactions: u64, emotions: Option<EmotionFeatures>) -> Features {
+        Features {
             transaction_count_30d: transactions,
             avg_transaction_value_30d: 1_000.0 / 3.0,
             days_since_last_transaction: Some(0.1 + 0.7),
             account_age_days: std::f64::consts::PI,
-            emotions: Some(EmotionFeatures {
-                means_7d: Some(means),
-                stress_events_7d: 1,
-                stress_events_30d: 2,
-            }),
-        };
-        let mut assessment = model.assess(&features);
-        let without = model.assess(&features.without_emotions());
-        (assessment.without_emotions, assessment.challenger) =
-            (Some(second_of(&without)), Some(second_of(&assessment)));
+            emotions,
+        }
+    }
+
+    /// A decision as the scorecard and the first policy made it.
+    fn decision(transactions: u64) -> Decision {
+        let seat = "champion = \"scorecard-1\"\nchallenger = \"scorecard-1\"";
+        let plan = Plan::parse(&format!("[financial]\n{seat}\n[empathic]\n{seat}")).unwrap();
+        let lineup = Lineup::gather(&plan, &Registry::default(), Random::Refused).unwrap();
+        let policy = &built_in().unwrap()[0].policy;
+        made(features(transactions, Some(FELT)), &lineup, policy)
+    }
+
+    /// A decision as it is made by default.
+    fn by_default(emotions: Option<EmotionFeatures>) -> Decision {
+        let policy = default_policy().unwrap().policy;
+        made(features(40, emotions), &Lineup::built_in().unwrap(), &policy)
+    }
+
+    fn made(features: Features, lineup: &Lineup, policy: &Policy) -> Decision {
+        let assessment = lineup.assess(&features);
         let (user, at) = (UserId::new(Uuid::from_u128(1)), Timestamp::UNIX_EPOCH);
         let verdict = policy.outcome(&features, &assessment, Facts::NONE, at);
         let approved_without_emotions =
@@ -244,6 +278,57 @@ mod tests {
             decision.outcome.as_str()
         });
         assert_eq!(outcomes, ["denied", "approved"]);
+    }
+
+    #[test]
+    fn whoever_decided_it_comes_out_again() {
+        let check = |emotions, model: &str, without: Option<&str>| {
+            let decision = by_default(emotions);
+            let told = &decision.assessment;
+            let second = told.without_emotions.as_ref().map(|second| second.model_version.as_str());
+            assert_eq!((told.model_version.as_str(), second), (model, without));
+            assert_eq!(recompute(&decision, &artefacts(&decision)), Again::Identical, "{model} {without:?}");
+        };
+        check(Some(FELT), "empathic-1", Some("financial-1"));
+        check(Some(SILENCE), "financial-1", Some("financial-1"));
+        check(None, "financial-1", None);
+    }
+
+    #[test]
+    fn a_decision_with_consent_that_does_not_say_what_it_would_have_been_is_different() {
+        let check = |emotions, change: &dyn Fn(&mut Assessment)| {
+            let mut decision = by_default(emotions);
+            change(&mut decision.assessment);
+            let Again::Differs(found) = recompute(&decision, &artefacts(&decision)) else {
+                panic!("it lacks it")
+            };
+            assert_eq!(found[0].field, "without_emotions");
+            assert_ne!(found[0].stored, found[0].recomputed);
+        };
+        check(Some(FELT), &|assessment| assessment.without_emotions = None);
+        check(Some(SILENCE), &|assessment| assessment.without_emotions = None);
+        check(None, &|assessment| assessment.without_emotions = Some(second_of(assessment)));
+        // Nor when whoever left it out left out what follows from it, too.
+        let mut decision = by_default(Some(FELT));
+        (decision.assessment.without_emotions, decision.approved_without_emotions) = (None, None);
+        let found = recompute(&decision, &artefacts(&decision));
+        assert!(matches!(&found, Again::Differs(found) if found.len() == 1), "{found:?}");
+    }
+
+    /// Denials are kept from before what two inputs say of one reason was added up.
+    #[test]
+    fn reasons_come_out_as_they_were_picked_then() {
+        let mut decision = decision(0);
+        let now = Denial::for_risk(&decision.assessment);
+        let then = Denial::for_risk_by_single_inputs(&decision.assessment);
+        assert_eq!(now.reasons, [Reason::FewTransactions, Reason::StressEvents, Reason::NewAccount]);
+        assert_eq!(then.reasons, [Reason::FewTransactions, Reason::NewAccount, Reason::StressEvents]);
+        let neither = Denial::of(vec![Reason::NewAccount, Reason::FewTransactions, Reason::StressEvents]);
+        for (denial, same) in [(now, true), (then, true), (neither, false)] {
+            decision.outcome = Outcome::Denied(denial);
+            let again = recompute(&decision, &artefacts(&decision));
+            assert_eq!(again == Again::Identical, same, "{again:?}");
+        }
     }
 
     #[test]

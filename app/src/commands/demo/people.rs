@@ -1,4 +1,4 @@
-//! The demo's people: one who is calm and earns, one who is under stress and doesn't.
+//! The demo's people: one who is calm and earns, one who is under stress and hardly does.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use ecs_client::credit::Analysis;
 use ecs_client::events::{Emotion, Transaction};
 use ecs_client::{CallError, Client, EventKey, Fate, Ledger};
-use ecs_domain::{Clock as _, Timestamp, UserId};
+use ecs_domain::{Clock as _, Money, Timestamp, UserId};
 use ecs_web::Auth;
 use tokio::time::Instant;
 
@@ -29,6 +29,8 @@ struct Story {
     name: &'static str,
     email: &'static str,
     transactions: u32,
+    /// Of each of them, in cents.
+    cents: i64,
     emotion: &'static str,
     metrics: (f64, f64, f64),
 }
@@ -38,13 +40,15 @@ const STORIES: [Story; 2] = [
         name: "Ana",
         email: "ana@demo.example",
         transactions: 10,
+        cents: 30_000,
         emotion: "calm",
         metrics: (0.85, 0.35, 0.1),
     },
     Story {
         name: "Bia",
         email: "bia@demo.example",
-        transactions: 0,
+        transactions: 2,
+        cents: 6_000,
         emotion: "overwhelmed",
         metrics: (0.1, 0.9, 0.97),
     },
@@ -81,7 +85,7 @@ async fn live(client: &Client, story: &Story, user: UserId) -> anyhow::Result<()
     for n in 0..story.transactions {
         let id = format!("demo-purchase-{n}");
         purchases.push(EventKey::derive(user, &id, now));
-        client.transaction(&purchase(user, id, now)?).await?;
+        client.transaction(&purchase(story, user, id, now)).await?;
     }
     let mut feelings = Vec::new();
     for n in 0..5 {
@@ -94,17 +98,17 @@ async fn live(client: &Client, story: &Story, user: UserId) -> anyhow::Result<()
     counted(client, Ledger::Emotions, &feelings, deadline).await
 }
 
-fn purchase(user: UserId, id: String, at: Timestamp) -> anyhow::Result<Transaction> {
-    Ok(Transaction {
+fn purchase(story: &Story, user: UserId, id: String, at: Timestamp) -> Transaction {
+    Transaction {
         user,
-        amount: "500.00".parse().map_err(|reason| anyhow::anyhow!("{reason}"))?,
+        amount: Money::from_minor_units(story.cents),
         client_id: Some(id),
         currency: None,
         merchant: Some("Mercado".to_owned()),
         category: None,
         channel: None,
         at: Some(at),
-    })
+    }
 }
 
 fn feeling(story: &Story, user: UserId, id: String, at: Timestamp) -> Emotion {

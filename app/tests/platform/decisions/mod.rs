@@ -74,9 +74,13 @@ async fn sealed(app: &TestApp) -> u64 {
 static LINEUP: LazyLock<Lineup> = LazyLock::new(|| Lineup::built_in().unwrap());
 static POLICIES: LazyLock<Vec<Written>> = LazyLock::new(|| built_in().unwrap());
 
+/// What is known with consent of somebody who felt nothing.
+const SILENCE: EmotionFeatures =
+    EmotionFeatures { means_7d: None, stress_events_7d: 0, stress_events_30d: 0 };
+
 /// A decision as it is made, about somebody with any features and facts, by any of the policies that are built in.
 fn decision(user: UserId, at: Timestamp, numbers: &mut Numbers) -> Decision {
-    let policy = &POLICIES[usize::from(numbers.next() > 0.5)].policy;
+    let policy = &POLICIES[usize::try_from(numbers.up_to(2)).unwrap()].policy;
     let means =
         EmotionMeans { positivity: numbers.next(), intensity: numbers.next(), stress: numbers.next() };
     let emotions = EmotionFeatures {
@@ -89,7 +93,11 @@ fn decision(user: UserId, at: Timestamp, numbers: &mut Numbers) -> Decision {
         avg_transaction_value_30d: numbers.next() * 3_000.0,
         days_since_last_transaction: (numbers.next() > 0.1).then_some(numbers.next() * 30.0),
         account_age_days: numbers.next() * 2_000.0,
-        emotions: (numbers.next() > 0.5).then_some(emotions),
+        emotions: match numbers.up_to(8) {
+            0..=3 => None,
+            4 => Some(SILENCE),
+            _ => Some(emotions),
+        },
     };
     let hours = numbers.up_to(2_000);
     let facts = Facts {

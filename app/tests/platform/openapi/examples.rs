@@ -89,7 +89,7 @@ impl Stage {
         let ids = [
             ("purpose", "emotion-analysis".to_owned()),
             ("file", "start.js".to_owned()),
-            ("version", "policy-1".to_owned()),
+            ("version", "policy-3".to_owned()),
             ("user_id", nobody.to_string()),
         ];
         Self { app, user: UserId::new(nobody), ids: ids.into() }
@@ -142,7 +142,7 @@ impl Stage {
     async fn earn(&self) {
         let bearer = self.bearer();
         for n in 0..10 {
-            let body = json!({"userId": self.user, "amount": 500, "transactionId": format!("earned-{n}")});
+            let body = json!({"userId": self.user, "amount": 300, "transactionId": format!("earned-{n}")});
             let headers = [("authorization", bearer.as_str())];
             self.app.http.post("/v1/transactions", &headers, &body).await.expect_status(202);
             let calm = emotion(self.user, self.app.platform_now(), &format!("calm-{n}"), (0.85, 0.4, 0.1));

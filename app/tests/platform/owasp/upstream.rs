@@ -46,7 +46,7 @@ async fn model(said: &Said) -> String {
 const ENDLESS: &str = r#"[{"feature": "account_age_days", "log_odds": 1e999}]"#;
 
 fn scored(risk: &Value) -> Value {
-    json!({"risk_score": risk, "model_version": "x", "base_log_odds": 0.0, "contributions": []})
+    json!({"risk_score": risk, "model_version": "financial-1", "base_log_odds": 0.0, "contributions": []})
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -100,10 +100,10 @@ impl Edge {
         self.http.call(method, path, &[("authorization", &format!("Bearer {}", person.token))], body).await
     }
 
-    /// Ten transactions of 500 and as many calm, positive emotions.
+    /// Ten transactions of 300, for which there is an offer whatever is felt, and as many calm, positive emotions.
     pub(crate) async fn live_well(&self, person: &Person) {
         for n in 0..10 {
-            let body = json!({"userId": person.id, "amount": 500.00, "transactionId": format!("t{n}")});
+            let body = json!({"userId": person.id, "amount": 300.00, "transactionId": format!("t{n}")});
             self.as_person(person, "POST", "/v1/transactions", Some(&body)).await.expect_status(202);
             let body = emotion(person.id, self.clock.now(), &format!("e{n}"), (0.85, 0.4, 0.1));
             self.emotion(&body).await.expect_status(202);

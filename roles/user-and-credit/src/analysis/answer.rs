@@ -18,15 +18,15 @@ use crate::words;
 /// The decision with its offer, or with the reason why there is none.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CreditDecision, examples(json!({
-    "user_id": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "approved": true, "ml_risk_score": 0.18,
+    "user_id": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "approved": true, "ml_risk_score": 0.08,
     "offer": {
-        "offer_id": "0198c1f4-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "status": "offered", "credit_limit": 6000.00,
-        "interest_rate": 18.50, "credit_type": "LONG_TERM", "expires_at": "2026-11-27T14:30:00Z"
+        "offer_id": "0198c1f4-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "status": "offered", "credit_limit": 5000.00,
+        "interest_rate": 19.50, "credit_type": "LONG_TERM", "expires_at": "2026-11-27T14:30:00Z"
     },
     "reason": null, "reasons": [], "catalogue_version": 1, "language": "en",
     "decision_id": "0198c1f4-1a2b-7c3d-8e4f-5a6b7c8d9e10", "decided_at": "2026-11-20T14:30:00Z",
-    "model_version": "scorecard-1", "policy_version": "policy-1", "repeated": false, "emotion_data_used": true,
-    "without_emotions": {"approved": true, "ml_risk_score": 0.21},
+    "model_version": "empathic-1", "policy_version": "policy-3", "repeated": false, "emotion_data_used": true,
+    "without_emotions": {"approved": false, "ml_risk_score": 0.17},
     "explanation": [{"feature": "transaction_count_30d", "contribution": -0.12}]
 })))]
 pub(crate) struct Answer {
@@ -64,7 +64,7 @@ pub(crate) struct Answer {
     repeated: bool,
     /// Whether the decision looked at any emotion.
     emotion_data_used: bool,
-    /// What would have been decided without emotions; null where none were looked at.
+    /// What would have been decided without emotions: the same where nothing is known to be felt; null without consent.
     #[schema(required)]
     without_emotions: Option<WithoutEmotions>,
     /// What each feature added to the risk in log-odds, the weightiest first.

@@ -106,6 +106,9 @@ pub(crate) async fn make(
     let assessment = assess(state, &features, context).await?;
     let facts = state.store.credit_facts(user, now).await.map_err(problems::of_store)?;
     let policy = state.policies.at(now).await.map_err(problems::of_policies)?.policy;
+    if let Some(model) = policy.stranger(&assessment) {
+        return Err(problems::of_a_strange_score(&policy.version, model));
+    }
     Ok(Decision {
         id: DecisionId::new(Uuid::now_v7()),
         user,

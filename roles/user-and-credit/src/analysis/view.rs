@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::standing_since;
 use crate::exact::Exact;
-use crate::features;
 
 #[derive(PartialEq, Serialize, Deserialize)]
 pub(super) struct DecisionView {
@@ -72,7 +71,7 @@ impl From<Decision> for DecisionView {
             reasons,
             catalogue_version: decision.catalogue_version,
             without_emotions: decision.approved_without_emotions.zip(without),
-            emotion_data_used: features::hold_emotions(&decision.features),
+            emotion_data_used: decision.features.hold_emotions(),
             explanation,
         }
     }

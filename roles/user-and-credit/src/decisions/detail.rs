@@ -14,20 +14,20 @@ use utoipa::ToSchema;
 use crate::offers::ListedOffer;
 use crate::reasons::{self, ReasonView};
 use crate::reviews::ReviewView;
-use crate::{features, words};
+use crate::words;
 
 /// A decision with everything that led to it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Decision, examples(json!({
     "decision_id": "0198c1f4-1a2b-7c3d-8e4f-5a6b7c8d9e10", "user_id": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e",
-    "decided_at": "2026-11-20T14:30:00Z", "approved": false, "ml_risk_score": 0.81,
+    "decided_at": "2026-11-20T14:30:00Z", "approved": false, "ml_risk_score": 0.31,
     "reason": "Your account is still new. This weighs less with every week that passes, without anything you need to do.",
     "reasons": [{"code": "NEW_ACCOUNT", "text": "Your account is still new. This weighs less with every week that passes, without anything you need to do."}],
     "helped_most": {"feature": "transaction_count_30d", "text": "How often you bought and sold in the last 30 days spoke most for you."},
-    "catalogue_version": 1, "language": "en", "model": {"version": "scorecard-1", "digest": "9f86d081884c7d65"},
-    "policy": {"version": "policy-1", "digest": "60303ae22b998861"}, "emotion_data_used": false, "base_log_odds": -1.2,
+    "catalogue_version": 1, "language": "en", "model": {"version": "financial-1", "digest": "9f86d081884c7d65"},
+    "policy": {"version": "policy-3", "digest": "60303ae22b998861"}, "emotion_data_used": false, "base_log_odds": -3.2,
     "inputs": [{"feature": "account_age_days", "name": "Age of the account in days", "value": 3.5}],
-    "contributions": [{"feature": "account_age_days", "name": "Age of the account in days", "contribution": 2.65}],
+    "contributions": [{"feature": "account_age_days", "name": "Age of the account in days", "contribution": 2.4}],
     "facts": {"exposure": 0.00, "last_denied_at": null}, "without_emotions": null, "offer": null, "review": null
 })))]
 pub(crate) struct Detail {
@@ -177,7 +177,7 @@ impl Detail {
             helped_most: helped_most(&assessment, catalogue),
             catalogue_version: catalogue.version(),
             language: catalogue.locale().as_str(),
-            emotion_data_used: features::hold_emotions(&features),
+            emotion_data_used: features.hold_emotions(),
             base_log_odds: assessment.base_log_odds,
             inputs: inputs(&features, catalogue),
             contributions: contributions(&assessment, catalogue),

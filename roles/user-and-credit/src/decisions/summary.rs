@@ -8,7 +8,6 @@ use ecs_web::openapi::{Id, Instant};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::features;
 use crate::reasons::{self, ReasonView};
 
 /// A page of decisions.
@@ -17,9 +16,9 @@ use crate::reasons::{self, ReasonView};
     "total": 1, "page": 1, "page_size": 10, "language": "en",
     "items": [{
         "decision_id": "0198c1f4-1a2b-7c3d-8e4f-5a6b7c8d9e10", "decided_at": "2026-11-20T14:30:00Z", "approved": false,
-        "ml_risk_score": 0.81,
+        "ml_risk_score": 0.31,
         "reasons": [{"code": "NEW_ACCOUNT", "text": "Your account is still new. This weighs less with every week that passes, without anything you need to do."}],
-        "catalogue_version": 1, "offer_id": null, "model_version": "scorecard-1", "policy_version": "policy-1",
+        "catalogue_version": 1, "offer_id": null, "model_version": "financial-1", "policy_version": "policy-3",
         "emotion_data_used": false
     }]
 })))]
@@ -81,7 +80,7 @@ impl Summary {
             reasons,
             catalogue_version: catalogue.version(),
             offer_id: decision.offer().map(|offer| offer.id),
-            emotion_data_used: features::hold_emotions(&decision.features),
+            emotion_data_used: decision.features.hold_emotions(),
             model_version: decision.assessment.model_version,
             policy_version: decision.policy_version,
         }

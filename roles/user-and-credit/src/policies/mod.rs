@@ -31,7 +31,7 @@ const MAX_TEXT_BYTES: usize = 32 * 1024;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PolicyDraft, examples(json!({
-    "text": "version = \"policy-3\"\ncut_off = 0.30\n\n[[bands]]\nmax_risk = 0.30\ncredit_limit = \"1000.00\"\ninterest_rate = \"34.90\"\ncredit_type = \"SHORT_TERM\"\n",
+    "text": "version = \"policy-4\"\nmade_for = [\"financial-1\", \"empathic-1\"]\ncut_off = 0.12\n\n[[bands]]\nmax_risk = 0.12\ncredit_limit = \"1000.00\"\ninterest_rate = \"25.00\"\ncredit_type = \"SHORT_TERM\"\n",
     "active_from": "2026-12-01T00:00:00Z"
 })))]
 pub(crate) struct Wanted {

@@ -16,11 +16,11 @@ const BUILT_IN: &str = "built-in";
 /// A version of the policy.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Policy, examples(json!({
-    "version": "policy-3", "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "version": "policy-4", "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "state": "approved", "author": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "created_at": "2026-11-20T14:30:00Z",
     "approver": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0f", "approved_at": "2026-11-20T15:00:00Z", "withdrawn_by": null,
-    "withdrawn_at": null, "active_from": "2026-12-01T00:00:00Z", "text": "version = \"policy-3\"\n",
-    "compared": {"against": "policy-1", "diff": ["- version = \"policy-1\"", "+ version = \"policy-3\""]}
+    "withdrawn_at": null, "active_from": "2026-12-01T00:00:00Z", "text": "version = \"policy-4\"\n",
+    "compared": {"against": "policy-3", "diff": ["- version = \"policy-3\"", "+ version = \"policy-4\""]}
 })))]
 pub(crate) struct PolicyView {
     #[serde(flatten)]
@@ -78,10 +78,10 @@ struct ListedPolicy {
 /// A page of policies.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PolicyPage, examples(json!({
-    "active": {"version": "policy-1", "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
+    "active": {"version": "policy-3", "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
     "total": 1, "page": 1, "page_size": 10,
     "items": [{
-        "version": "policy-3", "digest": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+        "version": "policy-4", "digest": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
         "state": "draft", "author": "0198c1f2-7c3a-7d51-9e0b-5f6a7b8c9d0e", "created_at": "2026-11-20T14:30:00Z",
         "approver": null, "approved_at": null, "withdrawn_by": null, "withdrawn_at": null,
         "active_from": "2026-12-01T00:00:00Z"

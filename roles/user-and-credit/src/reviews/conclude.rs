@@ -27,7 +27,7 @@ use crate::{analysis, problems, words};
 #[derive(Deserialize, ToSchema)]
 #[schema(as = ReviewVerdict, examples(json!({
     "outcome": "overturned", "explanation": "Your salary at the other bank is regular, which the model couldn't see.",
-    "terms": {"credit_limit": 500.00, "interest_rate": 34.90, "credit_type": "SHORT_TERM"}
+    "terms": {"credit_limit": 500.00, "interest_rate": 25.00, "credit_type": "SHORT_TERM"}
 })))]
 pub(crate) struct Said {
     /// `upheld` or `overturned`.

@@ -33,7 +33,7 @@ async fn an_offer_is_accepted_once_and_announced_once() {
     assert_eq!(events.len(), 1);
     let approved = OfferPayload::decode(&events[0]).unwrap();
     assert_eq!((approved.user, approved.offer.to_string()), (ana, offer));
-    assert_eq!(approved.terms.credit_limit.digits(), "6000.00");
+    assert_eq!(approved.terms.credit_limit.digits(), "5000.00");
     assert_eq!(events[0].headers.request_id.as_deref().map(str::len), Some(32), "the request is named");
     assert!(events[0].headers.traceparent.is_some());
 }

@@ -81,7 +81,7 @@ async fn once_consent_is_withdrawn_decisions_look_at_no_emotion() {
         app.pass(Duration::from_secs(300));
         let (without, contributions) = decision(&app, user).await;
         assert_eq!(without["emotion_data_used"], false);
-        assert_eq!(contributions, [0.0; 5]);
+        assert_eq!((contributions, &without["model_version"]), (Vec::new(), &json!("financial-1")));
 
         say(&app, user, Method::PUT).await;
         app.pass(Duration::from_secs(300));

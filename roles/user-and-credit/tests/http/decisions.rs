@@ -16,7 +16,7 @@ use ecs_web::handles::{CreditAnalysis, HandleError};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Actor, App, Setup};
+use crate::support::{Actor, App, Setup, without_cool_down};
 
 /// Somebody who is denied, and their decision.
 async fn denied(app: &App) -> (UserId, Value) {
@@ -72,12 +72,13 @@ async fn a_repeat_under_a_key_is_in_the_language_of_the_first() {
 
 #[tokio::test]
 async fn decisions_are_listed_and_read_by_whom_they_are_about() {
-    let app = App::start();
+    let app = App::with(Setup { policy: Some(without_cool_down()), ..Setup::default() });
     let (ana, first) = denied(&app).await;
-    app.transactions(ana, 10, 50_000).await;
+    app.transactions(ana, 10, 30_000).await;
     app.emotions(ana, 80, [0.8, 0.4, 0.0]).await;
     app.pass(Duration::from_secs(300));
     let second = app.analyse(ana).await.expect(StatusCode::OK);
+    assert_eq!((&first["approved"], &second["approved"]), (&json!(false), &json!(true)));
     let list = format!("/v1/users/{ana}/decisions");
     let page = app.get(Actor::User(ana), &format!("{list}?page_size=1")).await.expect(StatusCode::OK);
     assert_eq!((&page["total"], &page["items"][0]["decision_id"]), (&json!(2), &second["decision_id"]));
@@ -151,7 +152,7 @@ struct Empathic;
 impl CreditAnalysis for Empathic {
     async fn assess(&self, _: &Features, _: &RequestContext) -> Result<Assessment, HandleError> {
         let financial = Second {
-            risk_score: 0.25,
+            risk_score: 0.125,
             model_version: "financial-1".to_owned(),
             model_digest: "d".to_owned(),
         };
@@ -163,10 +164,11 @@ impl CreditAnalysis for Empathic {
 async fn a_decision_says_what_it_would_have_been_without_emotions() {
     let app = App::with(Setup { model: Some(Arc::new(Empathic)), ..Setup::default() });
     let ana = app.register("ana@example.com").await;
+    app.transactions(ana, 1, 10_000).await;
     for repeated in [false, true] {
         let answer = app.analyse(ana).await.expect(StatusCode::OK);
         assert_eq!((&answer["approved"], &answer["repeated"]), (&json!(false), &json!(repeated)));
-        assert_eq!(answer["without_emotions"], json!({"approved": true, "ml_risk_score": 0.25}));
+        assert_eq!(answer["without_emotions"], json!({"approved": true, "ml_risk_score": 0.125}));
         assert_eq!(answer["reasons"][0]["code"], "TOO_LITTLE_KNOWN");
         let path = format!("/v1/decisions/{}", answer["decision_id"].as_str().unwrap());
         let shown = app.get(Actor::User(ana), &path).await.expect(StatusCode::OK);

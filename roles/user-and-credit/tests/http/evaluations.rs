@@ -84,7 +84,7 @@ async fn whoever_said_yes_is_offered_what_they_could_have_asked_for() {
     let eva = app.busy_and_calm("eva@example.com").await;
     app.emotions(bia, 20, [0.2, 0.8, 0.95]).await;
     app.emotions(ana, 5, [0.8, 0.4, 0.1]).await;
-    app.transactions(ana, 10, 50_000).await;
+    app.transactions(ana, 10, 30_000).await;
     let [notification] = told(&app, 1).await.try_into().unwrap();
     let About::PreApproval(offer) = notification.about else { panic!("{notification:?}") };
     assert_eq!(notification.user, ana);
@@ -111,7 +111,7 @@ async fn nobody_is_evaluated_twice_a_day() {
     app.transactions(ana, 1, 100).await;
     ended(&app, 1).await;
     app.pass(DAY / 2);
-    app.transactions(ana, 20, 50_000).await;
+    app.transactions(ana, 20, 30_000).await;
     // Somebody else's evaluation tells that the watch has passed.
     let bia = app.register("bia@example.com").await;
     say_yes(&app, bia).await;

@@ -219,7 +219,7 @@ impl CreditAnalysis for SlowStart {
             self.entered.notify_one();
             self.gate.acquire().await.unwrap().forget();
         }
-        Ok(Assessment::unexplained("slow", 0.1))
+        Ok(Assessment::unexplained("financial-1", 0.1))
     }
 }
 
@@ -243,6 +243,7 @@ async fn a_request_that_was_given_up_frees_its_key() {
     let model = SlowStart::new(false);
     let app = with_model(&model);
     let ana = app.register("ana@example.com").await;
+    app.transactions(ana, 1, 10_000).await;
     let path = format!("/v1/users/{ana}/credit-analysis");
     let nothing = json!({});
     let request = || app.keyed(Actor::User(ana), &path, "key-1", &nothing);
@@ -268,6 +269,7 @@ async fn a_request_that_outlives_its_claim_has_no_second_effect() {
     let model = SlowStart::new(false);
     let app = with_model(&model);
     let ana = app.register("ana@example.com").await;
+    app.transactions(ana, 1, 10_000).await;
     let path = format!("/v1/users/{ana}/credit-analysis");
     let nothing = json!({});
     let request = || app.keyed(Actor::User(ana), &path, "key-1", &nothing);

@@ -6,11 +6,11 @@ use ecs_domain::permission::Permission::{self, PoliciesApprove, PoliciesRead, Po
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::Credit as _;
 use ecs_store::audit::{Audit as _, EntryFilter};
-use ecs_work::policies::{Written, built_in};
+use ecs_work::policies::Written;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Actor, App, Setup, new_user_id};
+use crate::support::{Actor, App, Setup, built_in_policy, new_user_id};
 
 /// A policy that denies nobody whose risk is at most 0.9, and offers this much.
 fn text(version: &str, limit: &str) -> String {
@@ -40,21 +40,21 @@ async fn a_policy_decides_once_two_people_say_so() {
     let (ana, bob) = (app.busy_and_calm("ana@example.com").await, app.busy_and_calm("bob@example.com").await);
     let drafted = draft(&app, &text("policy-7", "123.00")).await;
     assert_eq!((&drafted["state"], &drafted["approver"]), (&json!("draft"), &Value::Null));
-    assert_eq!(drafted["compared"]["against"], "policy-1");
+    assert_eq!(drafted["compared"]["against"], "policy-3");
     let diff = drafted["compared"]["diff"].as_array().unwrap();
     assert!(
-        diff.contains(&json!("- cut_off = 0.35")) && diff.contains(&json!("+ cut_off = 0.9")),
+        diff.contains(&json!("- cut_off = 0.15")) && diff.contains(&json!("+ cut_off = 0.9")),
         "{diff:?}"
     );
     let decided = app.analyse(ana).await.expect(StatusCode::OK);
-    assert_eq!(decided["policy_version"], "policy-1", "a draft decides nothing");
+    assert_eq!(decided["policy_version"], "policy-3", "a draft decides nothing");
 
     let (status, approved) = act(&app, staff(PoliciesApprove), "policy-7", "approve").await;
     assert_eq!((status, &approved["state"]), (StatusCode::OK, &json!("approved")));
     let active_from: Timestamp = approved["active_from"].as_str().unwrap().parse().unwrap();
     assert_eq!(active_from, app.now_in_micros() + Duration::from_secs(10));
     app.pass(Duration::from_micros(9_999_999));
-    assert_eq!(app.analyse(bob).await.expect(StatusCode::OK)["policy_version"], "policy-1");
+    assert_eq!(app.analyse(bob).await.expect(StatusCode::OK)["policy_version"], "policy-3");
     app.pass(Duration::from_secs(301));
     let decided = app.analyse(ana).await.expect(StatusCode::OK);
     assert_eq!(
@@ -141,25 +141,26 @@ async fn what_is_wrong_with_a_draft_is_told_with_its_line() {
 async fn a_version_means_one_text() {
     let app = App::start();
     draft(&app, &text("policy-7", "100.00")).await;
-    let first = built_in().unwrap()[0].text.to_string();
+    let active = built_in_policy("policy-3").text.to_string();
     for taken in [
         text("policy-7", "200.00"),
         text("policy-7", "100.00"),
         text("policy-1", "100.00"),
         text("policy-2", "100.00"),
+        text("policy-3", "100.00"),
     ] {
         let reply = app.post(Actor::Operator, "/v1/policies", json!({"text": taken})).await;
         assert_eq!(reply.status, StatusCode::CONFLICT, "{}", reply.body);
     }
     // One that is built in can be made active again as it stands.
-    let again = draft(&app, &first).await;
-    assert_eq!((&again["version"], &again["compared"]["diff"]), (&json!("policy-1"), &json!([])));
+    let again = draft(&app, &active).await;
+    assert_eq!((&again["version"], &again["compared"]["diff"]), (&json!("policy-3"), &json!([])));
 }
 
 #[tokio::test]
 async fn policies_can_be_read_built_in_ones_included() {
     let app = App::start();
-    let second = &built_in().unwrap()[1];
+    let second = built_in_policy("policy-2");
     let shown = app.get(staff(PoliciesRead), "/v1/policies/policy-2").await.expect(StatusCode::OK);
     assert_eq!((&shown["state"], &shown["author"]), (&json!("built-in"), &Value::Null));
     assert_eq!((&shown["text"], &shown["digest"]), (&json!(*second.text), &json!(second.policy.digest)));
@@ -195,24 +196,24 @@ async fn a_policy_is_withdrawn_before_its_time_and_not_after() {
     assert_eq!(app.analyse(ana).await.expect(StatusCode::OK)["policy_version"], "policy-8");
 }
 
-/// policy-2: what somebody could owe cuts the next offer, until too little is left.
+/// What somebody could owe cuts the next offer, until too little is left.
 #[tokio::test]
 async fn offers_are_cut_to_what_one_person_may_owe() {
-    let policy = Some(built_in().unwrap().pop().unwrap());
-    let app = App::with(Setup { policy, ..Setup::default() });
+    let app = App::start();
     let ana = app.busy_and_calm("ana@example.com").await;
     let mut limits = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..4 {
         let answer = app.analyse(ana).await.expect(StatusCode::OK);
         limits.push(answer["offer"]["credit_limit"].clone());
         app.pass(Duration::from_secs(300));
     }
-    assert_eq!(limits, [json!(6000.0), json!(6000.0), Value::Null]);
+    assert_eq!(limits, [json!(5000.0), json!(5000.0), json!(2000.0), Value::Null]);
     let kept = app.store.standing_decision(ana, Timestamp::MIN).await.unwrap().unwrap();
     assert_eq!(kept.facts.exposure.minor_units(), 1_200_000);
     assert_eq!(reason_codes(&app, ana).await, ["EXISTING_CREDIT"]);
-    // Both offers are gone by then, and so are the days after the denial.
+    // The offers are gone by then, and so are the days after the denial.
     app.pass(Duration::from_secs(8 * 86_400));
+    app.transactions(ana, 10, 30_000).await;
     assert_eq!(app.analyse(ana).await.expect(StatusCode::OK)["approved"], true);
 }
 
@@ -226,15 +227,14 @@ async fn reason_codes(app: &App, user: UserId) -> Vec<&'static str> {
     }
 }
 
-/// policy-2: who is denied is denied again for a week, counted from the first time however often they ask.
+/// Who is denied is denied again for a week, counted from the first time however often they ask.
 #[tokio::test]
 async fn a_denial_denies_for_a_week() {
-    let policy = Some(built_in().unwrap().pop().unwrap());
-    let app = App::with(Setup { policy, ..Setup::default() });
+    let app = App::start();
     let ana = app.register("ana@example.com").await;
     app.analyse(ana).await.expect(StatusCode::OK);
     assert_eq!(reason_codes(&app, ana).await, ["NO_RECENT_TRANSACTION", "LOW_TRANSACTION_VALUE"]);
-    app.transactions(ana, 10, 50_000).await;
+    app.transactions(ana, 10, 30_000).await;
     app.emotions(ana, 5, [0.8, 0.4, 0.1]).await;
     for day in 1..7 {
         app.pass(Duration::from_secs(86_400));
@@ -242,6 +242,7 @@ async fn a_denial_denies_for_a_week() {
         assert_eq!(reason_codes(&app, ana).await, ["DENIED_RECENTLY"], "day {day}");
     }
     app.pass(Duration::from_secs(86_400));
+    app.emotions(ana, 5, [0.8, 0.4, 0.1]).await;
     let answer = app.analyse(ana).await.expect(StatusCode::OK);
     assert_eq!(answer["approved"], true, "{answer}");
 }

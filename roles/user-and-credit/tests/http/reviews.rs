@@ -28,7 +28,7 @@ async fn ask(app: &App, user: UserId, decision: &str) -> String {
 }
 
 fn overturned() -> Value {
-    let terms = json!({"credit_limit": 500.00, "interest_rate": 34.90, "credit_type": "SHORT_TERM"});
+    let terms = json!({"credit_limit": 500.00, "interest_rate": 25.00, "credit_type": "SHORT_TERM"});
     json!({"outcome": "overturned", "explanation": "the salary is regular", "terms": terms})
 }
 
@@ -139,7 +139,7 @@ async fn an_outcome_makes_sense_or_is_refused() {
     check(|body| body["explanation"] = json!(" "), &["explanation"]).await;
     check(|body| body["outcome"] = json!("upheld"), &["terms"]).await;
     check(|body| body["terms"] = Value::Null, &["terms"]).await;
-    check(|body| body["terms"]["credit_limit"] = json!(1_000.01), &["terms"]).await;
+    check(|body| body["terms"]["credit_limit"] = json!(2_500.01), &["terms"]).await;
     check(|body| body["terms"]["interest_rate"] = json!(1.00), &["terms"]).await;
     check(|body| body["terms"]["credit_type"] = json!("LONG_TERM"), &["terms"]).await;
     check(|body| body["terms"]["credit_type"] = json!("?"), &["terms.credit_type"]).await;

@@ -20,7 +20,7 @@ use ecs_user_and_credit::{Deps, UserAndCredit};
 use ecs_vault::Keyring;
 use ecs_web::auth::{SecretKey, Tokens};
 use ecs_web::{Auth, Identity, Secret, handles};
-use ecs_work::policies::Written;
+use ecs_work::policies::{Written, built_in, default_policy};
 use ecs_work::{Finisher, Policies, Supervisor, Wake};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -374,7 +374,7 @@ impl App {
         self.cache.invalidate([Scope::User(user)]).await;
     }
 
-    /// A user who will be approved.
+    /// A user who will be approved, and who would not be without what they feel.
     pub(crate) async fn busy_and_calm(&self, email: &str) -> UserId {
         let user = self.register(email).await;
         self.transactions(user, 10, 50_000).await;
@@ -391,6 +391,19 @@ impl App {
 
 pub(crate) fn new_user_id() -> UserId {
     UserId::new(Uuid::now_v7())
+}
+
+/// A policy that is built in.
+pub(crate) fn built_in_policy(version: &str) -> Written {
+    built_in().unwrap().into_iter().find(|written| written.policy.version == version).unwrap()
+}
+
+/// The policy that decides by default, but that a denial denies nothing else.
+pub(crate) fn without_cool_down() -> Written {
+    let text = default_policy().unwrap().text.replace("[cool_down]\ndays = 7\n", "");
+    let written = Written::read(text.replace("version = \"policy-3\"", "version = \"at-once\"")).unwrap();
+    assert_eq!((written.policy.cool_down, written.policy.version.as_str()), (None, "at-once"));
+    written
 }
 
 fn models_in_charge(auth: &Arc<Auth>) -> Arc<dyn handles::CreditAnalysis> {
