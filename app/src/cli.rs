@@ -5,6 +5,7 @@ pub mod audit;
 pub mod bridge;
 pub mod dead_letters;
 pub mod decisions;
+pub mod policy;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -77,6 +78,9 @@ pub enum Command {
     /// See whether the decisions are what was logged, and compute them again
     #[command(subcommand)]
     Decisions(decisions::DecisionsCommand),
+    /// See what a draft of the credit policy would have decided
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Make the first admin, who grants everybody else what they may do
     #[command(subcommand)]
     Admin(access::AdminCommand),
@@ -263,6 +267,7 @@ impl Cli {
             | Command::Bridge(_)
             | Command::Audit(_)
             | Command::Decisions(_)
+            | Command::Policy(_)
             | Command::Admin(_)
             | Command::Keys(_)
             | Command::Healthcheck

@@ -86,6 +86,10 @@ id! {
     ExportId
 }
 id! {
+    /// A backtest of a policy.
+    BacktestId
+}
+id! {
     /// The review of a decision by a person.
     ReviewId
 }

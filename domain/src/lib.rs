@@ -8,6 +8,7 @@
 
 pub mod anonymity;
 pub mod attributes;
+pub mod backtest;
 pub mod catalogue;
 pub mod clock;
 pub mod consent;
@@ -38,8 +39,8 @@ pub mod violation;
 pub use clock::{Clock, Day, Timestamp, utc_day};
 pub use email::Email;
 pub use ids::{
-    DecisionId, EvaluationId, EventId, ExportId, NotificationId, OfferId, ReviewId, TransactionId, UserId,
-    WebhookId,
+    BacktestId, DecisionId, EvaluationId, EventId, ExportId, NotificationId, OfferId, ReviewId,
+    TransactionId, UserId, WebhookId,
 };
 pub use money::{Money, Rate};
 pub use month::Month;

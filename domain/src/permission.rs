@@ -88,6 +88,8 @@ permissions! {
     PoliciesWrite = "policies:write",
     /// Approve credit policies that somebody else drafted.
     PoliciesApprove = "policies:approve",
+    /// Have a credit policy asked of past decisions.
+    PoliciesBacktest = "policies:backtest",
     /// Send emotion events of any user.
     EmotionsWriteAny = "emotions:write-any",
     /// Ask the model for the score of given features.
@@ -158,16 +160,22 @@ impl Role {
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
             AccessRead, AuditRead, CreditWriteAny, DecisionsReplay, OperationsRead, OperationsWrite,
-            PoliciesApprove, PoliciesRead, PoliciesWrite, PrivacyErase, PrivacyWriteAny, ResearchExport,
-            ReviewsDecide, ReviewsRead, UsersCreate, UsersReadAny,
+            PoliciesApprove, PoliciesBacktest, PoliciesRead, PoliciesWrite, PrivacyErase, PrivacyWriteAny,
+            ResearchExport, ReviewsDecide, ReviewsRead, UsersCreate, UsersReadAny,
         };
         match self {
             // What analysts are for comes with the analytics.
             Self::Customer | Self::Analyst => &[],
-            Self::CreditOfficer => {
-                &[UsersReadAny, CreditWriteAny, PoliciesRead, PoliciesWrite, ReviewsRead, ReviewsDecide]
-            }
-            Self::Approver => &[PoliciesRead, PoliciesApprove],
+            Self::CreditOfficer => &[
+                UsersReadAny,
+                CreditWriteAny,
+                PoliciesRead,
+                PoliciesWrite,
+                PoliciesBacktest,
+                ReviewsRead,
+                ReviewsDecide,
+            ],
+            Self::Approver => &[PoliciesRead, PoliciesApprove, PoliciesBacktest],
             Self::PrivacyOfficer => &[
                 UsersReadAny,
                 AccessRead,

@@ -4,9 +4,11 @@ use async_trait::async_trait;
 use ecs_domain::attributes::Attributes;
 use ecs_domain::consent::Purpose;
 use ecs_domain::{Timestamp, UserId};
+use ecs_vault::Keyring;
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
+use crate::sealed::{column, open};
 
 /// The purpose that attributes are kept for.
 pub const PURPOSE: Purpose = Purpose::Demographics;
@@ -15,7 +17,7 @@ pub const PURPOSE: Purpose = Purpose::Demographics;
 ///
 /// They are there only while the user's consent to [`PURPOSE`] is: whoever takes it back ([`Consents`](crate::Consents)) deletes
 /// them in the same transaction. Silence is a no, whatever holds for emotions. Nothing but this trait and the pages of
-/// [`Research`](crate::Research) reads them.
+/// [`Research`](crate::Research) reads them, and what is read for many people at once is only counted.
 #[async_trait]
 pub trait AttributesOfUsers: Send + Sync + 'static {
     /// Replaces what the user told. `None`, and nothing is kept, unless their consent is there in the same transaction.
@@ -28,6 +30,9 @@ pub trait AttributesOfUsers: Send + Sync + 'static {
 
     /// What the user told; `None` when that is nothing.
     async fn attributes(&self, user: UserId) -> Result<Option<StoredAttributes>, StoreError>;
+
+    /// What these people told, whoever of them told anything, in any order. It may be a little old.
+    async fn attributes_of(&self, users: &[UserId]) -> Result<Vec<(UserId, Attributes)>, StoreError>;
 
     /// Deletes what the user told. Returns whether there was anything.
     async fn delete_attributes(&self, user: UserId) -> Result<bool, StoreError>;
@@ -72,6 +77,20 @@ pub fn parse_attributes(text: &str) -> Result<Attributes, StoreError> {
     let age_band = text.age_band.map(str::parse).transpose().map_err(|_| corrupt())?;
     let region = text.region.map(str::parse).transpose().map_err(|_| corrupt())?;
     Ok(Attributes { age_band, region })
+}
+
+/// Opens what stands in these rows. Whoever has no key any more is left out: they are being erased.
+pub async fn open_attributes(
+    rows: Vec<(UserId, String)>,
+    keyring: &Keyring,
+) -> Result<Vec<(UserId, Attributes)>, StoreError> {
+    let people: Vec<UserId> = rows.iter().map(|(user, _)| *user).collect();
+    let keys = keyring.known(&people).await?;
+    let opened = rows.into_iter().zip(keys).filter_map(|((user, value), key)| {
+        let text = open(Some(&key?), column::ATTRIBUTES, value);
+        Some(text.and_then(|text| Ok((user, parse_attributes(&text)?))))
+    });
+    opened.collect()
 }
 
 /// Says nothing of the value: it is about a person.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use ecs_domain::consent::Purpose;
 use ecs_domain::permission::Access;
 use ecs_domain::review::Review;
-use ecs_domain::{ExportId, Month, Timestamp, UserId};
+use ecs_domain::{BacktestId, ExportId, Month, Timestamp, UserId};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -80,6 +80,10 @@ pub enum Act {
     PolicyApproved,
     /// A policy was taken back before it was active.
     PolicyWithdrawn,
+    /// Somebody had a policy asked of past decisions.
+    PolicyBacktested,
+    /// Somebody read which decisions flip in a backtest.
+    FlipsRead,
     /// Somebody wants a decision about them reviewed.
     ReviewRequested,
     /// An officer has taken a review on.
@@ -90,7 +94,7 @@ pub enum Act {
 
 impl Act {
     /// Every act there is.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::AccessChanged,
         Self::ConsentChanged,
         Self::PasswordChanged,
@@ -107,6 +111,8 @@ impl Act {
         Self::PolicyDrafted,
         Self::PolicyApproved,
         Self::PolicyWithdrawn,
+        Self::PolicyBacktested,
+        Self::FlipsRead,
         Self::ReviewRequested,
         Self::ReviewClaimed,
         Self::ReviewConcluded,
@@ -132,6 +138,8 @@ impl Act {
             Self::PolicyDrafted => "policy.drafted",
             Self::PolicyApproved => "policy.approved",
             Self::PolicyWithdrawn => "policy.withdrawn",
+            Self::PolicyBacktested => "policy.backtested",
+            Self::FlipsRead => "backtest.flips-read",
             Self::ReviewRequested => "review.requested",
             Self::ReviewClaimed => "review.claimed",
             Self::ReviewConcluded => "review.concluded",
@@ -220,6 +228,13 @@ impl NewEntry {
         let subject = about.map_or_else(|| "decisions".to_owned(), |user| user.to_string());
         let (act, after) = (Act::DecisionsReplayed, json!({"decisions": decisions}));
         Self { at: now, actor, act, subject, before: Value::Null, after }
+    }
+
+    /// Somebody read which decisions flip in a backtest.
+    #[must_use]
+    pub fn of_flips(actor: UserId, backtest: BacktestId, decisions: usize, now: Timestamp) -> Self {
+        let (subject, after) = (format!("backtest {backtest}"), json!({"decisions": decisions}));
+        Self { at: now, actor, act: Act::FlipsRead, subject, before: Value::Null, after }
     }
 
     /// What somebody did about a review.

@@ -11,6 +11,7 @@
 mod ageing;
 mod attributes;
 pub mod audit;
+mod backtests;
 mod books;
 pub mod chain;
 mod consents;
@@ -43,8 +44,10 @@ mod webhooks;
 
 pub use ageing::{Aged, Ageing, Due};
 pub use attributes::{
-    AttributesOfUsers, PURPOSE as ATTRIBUTES_PURPOSE, StoredAttributes, attributes_text, parse_attributes,
+    AttributesOfUsers, PURPOSE as ATTRIBUTES_PURPOSE, StoredAttributes, attributes_text, open_attributes,
+    parse_attributes,
 };
+pub use backtests::{BacktestEnd, BacktestHold, BacktestRow, BacktestState, Backtests, NewBacktest};
 pub use books::{Books, CountedPage, EventKey, Fate, Ledger, LedgerTotals, OfferBooks, SummaryMismatch};
 pub use consents::Consents;
 pub use credit::{AcceptResult, ActivateResult, Credit, NewDecision, OfferPage, PageRequest, Recorded};
@@ -108,6 +111,7 @@ pub trait Store:
     + Evaluations
     + decision_log::DecisionLog
     + PolicyVersions
+    + Backtests
     + OwnDecisions
     + Reviews
     + Idempotency
@@ -138,6 +142,7 @@ impl<T> Store for T where
         + Evaluations
         + decision_log::DecisionLog
         + PolicyVersions
+        + Backtests
         + OwnDecisions
         + Reviews
         + Idempotency

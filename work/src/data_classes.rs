@@ -260,6 +260,14 @@ pub const CLASSES: &[DataClass] = &[
         Earlier::No("they are the rules that decisions were made by, and two people answer for them"),
     ),
     class(
+        "backtests",
+        &["backtests", "backtest_flips"],
+        "what [drafts of the policy](policies.md#policy-lab) would have decided: counts and sums, and the ids of decisions that flip",
+        Kept::For("30 days"),
+        Some("user-and-credit"),
+        Earlier::Erasure,
+    ),
+    class(
         "salts of exports",
         &[],
         "what pseudonyms of [exports](research.md) are made with, in the vault",

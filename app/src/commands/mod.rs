@@ -14,6 +14,7 @@ mod in_words;
 mod keys;
 mod migrate;
 mod openapi;
+mod policy;
 mod reach;
 mod replay;
 mod serve;
@@ -83,6 +84,7 @@ fn dispatch(cli: &Cli, settings: &Settings, raw: &Raw) -> anyhow::Result<Outcome
         Command::Bridge(args) => block_on(bridge::run(args, settings, raw)),
         Command::Audit(AuditCommand::Verify(args)) => block_on(audit::run(args, settings)),
         Command::Decisions(command) => block_on(decisions::run(command, settings)),
+        Command::Policy(command) => block_on(policy::run(command, settings)),
         Command::Admin(AdminCommand::Create(args)) => block_on(admin::run(args, settings)),
         Command::Keys(KeysCommand::New(args)) => keys::run(args),
         Command::Healthcheck => block_on(healthcheck::run(settings)),

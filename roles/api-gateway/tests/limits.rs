@@ -276,8 +276,14 @@ async fn off_is_off() {
 fn rows_of_a_class_are_of_its_kind() {
     let of = |class: Class| ROUTES.iter().filter(move |row| row.class == class);
     assert!(of(Class::Read).all(|row| row.methods == [Method::GET]));
-    let of_operators =
-        ["/v1/operations/", "/v1/audit/", "/v1/decision-log/", "/v1/policies", "/v1/research/"];
+    let of_operators = [
+        "/v1/operations/",
+        "/v1/audit/",
+        "/v1/decision-log/",
+        "/v1/policies",
+        "/v1/backtests/",
+        "/v1/research/",
+    ];
     assert!(of(Class::Operations).all(|row| of_operators.iter().any(|start| row.path.starts_with(start))));
     assert!(of(Class::Credentials).all(|row| row.path.starts_with("/v1/auth/")));
     assert!(

@@ -4,7 +4,7 @@
 //! account, consents, decisions and offers; `credit:write-any` analyses and accepts for any user; `reviews:read` and `reviews:decide` look at
 //! decisions again for those who ask for it. Consent is given and withdrawn by the user in person, whatever a token may do otherwise.
 //! `privacy:write-any` has archives of what is held on any user made. `policies:write` drafts the credit policy, and somebody else with
-//! `policies:approve` makes it active. That a user doesn't exist is told only to those who may act
+//! `policies:approve` makes it active; `policies:backtest` has it asked of past decisions. That a user doesn't exist is told only to those who may act
 //! for them.
 
 use std::sync::Arc;
@@ -33,6 +33,7 @@ mod access;
 mod accounts;
 mod analysis;
 mod attributes;
+mod backtests;
 mod change_password;
 mod changes;
 mod consents;
@@ -56,6 +57,7 @@ mod state;
 mod users;
 mod words;
 
+pub use backtests::{BacktestReport, ask_again, told_by};
 pub use changes::told;
 
 use guesses::Guesses;
@@ -118,10 +120,11 @@ impl UserAndCredit {
         Self { state: State::new(deps, passwords, guesses) }
     }
 
-    /// Starts to build archives of what is held on people, to erase those who want to be forgotten, to evaluate those who want it, and to
+    /// Starts to build archives of what is held on people, to run backtests, to erase those who want to be forgotten, to evaluate those who want it, and to
     /// follow the policies.
     pub fn start(&self, supervisor: &Supervisor) {
         exports::start(&self.state, supervisor);
+        backtests::start(&self.state, supervisor);
         erasures::start(&self.state, supervisor);
         evaluations::start(&self.state, supervisor);
         self.state.policies.follow(supervisor);
@@ -178,6 +181,7 @@ impl UserAndCredit {
             .policed(policed!(attributes::show))
             .policed(policed!(attributes::tell))
             .policed(policed!(attributes::delete))
+            .merge(backtests::api())
             .merge(exports::api())
     }
 }

@@ -30,6 +30,7 @@ struct Shared {
     guesses: Guesses,
     erasures: Wake,
     exports: Wake,
+    backtests: Wake,
 }
 
 impl State {
@@ -39,6 +40,7 @@ impl State {
         let device_tokens = DeviceTokens::new(&deps.auth);
         let erasures = Wake::new();
         let exports = Wake::new();
+        let backtests = Wake::new();
         Self(Arc::new(Shared {
             deps,
             passwords,
@@ -48,6 +50,7 @@ impl State {
             guesses,
             erasures,
             exports,
+            backtests,
         }))
     }
 
@@ -99,6 +102,11 @@ impl State {
     /// Wakes whoever builds archives.
     pub(crate) fn exports(&self) -> &Wake {
         &self.0.exports
+    }
+
+    /// Wakes whoever runs backtests.
+    pub(crate) fn backtests(&self) -> &Wake {
+        &self.0.backtests
     }
 
     pub(crate) fn fingerprints(&self) -> &Fingerprints {

@@ -30,6 +30,8 @@ pub async fn attributes_are_replaced_as_a_whole<H: Harness>() {
         assert_eq!(store.attributes(user(1)).await.unwrap(), expect);
     }
     assert_eq!(store.attributes(user(2)).await.unwrap(), None);
+    let of_all = store.attributes_of(&[2, 9, 1].map(user)).await.unwrap();
+    assert_eq!(of_all, [(user(1), told("35-44", None))]);
     assert!(store.delete_attributes(user(1)).await.unwrap());
     assert!(!store.delete_attributes(user(1)).await.unwrap());
     assert_eq!(store.attributes(user(1)).await.unwrap(), None);

@@ -5,9 +5,11 @@ use ecs_domain::attributes::Attributes;
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::sealed::{self, column};
 use ecs_store::{
-    ATTRIBUTES_PURPOSE, AttributesOfUsers, StoreError, StoredAttributes, attributes_text, parse_attributes,
+    ATTRIBUTES_PURPOSE, AttributesOfUsers, StoreError, StoredAttributes, attributes_text, open_attributes,
+    parse_attributes,
 };
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::column::{get, micros};
@@ -15,6 +17,7 @@ use crate::engine::{Call, Fault};
 use crate::users;
 
 pub(crate) const GET: &str = "SELECT value, updated_at FROM user_attributes WHERE user_id = $1";
+pub(crate) const OF: &str = "SELECT user_id, value FROM user_attributes WHERE user_id = ANY ($1::uuid[])";
 /// The user's row is locked, so the consent that is there now is there at the end.
 pub(crate) const PUT: &str = "INSERT INTO user_attributes (user_id, value, updated_at)
      SELECT user_id, $3, $4 FROM consents WHERE user_id = $1 AND purpose = $2 AND granted
@@ -56,6 +59,16 @@ impl AttributesOfUsers for PostgresStore {
         let Some(key) = self.keyring.existing(user).await? else { return Ok(None) };
         let value = sealed::open(Some(&key), column::ATTRIBUTES, value)?;
         Ok(Some(StoredAttributes { attributes: parse_attributes(&value)?, updated_at }))
+    }
+
+    async fn attributes_of(&self, users: &[UserId]) -> Result<Vec<(UserId, Attributes)>, StoreError> {
+        let users: &Vec<Uuid> = &users.iter().map(|user| user.uuid()).collect();
+        let found = self.primary.run(Call::quick("attributes.of"), |session| async move {
+            let rows = session.query(OF, &[users]).await?.rows;
+            let row = |row: &Row| Ok((UserId::new(get(row, "user_id")?), get(row, "value")?));
+            rows.iter().map(row).collect::<Result<_, Fault>>()
+        });
+        open_attributes(found.await?, &self.keyring).await
     }
 
     async fn delete_attributes(&self, user: UserId) -> Result<bool, StoreError> {

@@ -69,7 +69,7 @@ const MARKED: &str = "SELECT mark FROM vault_of_keys";
 /// What goes of whoever `$1` names, at most `$2` rows of the large tables, in this order: what is found by another table's rows goes
 /// before those. The account goes last. Changes of rights stay until they are old, for they hold nothing but ids, and whoever has not
 /// read them yet would let a token pass.
-pub(crate) const DELETE: [&str; 22] = [
+pub(crate) const DELETE: [&str; 23] = [
     // The keys of these two begin with the day, of which there are few: from each to the next.
     "WITH RECURSIVE days (day) AS (SELECT min(day) FROM emotional_events
             UNION ALL SELECT (SELECT min(e.day) FROM emotional_events e WHERE e.day > days.day) FROM days WHERE day IS NOT NULL),
@@ -94,6 +94,7 @@ pub(crate) const DELETE: [&str; 22] = [
     "DELETE FROM decisions WHERE id IN (SELECT id FROM decisions WHERE user_id = $1 LIMIT $2)",
     "DELETE FROM credit_limits c WHERE user_id = $1 AND $2::bigint > 0
         AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.offer_id = c.id)",
+    "DELETE FROM backtest_flips WHERE user_id = $1 AND $2::bigint > 0",
     "DELETE FROM notifications WHERE id IN (SELECT id FROM notifications WHERE user_id = $1 LIMIT $2)",
     "DELETE FROM exports WHERE user_id = $1 AND $2::bigint > 0",
     "DELETE FROM evaluations WHERE user_id = $1 AND $2::bigint > 0",

@@ -13,6 +13,7 @@
 mod ageing;
 mod attributes;
 mod audit;
+mod backtests;
 mod books;
 mod chain;
 mod column;

@@ -18,7 +18,7 @@ use crate::{
     research, rights, sessions, users, webhooks,
 };
 
-use decided::{of_evaluations, of_policies, of_reviews};
+use decided::{of_backtests, of_evaluations, of_policies, of_reviews};
 
 const FILL: &str = include_str!("plans.sql");
 
@@ -130,6 +130,7 @@ fn of_accounts() -> Vec<(&'static str, &'static [&'static str])> {
         (erasures::TO_CLOSE, &["erasures_to_close"]),
         (users::PLAIN, &["users_plain"]),
         (attributes::GET, &["user_attributes_pkey"]),
+        (attributes::OF, &["user_attributes_pkey"]),
         (attributes::PUT, &["consents_pkey"]),
         (attributes::DELETE, &["user_attributes_pkey"]),
         (
@@ -324,6 +325,7 @@ async fn every_hot_statement_has_its_index() {
         of_reviews(),
         of_webhooks(),
         of_exports(),
+        of_backtests(),
         of_ageing(),
         of_evaluations(),
         free(),

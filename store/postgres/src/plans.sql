@@ -71,6 +71,13 @@ INSERT INTO exports (id, user_id, requested_at, state, due_at, expires_at)
     SELECT md5('export' || n)::uuid, md5('user' || n)::uuid, now(), (ARRAY['pending', 'ready'])[n % 2 + 1],
         CASE WHEN n % 2 = 0 THEN now() END, now() + n * interval '1 minute' FROM generate_series(1, 3000) n;
 INSERT INTO export_chunks SELECT id, 0, '' FROM exports;
+INSERT INTO backtests (id, version, digest, from_at, until_at, loss_given_default, actor, requested_at, state, due_at, expires_at, report)
+    SELECT md5('backtest' || n)::uuid, 'policy-' || n, 'digest' || n % 300, now(), now(), 4500, md5('user1')::uuid,
+        now() - n * interval '1 minute', (ARRAY['pending', 'finished'])[n % 2 + 1], CASE WHEN n % 2 = 0 THEN now() END,
+        CASE WHEN n % 2 = 1 THEN now() + n * interval '1 minute' END, CASE WHEN n % 2 = 1 THEN '{}' END
+    FROM generate_series(1, 3000) n;
+INSERT INTO backtest_flips SELECT md5('backtest' || (n % 3000 + 1))::uuid, 'lost', md5('decision' || n)::uuid,
+    md5('user' || (n % 500 + 1))::uuid FROM generate_series(1, 6000) n;
 SET session_replication_role = replica; -- past the rule that these logs only grow
 INSERT INTO audit_entries (at, actor, act, subject, was, became, batch)
     SELECT n, md5('user' || n % 500 + 1)::uuid, 'act', 'subject' || n % 900, '', '', CASE WHEN n < 5990 THEN n / 50 + 1 END

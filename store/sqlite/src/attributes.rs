@@ -5,7 +5,8 @@ use ecs_domain::attributes::Attributes;
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::sealed::{self, column};
 use ecs_store::{
-    ATTRIBUTES_PURPOSE, AttributesOfUsers, StoreError, StoredAttributes, attributes_text, parse_attributes,
+    ATTRIBUTES_PURPOSE, AttributesOfUsers, StoreError, StoredAttributes, attributes_text, open_attributes,
+    parse_attributes,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -41,6 +42,15 @@ impl AttributesOfUsers for SqliteStore {
         let Some(key) = self.keyring.existing(user).await? else { return Ok(None) };
         let value = sealed::open(Some(&key), column::ATTRIBUTES, value)?;
         Ok(Some(StoredAttributes { attributes: parse_attributes(&value)?, updated_at }))
+    }
+
+    async fn attributes_of(&self, users: &[UserId]) -> Result<Vec<(UserId, Attributes)>, StoreError> {
+        let users = users.to_vec();
+        let found = self.read("attributes.of", move |connection| {
+            let value = |user: UserId| Ok(get(connection, user)?.map(|(value, _)| (user, value)));
+            users.into_iter().filter_map(|user| value(user).transpose()).collect::<Result<_, Fault>>()
+        });
+        open_attributes(found.await?, &self.keyring).await
     }
 
     async fn delete_attributes(&self, user: UserId) -> Result<bool, StoreError> {

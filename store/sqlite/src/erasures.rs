@@ -56,7 +56,7 @@ const MARKED: &str = "SELECT mark FROM vault_of_keys";
 /// What goes of whoever `?1` (as text) and `?2` (as bytes) name, of the large tables at most `?3` rows, in this order: what is found
 /// by another table's rows goes before those. The account goes last. Changes of rights stay until they are old, for they hold nothing
 /// but ids, and whoever has not read them yet would let a token pass.
-pub(crate) const DELETE: [&str; 22] = [
+pub(crate) const DELETE: [&str; 23] = [
     // The keys of these two begin with the day, of which there are few: from each to the next.
     "DELETE FROM emotional_events WHERE (day, user_id, event_id) IN (
         WITH RECURSIVE days (day) AS (SELECT min(day) FROM emotional_events
@@ -81,6 +81,7 @@ pub(crate) const DELETE: [&str; 22] = [
     "DELETE FROM decisions WHERE id IN (SELECT id FROM decisions WHERE user_id = ?1 AND ?2 IS NOT NULL LIMIT ?3)",
     "DELETE FROM credit_limits WHERE user_id = ?1 AND id NOT IN (SELECT offer_id FROM decisions WHERE offer_id IS NOT NULL AND user_id = ?1)
         AND ?2 IS NOT NULL AND ?3 > 0",
+    "DELETE FROM backtest_flips WHERE user_id = ?1 AND ?2 IS NOT NULL AND ?3 > 0",
     "DELETE FROM notifications WHERE id IN (SELECT id FROM notifications WHERE user_id = ?1 AND ?2 IS NOT NULL LIMIT ?3)",
     "DELETE FROM exports WHERE user_id = ?1 AND ?2 IS NOT NULL AND ?3 > 0",
     "DELETE FROM evaluations WHERE user_id = ?1 AND ?2 IS NOT NULL AND ?3 > 0",

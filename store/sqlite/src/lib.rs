@@ -6,6 +6,7 @@
 mod ageing;
 mod attributes;
 mod audit;
+mod backtests;
 mod books;
 mod chain;
 mod column;
@@ -139,6 +140,7 @@ fn open(path: &Path, keyring: Keyring, options: &Options) -> Result<SqliteStore,
     idempotency::release_all(&writer)?;
     webhooks::release_all(&writer)?;
     exports::release_all(&writer)?;
+    backtests::release_all(&writer)?;
     let readers = (0..options.readers.max(1))
         .map(|_| {
             let reader = connect(path, options)?;

@@ -4,9 +4,9 @@ use ecs_store::personal_data::{Section, held_in};
 use rusqlite::Connection;
 
 use crate::{
-    ageing, attributes, audit, books, consents, credit, dead_letters, decision_log, erasures, evaluations,
-    exports, folds, idempotency, maintenance, migrations, notifications, outbox, personal_data, policies,
-    replays, research, rights, sessions, users, webhooks,
+    ageing, attributes, audit, backtests, books, consents, credit, dead_letters, decision_log, erasures,
+    evaluations, exports, folds, idempotency, maintenance, migrations, notifications, outbox, personal_data,
+    policies, replays, research, rights, sessions, users, webhooks,
 };
 
 /// The statement's plan, line by line. Parameters are left unbound: plans don't look at them.
@@ -221,6 +221,24 @@ fn statements_of_exports() -> Vec<&'static str> {
     ]
 }
 
+/// What backtests of policies cause. Those under way are counted by an index that holds no others.
+fn statements_of_backtests() -> Vec<&'static str> {
+    use backtests::statements;
+    vec![
+        statements::FIND,
+        statements::LIST,
+        statements::ANY_DUE,
+        statements::CLAIM,
+        statements::ADVANCE,
+        statements::END,
+        statements::ADD_FLIP,
+        statements::FLIPS,
+        statements::DROP_FLIPS,
+        statements::COUNT,
+        statements::EXPIRE,
+    ]
+}
+
 /// What the books and the upkeep cause.
 fn statements_of_care() -> Vec<&'static str> {
     use ageing::statements as aged;
@@ -289,6 +307,7 @@ fn every_hot_statement_has_its_index() {
         statements_of_policies(),
         statements_of_webhooks(),
         statements_of_exports(),
+        statements_of_backtests(),
         statements_of_evaluations(),
         statements_of_reviews(),
         statements_of_care(),

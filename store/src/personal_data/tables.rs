@@ -38,9 +38,14 @@ const TOLD: [(&str, Section); 22] = [
 ];
 
 /// Tables that are left out, of either engine, and why.
-pub const LEFT_OUT: [(&str, &str); 15] = [
+pub const LEFT_OUT: [(&str, &str); 17] = [
     ("aged", "what went for its age, of everybody together"),
     ("audit_batches", "digests over entries of everybody, which tell nothing of anybody"),
+    (
+        "backtest_flips",
+        "which decisions a draft of the rules would have made otherwise, kept for 30 days; the decisions themselves are told",
+    ),
+    ("backtests", "what drafts of the rules would have meant for everybody together"),
     ("changes", "numbers by which tokens end, kept for a day; the act itself is in the audit log"),
     ("decision_batches", "digests over entries of everybody, which tell nothing of anybody"),
     ("decision_log", "digests of decisions with their ids and times; the decisions themselves are told"),

@@ -3,7 +3,7 @@
 mod artefacts;
 mod recompute;
 mod replay;
-mod source;
+pub(super) mod source;
 mod verify;
 
 use super::Outcome;

@@ -49,7 +49,7 @@ struct Different {
 }
 
 pub(super) async fn run(args: &ReplayArgs, settings: &Settings) -> anyhow::Result<Outcome> {
-    let (mut artefacts, wanted) = (Artefacts::of(settings)?, source::wanted(args)?);
+    let (mut artefacts, wanted) = (Artefacts::of(settings)?, source::wanted(args.from, args.to, args.user)?);
     let reach = Reach::of(settings).await?;
     let replayed = to_the_end(&reach, &wanted, &mut artefacts).await;
     reach.close().await?;

@@ -2,29 +2,32 @@
 
 use anyhow::Context as _;
 use ecs_client::decisions::WhichDecisions;
-use ecs_domain::{DecisionId, Timestamp, UserId};
+use ecs_domain::{Day, DecisionId, Timestamp, UserId};
 use ecs_store::decision_log::{Left, LoggedDecision, WantedDecisions};
 use ecs_store::parse_decision;
 
 use super::super::reach::Reach;
-use crate::cli::decisions::ReplayArgs;
 
 /// How many decisions are read at a time from a store.
 const PIECE: usize = 1_000;
 
 /// Which decisions the arguments mean: days are whole ones, in UTC.
-pub(super) fn wanted(args: &ReplayArgs) -> anyhow::Result<WantedDecisions> {
-    let begin = |day: ecs_domain::Day| format!("{day}T00:00:00Z").parse::<Timestamp>();
-    let after = args.to.map(|day| day.tomorrow()).transpose().context("--to")?;
+pub(in super::super) fn wanted(
+    from: Option<Day>,
+    to: Option<Day>,
+    user: Option<UserId>,
+) -> anyhow::Result<WantedDecisions> {
+    let begin = |day: Day| format!("{day}T00:00:00Z").parse::<Timestamp>();
+    let after = to.map(|day| day.tomorrow()).transpose().context("--to")?;
     Ok(WantedDecisions {
-        from: args.from.map(begin).transpose().context("--from")?,
+        from: from.map(begin).transpose().context("--from")?,
         until: after.map(begin).transpose().context("--to")?,
-        user: args.user,
+        user,
     })
 }
 
 /// Some decisions behind the entry of this number; none when there is nothing more.
-pub(super) async fn piece(
+pub(in super::super) async fn piece(
     reach: &Reach,
     wanted: &WantedDecisions,
     after: u64,

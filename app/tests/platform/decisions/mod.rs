@@ -1,5 +1,6 @@
 //! The decision log: what is done to decisions is found, and decisions come out again as they were made.
 
+mod backtest;
 mod replay;
 mod tampering;
 

@@ -117,6 +117,10 @@ impl Stage {
             "POST /v1/policies/{version}/withdraw" => {
                 self.ids.insert("version", self.app.draft_policy("to-be-withdrawn").await);
             }
+            backtests if backtests.contains("/backtests/{backtest_id}") => {
+                let backtest = self.app.backtest("policy-1", "2026-01-01", "2026-12-31").await;
+                self.ids.insert("backtest_id", backtest["id"].as_str().unwrap().to_owned());
+            }
             letters if letters.contains("/dead-letters/") => self.lose_an_event(letters).await,
             _ => {}
         }

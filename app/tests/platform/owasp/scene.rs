@@ -53,6 +53,8 @@ impl Scene {
         let review = format!("/v1/decisions/{decision}/review");
         let comment = json!({"comment": "what the victim has to say"});
         let review = app.as_person(&victim, "POST", &review, Some(&comment)).await.expect_status(201);
+        let version = app.draft_policy("policy-9").await;
+        let backtest = app.backtest(&version, "2026-01-01", "2026-12-31").await;
         let ids = [
             ("decision_id", decision),
             ("review_id", review["review_id"].as_str().unwrap().to_owned()),
@@ -64,7 +66,8 @@ impl Scene {
             ("export_id", app.export(&victim).await["id"].as_str().unwrap().to_owned()),
             ("receipt", app.receipt_of_somebody().await),
             ("letter_id", lose_an_event(&app).await),
-            ("version", app.draft_policy("policy-9").await),
+            ("version", version),
+            ("backtest_id", backtest["id"].as_str().unwrap().to_owned()),
             ("purpose", "emotion-analysis".to_owned()),
             ("file", "start.js".to_owned()),
         ];

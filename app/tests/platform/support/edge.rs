@@ -148,6 +148,21 @@ impl Edge {
         drafted.expect_status(201)["version"].as_str().unwrap().to_owned()
     }
 
+    /// Has a policy asked of the decisions of these days, and waits until it is. Returns the backtest.
+    pub(crate) async fn backtest(&self, version: &str, from: &str, to: &str) -> Value {
+        let bearer = self.bearer_of_an_operator();
+        let (path, body) = (format!("/v1/policies/{version}/backtests"), json!({"from": from, "to": to}));
+        let headers = [("authorization", bearer.as_str())];
+        let asked = self.http.post(&path, &headers, &body).await.expect_status(202);
+        let path = format!("/v1/backtests/{}", asked["id"].as_str().unwrap());
+        eventually("the backtest is finished", async || {
+            let shown = self.http.get(&path, &headers).await.expect_status(200);
+            assert_ne!(shown["state"], "failed", "{shown}");
+            (shown["state"] == "finished").then_some(shown)
+        })
+        .await
+    }
+
     /// What an operator with every permission sends.
     pub(crate) fn bearer_of_an_operator(&self) -> String {
         format!("Bearer {}", self.token(UserId::new(uuid::Uuid::nil()), Permission::ALL))

@@ -8,6 +8,7 @@ mod access;
 mod accounts;
 mod analysis;
 mod attributes;
+mod backtests;
 mod cancelled;
 mod consents;
 mod decisions;

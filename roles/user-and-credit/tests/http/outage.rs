@@ -96,6 +96,15 @@ fn of_policies() -> Vec<Call> {
         (Actor::Operator, Method::GET, format!("{policies}/p"), None),
         (Actor::Operator, Method::POST, format!("{policies}/p/approve"), None),
         (Actor::Operator, Method::POST, format!("{policies}/p/withdraw"), None),
+        (
+            Actor::Operator,
+            Method::POST,
+            format!("{policies}/p/backtests"),
+            Some(json!({"from": "2026-11-01", "to": "2026-11-20"})),
+        ),
+        (Actor::Operator, Method::GET, format!("{policies}/p/backtests"), None),
+        (Actor::Operator, Method::GET, format!("/v1/backtests/{}", uuid::Uuid::nil()), None),
+        (Actor::Operator, Method::GET, format!("/v1/backtests/{}/flips", uuid::Uuid::nil()), None),
     ]
 }
 

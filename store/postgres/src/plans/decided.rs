@@ -1,6 +1,6 @@
 //! Statements about decisions, and the indexes they are to be read by.
 
-use crate::{credit, evaluations, policies};
+use crate::{backtests, credit, evaluations, policies};
 
 /// A statement, and the indexes of which its plan has to name one each.
 type Indexed = (&'static str, &'static [&'static str]);
@@ -50,5 +50,25 @@ pub(super) fn of_evaluations() -> Vec<Indexed> {
         (statements::CLAIM, &["evaluations_due", "evaluations_pkey"]),
         (statements::AWAITED, &["evaluations_pkey", "consents_"]),
         (statements::OFFERED, &["credit_limits_by_user"]),
+    ]
+}
+
+/// The same of backtests of policies.
+pub(super) fn of_backtests() -> Vec<Indexed> {
+    use backtests::statements;
+    vec![
+        (statements::UNDER_WAY, &["backtests_"]),
+        (statements::FIND, &["backtests_pkey"]),
+        (statements::LIST, &["backtests_of_policy"]),
+        (statements::ANY_DUE, &["backtests_due"]),
+        (statements::CLAIM, &["backtests_due", "backtests_pkey"]),
+        (statements::ADVANCE, &["backtests_pkey"]),
+        (statements::END, &["backtests_pkey"]),
+        (statements::ADD_FLIPS, &["users_pkey", "backtests_pkey"]),
+        (statements::FLIPS, &["backtest_flips_pkey"]),
+        (statements::DROP_FLIPS, &["backtest_flips_pkey"]),
+        (statements::DROP_LATER_FLIPS, &["backtests_pkey", "backtest_flips_pkey"]),
+        (statements::COUNT, &["decision_log_by_time"]),
+        (statements::EXPIRE, &["backtests_ended", "backtests_pkey"]),
     ]
 }

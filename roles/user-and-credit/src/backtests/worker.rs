@@ -1,0 +1,136 @@
+//! The worker: claims backtests, runs them one after the other, and notes what came of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_domain::{Clock, Timestamp};
+use ecs_store::{BacktestEnd, BacktestHold, Store};
+use ecs_work::policies::PoliciesError;
+use ecs_work::{BackOff, Policies, Wake};
+use tokio_util::sync::CancellationToken;
+
+use super::run::{self, LEASE, Stop};
+
+/// How long a backtest is kept.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How often is looked for what other processes were asked for.
+const POLL: Duration = Duration::from_secs(1);
+/// How many attempts are made at a backtest. More than that were cut off by something that will do so again.
+const ATTEMPTS: u32 = 5;
+/// How long an attempt waits that met an outage of the store.
+const OUTAGE: Duration = Duration::from_secs(5);
+
+/// Runs backtests.
+pub(super) struct Tester {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) policies: Arc<Policies>,
+    /// Is woken when somebody asked for a backtest here.
+    pub(super) wake: Wake,
+}
+
+/// What an attempt came to.
+enum Ran {
+    Report(String),
+    /// The policy isn't there, or can't be read by this version of the program.
+    NoPolicy,
+    Stopped(Stop),
+}
+
+impl Tester {
+    /// Works until `token` is cancelled. What is under way then is given back, for whoever comes next.
+    pub(super) async fn run(self, token: CancellationToken) {
+        let mut troubles = 0;
+        while !token.is_cancelled() {
+            let pause = match self.store.claim_backtest(self.clock.now(), LEASE).await {
+                Ok(Some(hold)) => {
+                    troubles = 0;
+                    self.attempt(&hold, &token).await;
+                    continue;
+                }
+                Ok(None) => {
+                    troubles = 0;
+                    POLL
+                }
+                Err(error) => {
+                    troubles += 1;
+                    tracing::warn!(troubles, %error, "backtests wait");
+                    BackOff::OUTAGE.delay(troubles, 0)
+                }
+            };
+            tokio::select! {
+                () = token.cancelled() => {}
+                () = self.wake.woken() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn attempt(&self, hold: &BacktestHold, token: &CancellationToken) {
+        let end = match hold.attempt {
+            0..=ATTEMPTS => tokio::select! {
+                ran = self.ran(hold) => self.end_of(hold, ran),
+                () = token.cancelled() => Some(BacktestEnd::Again(self.clock.now())),
+            },
+            _ => {
+                tracing::error!(backtest_id = %hold.id, "a backtest was begun too often and is given up");
+                Some(self.failed("interrupted"))
+            }
+        };
+        let Some(end) = end else { return };
+        match self.store.end_backtest(hold, end).await {
+            Ok(true) => {}
+            Ok(false) => tracing::info!(backtest_id = %hold.id, "a backtest was taken away before its end"),
+            // It is begun again when the lease ends.
+            Err(error) => {
+                tracing::warn!(backtest_id = %hold.id, %error, "what became of a backtest can't be noted");
+            }
+        }
+    }
+
+    async fn ran(&self, hold: &BacktestHold) -> Ran {
+        let policy = match self.policies.find(&hold.digest).await {
+            Ok(Some(found)) => found.policy,
+            Ok(None) | Err(PoliciesError::Unreadable { .. }) => return Ran::NoPolicy,
+            Err(PoliciesError::Store(error)) => return Ran::Stopped(Stop::Store(error)),
+        };
+        let ran = run::run(self.store.as_ref(), self.clock.as_ref(), policy, hold).await;
+        ran.map_or_else(Ran::Stopped, Ran::Report)
+    }
+
+    /// What is noted of an attempt; `None` when it is no longer this one's to tell.
+    fn end_of(&self, hold: &BacktestHold, ran: Ran) -> Option<BacktestEnd> {
+        let (backtest_id, at) = (hold.id, self.clock.now());
+        match ran {
+            Ran::Report(report) => {
+                tracing::info!(%backtest_id, "a backtest is finished");
+                Some(BacktestEnd::Finished { report, at, expires_at: behind(at, KEPT) })
+            }
+            Ran::NoPolicy => {
+                tracing::warn!(%backtest_id, "a backtest's policy can't be had");
+                Some(self.failed("policy"))
+            }
+            Ran::Stopped(Stop::Lost) => {
+                tracing::info!(%backtest_id, "a backtest was taken away while it ran");
+                None
+            }
+            Ran::Stopped(Stop::Store(error)) if error.is_retryable() => {
+                tracing::warn!(%backtest_id, %error, "a backtest waits for the store");
+                Some(BacktestEnd::Again(behind(at, OUTAGE)))
+            }
+            Ran::Stopped(error) => {
+                tracing::error!(%backtest_id, %error, "a backtest can't be run");
+                Some(self.failed("internal"))
+            }
+        }
+    }
+
+    fn failed(&self, failure: &'static str) -> BacktestEnd {
+        let at = self.clock.now();
+        BacktestEnd::Failed { failure, at, expires_at: behind(at, KEPT) }
+    }
+}
+
+fn behind(now: Timestamp, time: Duration) -> Timestamp {
+    now.saturating_add(time).unwrap_or(Timestamp::MAX)
+}
