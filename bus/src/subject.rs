@@ -15,12 +15,20 @@ pub enum Subject {
     Notifications,
     /// People who are to be looked at again, since something about them has changed.
     Evaluations,
+    /// What somebody should know about the platform, and is about nobody in particular.
+    Alerts,
 }
 
 impl Subject {
     /// Every subject there is.
-    pub const ALL: [Self; 5] =
-        [Self::Emotions, Self::Transactions, Self::OffersApproved, Self::Notifications, Self::Evaluations];
+    pub const ALL: [Self; 6] = [
+        Self::Emotions,
+        Self::Transactions,
+        Self::OffersApproved,
+        Self::Notifications,
+        Self::Evaluations,
+        Self::Alerts,
+    ];
 
     /// The name on every transport.
     #[must_use]
@@ -31,6 +39,7 @@ impl Subject {
             Self::OffersApproved => "credit.offers.approved",
             Self::Notifications => "user.notifications",
             Self::Evaluations => "credit.evaluations.requested",
+            Self::Alerts => "platform.alerts",
         }
     }
 
@@ -49,6 +58,7 @@ impl Subject {
             Self::OffersApproved => Group("credit-application"),
             Self::Notifications => Group("notification"),
             Self::Evaluations => Group("user-and-credit"),
+            Self::Alerts => Group("operations"),
         }
     }
 }

@@ -6,8 +6,9 @@
 
 use bytes::Bytes;
 use ecs_bus::payload::{
-    ApprovedOffer, EmotionPayload, EvaluationPayload, EvaluationRequest, NotificationPayload, OfferPayload,
-    PayloadError, TransactionPayload,
+    Alert, AlertAbout, AlertPayload, ApprovedOffer, Drift, EmotionPayload, EvaluationPayload,
+    EvaluationRequest, Fairness, NOBODY, NotificationPayload, OfferPayload, PayloadError, Severity,
+    TransactionPayload,
 };
 use ecs_bus::{Event, Headers, Subject};
 use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, Unit};
@@ -32,6 +33,8 @@ const TRANSACTION: &str = include_str!("golden/transaction.v1.json");
 const OFFER_APPROVED: &str = include_str!("golden/offer_approved.v1.json");
 const NOTIFICATION: &str = include_str!("golden/notification.v1.json");
 const EVALUATION: &str = include_str!("golden/evaluation.v1.json");
+const ALERT: &str = include_str!("golden/alert.v1.json");
+const FAIRNESS_ALERT: &str = include_str!("golden/alert_fairness.v1.json");
 const CONCLUSION: &str = include_str!("golden/notification.v2.json");
 
 fn at(text: &str) -> Timestamp {
@@ -176,6 +179,35 @@ fn a_conclusion_is_written_and_read_as_in_its_file() {
 }
 
 #[test]
+fn alerts_are_written_and_read_as_in_their_files() {
+    let check = |id: Uuid, severity, about: AlertAbout, golden: &'static str| {
+        let alert = Alert { id, severity, at: at("2025-08-20T08:00:00Z"), about };
+        let encoded = AlertPayload::event(&alert, Headers::current());
+        assert_eq!(String::from_utf8_lossy(&encoded.payload), compact(golden));
+        assert_eq!((encoded.id, encoded.subject, encoded.key), (EventId::new(id), Subject::Alerts, NOBODY));
+        assert_eq!(AlertPayload::decode(&event(Subject::Alerts, golden)), Ok(alert));
+    };
+    let drift = Drift {
+        model: "scorecard-1".to_owned(),
+        measure: "avg_stress_7d".to_owned(),
+        verdict: "major".to_owned(),
+        index: 0.375,
+        critical: 0.0625,
+        window: 1_000,
+        reference: 4_000,
+    };
+    let fairness = Fairness {
+        attribute: "age_band".to_owned(),
+        group: "65+".to_owned(),
+        finding: "adverse".to_owned(),
+        impact: Some(0.5),
+    };
+    check(uuid!("0198f0a0-0000-7000-8000-000000000005"), Severity::Critical, AlertAbout::Drift(drift), ALERT);
+    let (id, about) = (uuid!("0198f0a0-0000-7000-8000-000000000006"), AlertAbout::Fairness(fairness));
+    check(id, Severity::Warning, about, FAIRNESS_ALERT);
+}
+
+#[test]
 fn what_need_not_be_there_may_be_missing() {
     let without = |golden: &str, keys: &[&str]| {
         let mut payload: serde_json::Map<String, serde_json::Value> = serde_json::from_str(golden).unwrap();
@@ -202,15 +234,17 @@ fn error_of(event: &Event) -> Option<PayloadError> {
         Subject::OffersApproved => OfferPayload::decode(event).err(),
         Subject::Notifications => NotificationPayload::decode(event).err(),
         Subject::Evaluations => EvaluationPayload::decode(event).err(),
+        Subject::Alerts => AlertPayload::decode(event).err(),
     }
 }
 
-const ALL: [(Subject, &str); 5] = [
+const ALL: [(Subject, &str); 6] = [
     (Subject::Emotions, EMOTION),
     (Subject::Transactions, TRANSACTION),
     (Subject::OffersApproved, OFFER_APPROVED),
     (Subject::Notifications, NOTIFICATION),
     (Subject::Evaluations, EVALUATION),
+    (Subject::Alerts, ALERT),
 ];
 
 #[test]
@@ -263,4 +297,5 @@ fn an_error_never_tells_a_value() {
     check(Subject::OffersApproved, OFFER_APPROVED, "14.25", "77777");
     check(Subject::Notifications, NOTIFICATION, "CREDIT_LIMIT_APPLIED", "5ecret");
     check(Subject::Evaluations, EVALUATION, &USER.to_string(), "5ecret");
+    check(Subject::Alerts, ALERT, "critical\",", "5ecret\",");
 }

@@ -1,5 +1,6 @@
 //! Instants, days and where "now" comes from.
 
+use jiff::ToSpan as _;
 use jiff::civil::Time;
 use jiff::fmt::temporal::Pieces;
 
@@ -19,6 +20,18 @@ pub trait Clock: Send + Sync + 'static {
 #[must_use]
 pub fn utc_day(at: Timestamp) -> Day {
     jiff::tz::Offset::UTC.to_datetime(at).date()
+}
+
+/// The first instant of a day.
+#[must_use]
+pub fn midnight(day: Day) -> Timestamp {
+    jiff::tz::Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).unwrap_or(Timestamp::MAX)
+}
+
+/// The day that lies so many days before another.
+#[must_use]
+pub fn days_before(day: Day, days: u16) -> Day {
+    day.saturating_sub(i64::from(days).days())
 }
 
 /// Reads an ISO 8601 instant. One without a zone or offset is taken as UTC; one with the name of a zone needs an offset,

@@ -1,5 +1,5 @@
 //! The words of the platform: ids, money, emotion events, transactions, features, the
-//! scorecard and other models, credit policy, offers, decisions, consent and permissions.
+//! scorecard and other models, credit policy, offers, decisions, consent, permissions, and the watch over decisions.
 //!
 //! Everything here is pure: no I/O, no async, no clock and no randomness of its own. The time and
 //! new ids are passed in, so nothing here can fail for a reason that its arguments don't show.
@@ -35,6 +35,7 @@ pub mod tombstone;
 pub mod transaction;
 pub mod user;
 pub mod violation;
+pub mod watch;
 
 pub use clock::{Clock, Day, Timestamp, utc_day};
 pub use email::Email;

@@ -5,8 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::ToSpan as _;
-use jiff::tz::Offset;
 
+use crate::clock::midnight;
 use crate::{Day, Timestamp, utc_day};
 
 /// A calendar month in UTC, written `2026-10`.
@@ -45,10 +45,6 @@ impl Month {
     pub fn end(self) -> Timestamp {
         midnight(self.end_day())
     }
-}
-
-fn midnight(day: Day) -> Timestamp {
-    Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).unwrap_or(Timestamp::MAX)
 }
 
 impl fmt::Display for Month {

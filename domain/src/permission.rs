@@ -84,6 +84,8 @@ permissions! {
     PrivacyWriteAny = "privacy:write-any",
     /// Read the credit policies, drafts included.
     PoliciesRead = "policies:read",
+    /// See whether decisions drift, and how groups are approved.
+    WatchRead = "watch:read",
     /// Draft credit policies, and withdraw them before their time.
     PoliciesWrite = "policies:write",
     /// Approve credit policies that somebody else drafted.
@@ -161,11 +163,11 @@ impl Role {
         use Permission::{
             AccessRead, AuditRead, CreditWriteAny, DecisionsReplay, OperationsRead, OperationsWrite,
             PoliciesApprove, PoliciesBacktest, PoliciesRead, PoliciesWrite, PrivacyErase, PrivacyWriteAny,
-            ResearchExport, ReviewsDecide, ReviewsRead, UsersCreate, UsersReadAny,
+            ResearchExport, ReviewsDecide, ReviewsRead, UsersCreate, UsersReadAny, WatchRead,
         };
         match self {
-            // What analysts are for comes with the analytics.
-            Self::Customer | Self::Analyst => &[],
+            Self::Customer => &[],
+            Self::Analyst => &[WatchRead],
             Self::CreditOfficer => &[
                 UsersReadAny,
                 CreditWriteAny,
@@ -174,6 +176,7 @@ impl Role {
                 PoliciesBacktest,
                 ReviewsRead,
                 ReviewsDecide,
+                WatchRead,
             ],
             Self::Approver => &[PoliciesRead, PoliciesApprove, PoliciesBacktest],
             Self::PrivacyOfficer => &[
@@ -186,7 +189,7 @@ impl Role {
                 PrivacyErase,
                 ResearchExport,
             ],
-            Self::Operator => &[OperationsRead, OperationsWrite, UsersCreate],
+            Self::Operator => &[OperationsRead, OperationsWrite, UsersCreate, WatchRead],
             Self::Admin => Permission::ALL,
         }
     }

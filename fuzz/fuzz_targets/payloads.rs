@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use ecs_bus::payload::{
-    EmotionPayload, EvaluationPayload, NotificationPayload, OfferPayload, PayloadError, TransactionPayload,
+    AlertPayload, EmotionPayload, EvaluationPayload, NotificationPayload, OfferPayload, PayloadError, TransactionPayload,
 };
 use ecs_bus::{Event, Headers, Subject};
 use ecs_domain::EventId;
@@ -33,6 +33,12 @@ fuzz_target!(|data: &[u8]| {
         Subject::Evaluations => again(EvaluationPayload::decode(&event), |read| {
             EvaluationPayload::decode(&EvaluationPayload::event(read, headers()))
         }),
+        // Their figures are told to be looked at, and may lose their last bit.
+        Subject::Alerts => {
+            if let Ok(read) = AlertPayload::decode(&event) {
+                assert!(AlertPayload::decode(&AlertPayload::event(&read, headers())).is_ok());
+            }
+        }
     }
 });
 

@@ -21,6 +21,7 @@ mod process;
 pub mod read;
 mod reviews;
 mod store;
+mod watch;
 mod webhooks;
 
 use std::sync::Arc;
@@ -51,6 +52,7 @@ struct Inner {
     webhooks: webhooks::Webhooks,
     exports: exports::Exports,
     reviews: reviews::Reviews,
+    watch: watch::Watch,
 }
 
 impl Metrics {
@@ -67,6 +69,7 @@ impl Metrics {
         let webhooks = webhooks::Webhooks::register(&mut families);
         let exports = exports::Exports::register(&mut families);
         let reviews = reviews::Reviews::register(&mut families);
+        let watch = watch::Watch::register(&mut families);
         Self(Arc::new(Inner {
             families,
             http,
@@ -78,6 +81,7 @@ impl Metrics {
             webhooks,
             exports,
             reviews,
+            watch,
         }))
     }
 

@@ -39,6 +39,10 @@ fn everything() -> Metrics {
     metrics.webhook_disabled("gone");
     metrics.export_attempted("ready");
     metrics.role_runs("operations");
+    metrics.decisions_watched(40);
+    metrics.watch_psi("scorecard-1", "score", 0.31, 0.02);
+    metrics.watch_approval("65+", Some(0.75));
+    metrics.watch_impact("region", Some(0.5), 2);
     metrics
 }
 
@@ -132,6 +136,12 @@ fn what_is_counted_is_read_back() {
     check("ecs_model_in_charge", &[("seat", "financial"), ("place", "champion")], 1.0);
     check("ecs_model_in_charge", &[("version", "other")], 0.0);
     check("ecs_model_changes_total", &[("result", "refused")], 1.0);
+    check("ecs_watch_decisions_total", &[], 40.0);
+    check("ecs_watch_psi", &[("version", "scorecard-1"), ("measure", "score")], 0.31);
+    check("ecs_watch_psi_critical", &[("measure", "score")], 0.02);
+    check("ecs_watch_approval_ratio", &[("attribute", "age_band"), ("group", "65+")], 0.75);
+    check("ecs_watch_lowest_impact", &[("attribute", "region")], 0.5);
+    check("ecs_watch_adverse_groups", &[("attribute", "region")], 2.0);
     check("ecs_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     assert!(read.sum("process_cpu_seconds_total", &[]).unwrap() > 0.0);
     assert!(read.sum("process_resident_memory_bytes", &[]).unwrap() > 1e6);

@@ -16,8 +16,9 @@ pub const PURPOSE: Purpose = Purpose::Demographics;
 /// Attributes, each user's as one row.
 ///
 /// They are there only while the user's consent to [`PURPOSE`] is: whoever takes it back ([`Consents`](crate::Consents)) deletes
-/// them in the same transaction. Silence is a no, whatever holds for emotions. Nothing but this trait and the pages of
-/// [`Research`](crate::Research) reads them, and what is read for many people at once is only counted.
+/// them in the same transaction. Silence is a no, whatever holds for emotions. Nothing but this trait, the pages of
+/// [`Research`](crate::Research), and those of the [`Watch`](crate::watch::Watch) over fairness reads them, and what is read for
+/// many people at once is only counted.
 #[async_trait]
 pub trait AttributesOfUsers: Send + Sync + 'static {
     /// Replaces what the user told. `None`, and nothing is kept, unless their consent is there in the same transaction.

@@ -40,6 +40,7 @@ mod rights;
 pub mod sealed;
 mod sessions;
 mod users;
+pub mod watch;
 mod webhooks;
 
 pub use ageing::{Aged, Ageing, Due};
@@ -110,6 +111,7 @@ pub trait Store:
     + Credit
     + Evaluations
     + decision_log::DecisionLog
+    + watch::Watch
     + PolicyVersions
     + Backtests
     + OwnDecisions
@@ -141,6 +143,7 @@ impl<T> Store for T where
         + Credit
         + Evaluations
         + decision_log::DecisionLog
+        + watch::Watch
         + PolicyVersions
         + Backtests
         + OwnDecisions

@@ -268,6 +268,14 @@ pub const CLASSES: &[DataClass] = &[
         Earlier::Erasure,
     ),
     class(
+        "counts of the watch",
+        &["watch_days", "watch_standings"],
+        "how many decisions of a day fell where, and what was told of that; nobody's ids",
+        Kept::For("as long as the days that [the watch](watch.md) compares"),
+        OPERATIONS,
+        Earlier::No("they are sums over everybody"),
+    ),
+    class(
         "salts of exports",
         &[],
         "what pseudonyms of [exports](research.md) are made with, in the vault",
@@ -293,7 +301,16 @@ pub const CLASSES: &[DataClass] = &[
     ),
     class(
         "workings",
-        &["schema_migrations", "raw_floor", "vault_of_keys", "aged", "replay", "replay_shadow", "replay_log"],
+        &[
+            "schema_migrations",
+            "raw_floor",
+            "vault_of_keys",
+            "aged",
+            "replay",
+            "replay_shadow",
+            "replay_log",
+            "watch_progress",
+        ],
         "how far the platform's own work is; a replay that was given up loses what it took in after a day",
         Kept::For("for good"),
         EMOTIONS,

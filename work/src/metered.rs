@@ -13,7 +13,7 @@ use ecs_metrics::{Metrics, Published, SubjectMetrics};
 /// Counts what passes through to another bus and back. It stands outermost, so that it sees what roles see.
 pub struct MeteredBus {
     inner: Arc<dyn Bus>,
-    subjects: [SubjectMetrics; 5],
+    subjects: [SubjectMetrics; 6],
 }
 
 impl MeteredBus {
@@ -24,13 +24,14 @@ impl MeteredBus {
     }
 
     fn of(&self, subject: Subject) -> &SubjectMetrics {
-        let [emotions, transactions, offers, notifications, evaluations] = &self.subjects;
+        let [emotions, transactions, offers, notifications, evaluations, alerts] = &self.subjects;
         match subject {
             Subject::Emotions => emotions,
             Subject::Transactions => transactions,
             Subject::OffersApproved => offers,
             Subject::Notifications => notifications,
             Subject::Evaluations => evaluations,
+            Subject::Alerts => alerts,
         }
     }
 

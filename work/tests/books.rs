@@ -75,7 +75,7 @@ impl Handler for Work {
             Subject::Transactions => self.transactions(batch).await,
             Subject::OffersApproved => self.offers(batch).await,
             Subject::Notifications => self.notifications(batch).await,
-            Subject::Evaluations => Ok(batch.iter().map(|_| Outcome::Ack).collect()),
+            Subject::Evaluations | Subject::Alerts => Ok(batch.iter().map(|_| Outcome::Ack).collect()),
         }
     }
 }

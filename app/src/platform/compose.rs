@@ -237,6 +237,10 @@ impl Composer<'_> {
             outbox: self.outbox.clone(),
             checkpoints: Arc::new(Checkpoints::new(&self.auth)?),
             checkpoint_file: self.settings.checkpoints(),
+            watch: self.settings.watch,
+            alert_retention: self.bus_retention(),
+            delivery_limit: self.settings.delivery_limit,
+            metrics: self.metrics.clone(),
         });
         role.start(self.supervisor);
         Ok(role.routes())

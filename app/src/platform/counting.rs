@@ -58,11 +58,8 @@ fn consumes(role: Role) -> Option<Subject> {
         Role::CreditApplication => Some(Subject::OffersApproved),
         Role::Notification => Some(Subject::Notifications),
         Role::UserAndCredit => Some(Subject::Evaluations),
-        Role::ApiGateway
-        | Role::EmotionIngestion
-        | Role::TransactionIngestion
-        | Role::CreditAnalysis
-        | Role::Operations => None,
+        Role::Operations => Some(Subject::Alerts),
+        Role::ApiGateway | Role::EmotionIngestion | Role::TransactionIngestion | Role::CreditAnalysis => None,
     }
 }
 

@@ -180,6 +180,16 @@ pub const CATALOGUE: &[Setting] = &[
         "How much a feature must have changed, as a share, before somebody who said yes to it is evaluated without asking.",
     ),
     setting(
+        "ECS_WATCH_WINDOW_DAYS",
+        "7",
+        "The days whose decisions are watched for drift, today the last of them. docs/watch.md says how.",
+    ),
+    setting(
+        "ECS_WATCH_REFERENCE_DAYS",
+        "28",
+        "With how many days before them they are compared. Days that were forgotten don't come back when it is raised.",
+    ),
+    setting(
         "ECS_MODELS_FILE",
         "",
         "A TOML file that says which models decide, with and without consent, and which are only listened to. It is looked at every \

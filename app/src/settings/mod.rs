@@ -23,6 +23,7 @@ use ecs_domain::emotion::StressThreshold;
 use ecs_domain::evaluation::Materiality;
 use ecs_domain::transaction::Currency;
 use ecs_notification::Reach;
+use ecs_operations::WatchSpans;
 use ecs_web::peer::{Network, TrustedProxies};
 use ecs_web::secret::Secret;
 use ecs_work::ageing::Lifetimes;
@@ -110,6 +111,8 @@ pub struct Settings {
     pub stress: StressThreshold,
     /// How much somebody must have changed for another look.
     pub materiality: Materiality,
+    /// Which days' decisions are compared with which.
+    pub watch: WatchSpans,
     /// The deployment's currency.
     pub currency: Currency,
     /// Where the models are, and which may decide.

@@ -12,6 +12,7 @@ use ecs_domain::emotion::{StressThreshold, Unit};
 use ecs_domain::evaluation::Materiality;
 use ecs_domain::transaction::Currency;
 use ecs_notification::Reach;
+use ecs_operations::WatchSpans;
 use ecs_web::secret::Secret;
 
 use super::{DEFAULT_DATA_DIR, Http, Mode, Problem, Raw, Settings};
@@ -86,6 +87,10 @@ impl Reader<'_> {
             webhooks_deny: self.networks("ECS_WEBHOOKS_DENY"),
             delivery_limit: self.number("ECS_DELIVERY_LIMIT", 1, 1_000),
             retention: self.retention(),
+            watch: WatchSpans {
+                window_days: self.number("ECS_WATCH_WINDOW_DAYS", 1, 365),
+                reference_days: self.number("ECS_WATCH_REFERENCE_DAYS", 1, 3_650),
+            },
             url: self.text("ECS_URL").map(ToOwned::to_owned),
             token: self.text("ECS_TOKEN").map(|token| Secret::new(token.to_owned())),
             listen: parsed.listen?,

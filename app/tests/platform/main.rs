@@ -31,4 +31,5 @@ mod streams;
 mod support;
 mod together;
 mod topologies;
+mod watch;
 mod webhooks;

@@ -18,7 +18,7 @@ const MOST_SERIES: usize = 3_600;
 const PAGE: &str = include_str!("../../../docs/metrics.md");
 
 impl TestApp {
-    async fn metrics(&self) -> Exposition {
+    pub(crate) async fn metrics(&self) -> Exposition {
         let answer = self.http.get("/metrics", &[]).await;
         assert_eq!(answer.status.as_u16(), 200);
         Exposition::read(std::str::from_utf8(&answer.body).unwrap()).unwrap()

@@ -137,6 +137,7 @@ macro_rules! per_subject {
                 Subject::OffersApproved => concat!($before, "log_offers_approved", $after),
                 Subject::Notifications => concat!($before, "log_notifications", $after),
                 Subject::Evaluations => concat!($before, "log_evaluations", $after),
+                Subject::Alerts => concat!($before, "log_alerts", $after),
             }
         }
     };

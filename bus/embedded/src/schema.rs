@@ -19,7 +19,7 @@ const APPLICATION_ID: i32 = 0x4543_5362;
 const VERSION: usize = MIGRATIONS.len();
 
 /// Step `n` leads from `user_version` n to n + 1. Steps are only ever added.
-const MIGRATIONS: [&str; 2] = ["
+const MIGRATIONS: [&str; 3] = ["
     CREATE TABLE log_emotions (position INTEGER PRIMARY KEY, published_at INTEGER NOT NULL, id BLOB NOT NULL,
         key BLOB NOT NULL, version INTEGER NOT NULL, request_id TEXT, traceparent TEXT, payload BLOB NOT NULL);
     CREATE TABLE log_transactions (position INTEGER PRIMARY KEY, published_at INTEGER NOT NULL, id BLOB NOT NULL,
@@ -40,6 +40,9 @@ const MIGRATIONS: [&str; 2] = ["
 ", "
     CREATE TABLE log_evaluations (position INTEGER PRIMARY KEY, published_at INTEGER NOT NULL, id BLOB NOT NULL,
         key BLOB NOT NULL, version INTEGER NOT NULL, request_id TEXT, traceparent TEXT, payload BLOB NOT NULL);
+", "
+    CREATE TABLE log_alerts (position INTEGER PRIMARY KEY, published_at INTEGER NOT NULL, id BLOB NOT NULL,
+        key BLOB NOT NULL, version INTEGER NOT NULL, request_id TEXT, traceparent TEXT, payload BLOB NOT NULL);
 "];
 
 /// Bytes per page. A larger page means fewer system calls per commit, and more bytes for a commit of one event.
@@ -56,6 +59,7 @@ pub(crate) fn index(subject: Subject) -> usize {
         Subject::OffersApproved => 2,
         Subject::Notifications => 3,
         Subject::Evaluations => 4,
+        Subject::Alerts => 5,
     }
 }
 

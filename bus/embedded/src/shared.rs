@@ -23,7 +23,7 @@ pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     pub(crate) options: Options,
     pub(crate) queue: Queue,
-    topics: [Topic; 5],
+    topics: [Topic; 6],
     readers: Mutex<Vec<Connection>>,
     /// Some group has progress that isn't written down.
     dirty: AtomicBool,
@@ -59,7 +59,7 @@ pub(crate) struct Extent {
 impl Shared {
     /// Reads where the file stands.
     pub(crate) fn load(path: PathBuf, options: Options, connection: &Connection) -> Result<Self, BusError> {
-        let [emotions, transactions, offers, notifications, evaluations] = Subject::ALL;
+        let [emotions, transactions, offers, notifications, evaluations, alerts] = Subject::ALL;
         let topic = |subject| Topic::load(subject, connection, options.tail_bytes);
         let topics = [
             topic(emotions)?,
@@ -67,6 +67,7 @@ impl Shared {
             topic(offers)?,
             topic(notifications)?,
             topic(evaluations)?,
+            topic(alerts)?,
         ];
         let queue = Queue::new(&options);
         Ok(Self { path, options, queue, topics, readers: Mutex::default(), dirty: AtomicBool::new(false) })

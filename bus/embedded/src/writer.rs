@@ -150,7 +150,7 @@ impl Writer {
         now: Timestamp,
         blocks: &Blocks,
         changes: &GroupChanges,
-    ) -> Result<[u64; 5], BusError> {
+    ) -> Result<[u64; 6], BusError> {
         self.reconnect()?;
         let firsts = Subject::ALL.map(|subject| self.shared.topic(subject).head() + 1);
         let Some(connection) = &self.connection else { return Err(not_open()) };
@@ -168,7 +168,7 @@ impl Writer {
         Ok(firsts)
     }
 
-    fn publish_blocks(&self, published_at: Timestamp, blocks: Blocks, firsts: [u64; 5]) {
+    fn publish_blocks(&self, published_at: Timestamp, blocks: Blocks, firsts: [u64; 6]) {
         for ((subject, first), events) in Subject::ALL.into_iter().zip(firsts).zip(blocks) {
             if !events.is_empty() {
                 self.shared.options.metrics.bus_batch("published", subject.as_str(), events.len());
@@ -277,7 +277,7 @@ fn kept_digits(now: Timestamp) -> Timestamp {
 }
 
 /// Events by subject.
-type Blocks = [Vec<Event>; 5];
+type Blocks = [Vec<Event>; 6];
 
 /// What becomes durable together.
 #[derive(Default)]

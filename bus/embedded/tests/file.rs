@@ -57,21 +57,25 @@ async fn a_file_of_a_newer_version_is_refused() {
     let connection = rusqlite::Connection::open(&file).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
-    assert_eq!(refusal(&file), "the file has schema 99, this version knows up to 2");
+    assert_eq!(refusal(&file), "the file has schema 99, this version knows up to 3");
 }
 
-/// A file from before there were evaluations takes them.
+/// A file from before there were evaluations and alerts takes them.
 #[tokio::test]
 async fn a_file_of_an_earlier_version_is_brought_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bus.db");
     open(&file).unwrap().close().await.unwrap();
     let connection = rusqlite::Connection::open(&file).unwrap();
-    connection.execute_batch("DROP TABLE log_evaluations; PRAGMA user_version = 1").unwrap();
+    connection
+        .execute_batch("DROP TABLE log_evaluations; DROP TABLE log_alerts; PRAGMA user_version = 1")
+        .unwrap();
     drop(connection);
     let bus = open(&file).unwrap();
-    let page = bus.log(Subject::Evaluations, &Frontier::default(), 1).await.unwrap();
-    assert!(page.records.is_empty());
+    for subject in [Subject::Evaluations, Subject::Alerts] {
+        let page = bus.log(subject, &Frontier::default(), 1).await.unwrap();
+        assert!(page.records.is_empty(), "{subject}");
+    }
     bus.close().await.unwrap();
 }
 

@@ -18,6 +18,7 @@ pub(crate) fn name(subject: Subject) -> &'static str {
         Subject::OffersApproved => "credits",
         Subject::Notifications => "notifications",
         Subject::Evaluations => "evaluations",
+        Subject::Alerts => "alerts",
     }
 }
 

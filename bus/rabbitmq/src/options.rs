@@ -69,7 +69,8 @@ impl Options {
             Subject::Transactions
             | Subject::OffersApproved
             | Subject::Notifications
-            | Subject::Evaluations => self.keep_others,
+            | Subject::Evaluations
+            | Subject::Alerts => self.keep_others,
         }
     }
 }

@@ -1,6 +1,7 @@
-//! The payloads of the five subjects: JSON in camelCase, each schema version of which is guarded by the golden files in
+//! The payloads of the six subjects: JSON in camelCase, each schema version of which is guarded by the golden files in
 //! `bus/tests/golden`. They are turned into domain types here, at the edge; nothing inside knows their format.
 
+mod alert;
 mod emotion;
 mod evaluation;
 mod notification;
@@ -10,6 +11,7 @@ mod transaction;
 use ecs_domain::Timestamp;
 use serde_json::error::Category;
 
+pub use alert::{Alert, AlertAbout, AlertPayload, Drift, Fairness, NOBODY, Severity};
 pub use emotion::EmotionPayload;
 pub use evaluation::{EvaluationPayload, EvaluationRequest};
 pub use notification::NotificationPayload;

@@ -234,6 +234,8 @@ pub const ROUTES: &[Route] = &[
     row(GET, "/v1/audit/batches", Access::Token, Class::Operations, Target::Operations),
     row(GET, "/v1/decision-log/batches", Access::Token, Class::Operations, Target::Operations),
     row(GET, "/v1/decision-log/decisions", Access::Token, Class::Operations, Target::Operations),
+    row(GET, "/v1/watch/drift", Access::Token, Class::Operations, Target::Operations),
+    row(GET, "/v1/watch/fairness", Access::Token, Class::Operations, Target::Operations),
     row(GET, "/openapi.json", Access::Public, Class::Documentation, Target::Documentation),
     row(GET, "/docs", Access::Public, Class::Documentation, Target::Documentation),
     row(GET, "/docs/{file}", Access::Public, Class::Documentation, Target::Documentation),

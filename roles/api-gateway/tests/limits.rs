@@ -283,6 +283,7 @@ fn rows_of_a_class_are_of_its_kind() {
         "/v1/policies",
         "/v1/backtests/",
         "/v1/research/",
+        "/v1/watch/",
     ];
     assert!(of(Class::Operations).all(|row| of_operators.iter().any(|start| row.path.starts_with(start))));
     assert!(of(Class::Credentials).all(|row| row.path.starts_with("/v1/auth/")));

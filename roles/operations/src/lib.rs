@@ -3,7 +3,8 @@
 //! Looking needs the permission `operations:read`, doing `operations:write`. Answers hold ids, counts and reasons, never
 //! what somebody felt, bought or was offered; the one exception is a dead letter's payload, for those who may also
 //! drop it. What the export for research says is about nobody in particular, and needs `research:export`. Decisions with all that they
-//! were made from are for those who compute them again, and need `decisions:replay`.
+//! were made from are for those who compute them again, and need `decisions:replay`. What the watch over decisions finds is about everybody
+//! together, and needs `watch:read`.
 
 mod audit;
 mod balance;
@@ -17,6 +18,7 @@ mod replays;
 mod research;
 mod sealing;
 mod shapes;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,7 +29,8 @@ use axum::extract::FromRef;
 use ecs_bus::Bus;
 use ecs_domain::Clock;
 use ecs_domain::emotion::StressThreshold;
-use ecs_store::{Books, DeadLetters, Store};
+use ecs_metrics::Metrics;
+use ecs_store::{Books, DeadLetters, Store, StoreError};
 use ecs_vault::Keyring;
 use ecs_web::Auth;
 use ecs_web::auth::Checkpoints;
@@ -37,6 +40,10 @@ use ecs_work::ageing::Lifetimes;
 use ecs_work::{Finisher, Supervisor, Wake};
 use tokio::sync::Mutex;
 use utoipa::openapi::OpenApi;
+
+use self::watch::Watcher;
+
+pub use self::watch::WatchSpans;
 
 /// What the role needs.
 #[derive(Clone)]
@@ -66,6 +73,14 @@ pub struct Deps {
     pub checkpoints: Arc<Checkpoints>,
     /// Where that is kept besides the process's log; best on another machine's disk.
     pub checkpoint_file: Option<PathBuf>,
+    /// Which days' decisions are compared with which.
+    pub watch: WatchSpans,
+    /// How long the bus keeps alerts.
+    pub alert_retention: Duration,
+    /// How often an alert may fail before it is a dead letter.
+    pub delivery_limit: u32,
+    /// Where it is said what was compared.
+    pub metrics: Metrics,
 }
 
 /// The role.
@@ -73,6 +88,7 @@ pub struct Deps {
 pub struct Operations {
     deps: Deps,
     exports: Arc<Mutex<()>>,
+    watcher: Watcher,
 }
 
 #[derive(Clone)]
@@ -82,6 +98,7 @@ struct Reading {
     turn: Arc<Mutex<()>>,
     /// Held by the export that is made, until its last row is written: it has much in memory.
     exports: Arc<Mutex<()>>,
+    watcher: Watcher,
     /// Nobody waits for it at the end: what is broken off there is resumed by the next call.
     finisher: Finisher,
 }
@@ -106,16 +123,17 @@ impl Operations {
     /// A role that serves nothing yet.
     #[must_use]
     pub fn create(deps: Deps) -> Self {
-        Self { deps, exports: Arc::default() }
+        Self { watcher: Watcher::new(deps.clone()), deps, exports: Arc::default() }
     }
 
     /// `/v1/operations/books`, `/v1/operations/dead-letters` and `/v1/operations/replay`, with what is below them, and
-    /// `/v1/audit`, `/v1/decision-log` and `/v1/research`.
+    /// `/v1/audit`, `/v1/decision-log`, `/v1/watch` and `/v1/research`.
     pub fn routes(&self) -> Router {
         let reading = Reading {
             deps: self.deps.clone(),
             turn: Arc::default(),
             exports: Arc::clone(&self.exports),
+            watcher: self.watcher.clone(),
             finisher: Finisher::default(),
         };
         Self::api().with_state(reading).into()
@@ -127,10 +145,19 @@ impl Operations {
         Self::api().into_openapi()
     }
 
-    /// Starts forgetting what is past its time, and sealing the audit log and the decision log.
+    /// Starts forgetting what is past its time, sealing the audit log and the decision log, and watching decisions.
     pub fn start(&self, supervisor: &Supervisor) {
         forget::start(&self.deps, supervisor);
         sealing::start(&self.deps, supervisor);
+        watch::start(&self.watcher, supervisor);
+    }
+
+    /// Looks at the decisions once, for those who bring their own loop.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn look_at_decisions(&self) -> Result<(), StoreError> {
+        self.watcher.look().await
     }
 
     fn api() -> OpenApiRouter<Reading> {
@@ -150,5 +177,7 @@ impl Operations {
             .policed(policed!(replays::replay))
             .policed(policed!(replays::show))
             .policed(policed!(research::export))
+            .policed(policed!(watch::drift))
+            .policed(policed!(watch::fairness))
     }
 }

@@ -37,6 +37,7 @@ pub mod reviews;
 pub mod rights;
 pub mod sessions;
 pub mod transactions;
+pub mod watch;
 pub mod webhook_deliveries;
 pub mod webhooks;
 
@@ -96,6 +97,8 @@ macro_rules! conformance {
                 of_those_who_seal_decisions_at_once_one_does, a_change_of_a_decision_is_told, it_is_told_why_a_decision_is_gone,
                 the_decision_log_outlives_whom_it_is_about, logged_decisions_come_in_pages,
                 what_is_left_of_each_decision_is_told, decisions_from_before_the_log_are_digested_with_their_seal, numbers_of_decisions_come_back_to_the_bit;
+            watch: sealed_decisions_are_watched_in_their_turn, of_those_who_count_a_batch_at_once_one_does,
+                counts_of_days_are_added_up, what_is_told_changes_once, people_count_with_their_last_answer;
             policies: a_draft_is_read_as_it_was_made, a_version_and_a_text_are_taken_once, policies_are_listed_newest_first,
                 a_second_person_makes_a_policy_active, a_policy_is_withdrawn_before_its_time,
                 changes_of_a_policy_at_the_same_time_are_in_turn, what_is_done_about_policies_is_told, a_policy_stays_as_it_is;

@@ -134,6 +134,16 @@ impl NewEntry {
     }
 }
 
+/// What there is of a sealed batch; `None` where there is no such batch.
+pub(crate) async fn found_of_batch(session: &Session, batch: u64) -> Result<Option<Vec<Found>>, Fault> {
+    if CHAIN.batches(session, batch, 1).await?.first().is_none_or(|found| found.number != batch) {
+        return Ok(None);
+    }
+    let mut entries = list(session, OF_BATCH, &[&signed(batch)]).await?;
+    entries.retain(|entry| entry.act == MADE);
+    find(session, entries).await.map(Some)
+}
+
 /// Only one seals at a time; whoever decides is not held up.
 async fn seal(session: &Session, now: Timestamp, most: usize) -> Result<Option<Batch>, Fault> {
     let most = limit(most);

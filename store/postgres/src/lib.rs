@@ -46,6 +46,7 @@ mod rights;
 mod sessions;
 mod users;
 mod vault;
+mod watch;
 mod webhooks;
 
 use std::future::Future;

@@ -20,7 +20,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 18] = [
+const ALL: [Migration; 19] = [
     Migration {
         version: 1,
         name: "accounts_and_credit",
@@ -59,6 +59,7 @@ const ALL: [Migration; 18] = [
     Migration { version: 16, name: "reviews", sql: include_str!("../migrations/0016_reviews.sql") },
     Migration { version: 17, name: "evaluations", sql: include_str!("../migrations/0017_evaluations.sql") },
     Migration { version: 18, name: "backtests", sql: include_str!("../migrations/0018_backtests.sql") },
+    Migration { version: 19, name: "watch", sql: include_str!("../migrations/0019_watch.sql") },
 ];
 
 /// Held by whoever migrates: "ecs schema" in a number. It ends with the transaction.

@@ -18,7 +18,7 @@ use crate::{
     research, rights, sessions, users, webhooks,
 };
 
-use decided::{of_backtests, of_evaluations, of_policies, of_reviews};
+use decided::{of_backtests, of_evaluations, of_policies, of_reviews, of_watch};
 
 const FILL: &str = include_str!("plans.sql");
 
@@ -328,6 +328,7 @@ async fn every_hot_statement_has_its_index() {
         of_backtests(),
         of_ageing(),
         of_evaluations(),
+        of_watch(),
         free(),
     ];
     for (sql, indexes) in all.concat() {

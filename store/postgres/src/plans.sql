@@ -37,6 +37,8 @@ INSERT INTO decisions (id, user_id, decided_at, outcome, reason, risk_score, mod
         contributions)
     SELECT md5('decision' || n)::uuid, md5('user' || (n % 500 + 1))::uuid, now() - n * interval '1 minute', 'denied', 'no',
         0, '', '', '{}', '[]' FROM generate_series(1, 6000) n;
+INSERT INTO watch_days SELECT date '2026-11-01' + n % 40, 'model' || n % 3, 'score', n / 120, 1 FROM generate_series(1, 6000) n;
+INSERT INTO watch_standings SELECT 'drift', 'model', 'measure' || n, 'calm', now(), 1 FROM generate_series(1, 3000) n;
 INSERT INTO decision_reviews (id, decision_id, user_id, requested_at, due_at, state, claimed_by, claimed_at, concluded_at, outcome,
         explanation)
     SELECT md5('review' || n)::uuid, md5('decision' || n)::uuid, md5('user' || (n % 500 + 1))::uuid, now(), now() + n * interval '1 minute',

@@ -128,6 +128,15 @@ pub(crate) fn note_aged(
     Ok(())
 }
 
+/// What there is of a sealed batch; `None` where there is no such batch.
+pub(crate) fn found_of_batch(connection: &Connection, batch: u64) -> Result<Option<Vec<Found>>, Fault> {
+    if CHAIN.batches(connection, batch, 1)?.first().is_none_or(|found| found.number != batch) {
+        return Ok(None);
+    }
+    let made = list(connection, OF_BATCH, [key(batch)])?.into_iter().filter(|entry| entry.act == MADE);
+    made.map(|entry| find(connection, entry)).collect::<Result<_, _>>().map(Some)
+}
+
 /// Nobody else writes meanwhile.
 fn seal(connection: &Connection, now: Timestamp, most: usize) -> Result<Option<Batch>, Fault> {
     let mut entries = list(connection, UNSEALED, [limit(most)])?;

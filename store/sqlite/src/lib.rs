@@ -38,6 +38,7 @@ mod sessions;
 mod tests;
 mod users;
 mod vault;
+mod watch;
 mod webhooks;
 
 use std::path::Path;

@@ -17,7 +17,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 21] = [
+const ALL: [Migration; 22] = [
     Migration { version: 1, name: "first_tables", sql: include_str!("../migrations/0001_first_tables.sql") },
     Migration { version: 2, name: "raw_floor", sql: include_str!("../migrations/0002_raw_floor.sql") },
     Migration {
@@ -63,6 +63,7 @@ const ALL: [Migration; 21] = [
     Migration { version: 19, name: "reviews", sql: include_str!("../migrations/0019_reviews.sql") },
     Migration { version: 20, name: "evaluations", sql: include_str!("../migrations/0020_evaluations.sql") },
     Migration { version: 21, name: "backtests", sql: include_str!("../migrations/0021_backtests.sql") },
+    Migration { version: 22, name: "watch", sql: include_str!("../migrations/0022_watch.sql") },
 ];
 
 /// Runs what is pending, all of it or nothing, while it holds the database's write lock: of two processes that start

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use crate::{
     ageing, attributes, audit, backtests, books, consents, credit, dead_letters, decision_log, erasures,
     evaluations, exports, folds, idempotency, maintenance, migrations, notifications, outbox, personal_data,
-    policies, replays, research, rights, sessions, users, webhooks,
+    policies, replays, research, rights, sessions, users, watch, webhooks,
 };
 
 /// The statement's plan, line by line. Parameters are left unbound: plans don't look at them.
@@ -201,6 +201,12 @@ fn statements_of_evaluations() -> Vec<&'static str> {
     ]
 }
 
+/// What the watch over decisions causes.
+fn statements_of_watch() -> Vec<&'static str> {
+    use watch::statements;
+    vec![statements::FORGET, statements::CHANGE, statements::TOLD, statements::LAST_ANSWER]
+}
+
 /// What archives for people cause.
 fn statements_of_exports() -> Vec<&'static str> {
     use exports::statements;
@@ -308,6 +314,7 @@ fn every_hot_statement_has_its_index() {
         statements_of_webhooks(),
         statements_of_exports(),
         statements_of_backtests(),
+        statements_of_watch(),
         statements_of_evaluations(),
         statements_of_reviews(),
         statements_of_care(),
@@ -328,6 +335,15 @@ fn transactions_of_a_window_come_from_the_index_alone() {
     migrations::apply(&mut connection).unwrap();
     let plan = plan(&connection, folds::feature_statements::TRANSACTIONS);
     assert!(plan.iter().any(|line| line.contains("COVERING INDEX transactions_by_user")), "{plan:?}");
+}
+
+/// They are added up over the bins, so there is a sort of a few thousand sums; the days are found by the index.
+#[test]
+fn days_of_the_watch_are_found_by_their_days() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    migrations::apply(&mut connection).unwrap();
+    let plan = plan(&connection, watch::statements::SUMS);
+    assert!(plan.iter().any(|line| line.contains("SEARCH watch_days USING PRIMARY KEY")), "{plan:?}");
 }
 
 /// The outbox is short, and has no index by its events' keys.

@@ -38,7 +38,7 @@ const TOLD: [(&str, Section); 22] = [
 ];
 
 /// Tables that are left out, of either engine, and why.
-pub const LEFT_OUT: [(&str, &str); 17] = [
+pub const LEFT_OUT: [(&str, &str); 20] = [
     ("aged", "what went for its age, of everybody together"),
     ("audit_batches", "digests over entries of everybody, which tell nothing of anybody"),
     (
@@ -59,6 +59,9 @@ pub const LEFT_OUT: [(&str, &str); 17] = [
     ("replay_shadow", "differences to emotion_summaries while aggregates are rebuilt, dropped behind that"),
     ("schema_migrations", "which tables this version of the program made"),
     ("vault_of_keys", "by what the vault is known, for the whole platform"),
+    ("watch_days", "how many decisions fell where on each day, of everybody together"),
+    ("watch_progress", "one number for the whole platform"),
+    ("watch_standings", "what was told of models and groups, and of nobody in them"),
 ];
 
 /// Where this table's rows are told; `None` when nobody has thought about it.

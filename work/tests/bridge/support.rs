@@ -43,7 +43,8 @@ impl Move {
             let told = Event { subject: Subject::Notifications, ..bought.clone() };
             let approved = Event { subject: Subject::OffersApproved, ..bought.clone() };
             let asked = Event { subject: Subject::Evaluations, ..bought.clone() };
-            events.extend([felt, bought, told, approved, asked]);
+            let alarmed = Event { subject: Subject::Alerts, ..bought.clone() };
+            events.extend([felt, bought, told, approved, asked, alarmed]);
         }
         for chunk in events.chunks(5_000) {
             self.platform.publish(chunk.to_vec()).await;

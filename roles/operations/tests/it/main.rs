@@ -7,3 +7,4 @@ mod letters;
 mod replays;
 mod research;
 mod support;
+mod watch;

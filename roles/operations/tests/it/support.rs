@@ -7,7 +7,8 @@ use axum::body::Body;
 use ecs_domain::emotion::{StressThreshold, Unit};
 use ecs_domain::permission::Permission;
 use ecs_domain::{Clock as _, UserId};
-use ecs_operations::{Deps, Operations};
+use ecs_metrics::Metrics;
+use ecs_operations::{Deps, Operations, WatchSpans};
 use ecs_vault::Keyring;
 use ecs_web::auth::{Checkpoints, SecretKey, Tokens};
 use ecs_web::{Auth, Identity, Secret};
@@ -24,6 +25,7 @@ use uuid::Uuid;
 pub(crate) struct Scene {
     pub(crate) platform: Platform,
     auth: Arc<Auth>,
+    pub(crate) metrics: Metrics,
     pub(crate) role: Operations,
 }
 
@@ -32,6 +34,7 @@ impl Scene {
         let platform = Platform::open();
         let key = SecretKey::new(Secret::new("a secret of at least thirty-two bytes")).unwrap();
         let auth = Arc::new(Auth::alone(Tokens::new(&key), Secret::new("internal"), platform.clock.clone()));
+        let metrics = Metrics::new();
         let role = Operations::create(Deps {
             checkpoints: Arc::new(Checkpoints::new(&auth).unwrap()),
             checkpoint_file: None,
@@ -45,8 +48,12 @@ impl Scene {
             lifetimes: Lifetimes::DEFAULT,
             keyring: Keyring::in_memory(),
             outbox: Wake::new(),
+            watch: WatchSpans::DEFAULT,
+            alert_retention: retention::OTHERS_ON_BUS,
+            delivery_limit: 10,
+            metrics: metrics.clone(),
         });
-        Self { platform, auth, role }
+        Self { platform, auth, metrics, role }
     }
 
     pub(crate) async fn send(

@@ -1,6 +1,6 @@
 //! Statements about decisions, and the indexes they are to be read by.
 
-use crate::{backtests, credit, evaluations, policies};
+use crate::{backtests, credit, evaluations, policies, watch};
 
 /// A statement, and the indexes of which its plan has to name one each.
 type Indexed = (&'static str, &'static [&'static str]);
@@ -70,5 +70,17 @@ pub(super) fn of_backtests() -> Vec<Indexed> {
         (statements::DROP_LATER_FLIPS, &["backtests_pkey", "backtest_flips_pkey"]),
         (statements::COUNT, &["decision_log_by_time"]),
         (statements::EXPIRE, &["backtests_ended", "backtests_pkey"]),
+    ]
+}
+
+/// The same of the watch over decisions.
+pub(super) fn of_watch() -> Vec<Indexed> {
+    use watch::statements;
+    vec![
+        (statements::COUNT, &["watch_progress_pkey"]),
+        (statements::FORGET, &["watch_days_pkey"]),
+        (statements::SUMS, &["watch_days_pkey"]),
+        (statements::CHANGE, &["watch_standings_pkey"]),
+        (statements::PEOPLE, &["user_attributes_pkey", "decisions_by_user"]),
     ]
 }
