@@ -92,24 +92,17 @@ impl Denial {
     /// count together, for neither alone says how much it weighed.
     #[must_use]
     pub fn for_risk(assessment: &Assessment) -> Self {
-        Self::of(heaviest(assessment, |sum, more| sum + more))
-    }
-
-    /// The same as it was at first, when of inputs that are told as one reason the heaviest counted alone. Such denials are kept, and a
-    /// replay has to know them.
-    #[must_use]
-    pub fn for_risk_by_single_inputs(assessment: &Assessment) -> Self {
-        Self::of(heaviest(assessment, f64::max))
+        Self::of(heaviest(assessment))
     }
 }
 
-/// The reasons that raised the risk, the weightiest first. What inputs of the same reason added is joined.
-fn heaviest(assessment: &Assessment, join: fn(f64, f64) -> f64) -> Vec<Reason> {
+/// The reasons that raised the risk, the weightiest first.
+fn heaviest(assessment: &Assessment) -> Vec<Reason> {
     let mut weights: Vec<(Reason, f64)> = Vec::new();
     for &Contribution { input, log_odds } in &assessment.contributions {
         let reason = input.into();
         match weights.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, weight)) => *weight = join(*weight, log_odds),
+            Some((_, weight)) => *weight += log_odds,
             None => weights.push((reason, log_odds)),
         }
     }
@@ -127,13 +120,9 @@ mod tests {
     use super::*;
     use crate::scorecard::Input;
 
-    fn assessment(terms: &[(Input, f64)]) -> Assessment {
-        let contributions = terms.iter().map(|&(input, log_odds)| Contribution { input, log_odds }).collect();
-        Assessment { contributions, ..Assessment::unexplained("test", 0.9) }
-    }
-
     fn denial(terms: &[(Input, f64)]) -> Denial {
-        Denial::for_risk(&assessment(terms))
+        let contributions = terms.iter().map(|&(input, log_odds)| Contribution { input, log_odds }).collect();
+        Denial::for_risk(&Assessment { contributions, ..Assessment::unexplained("test", 0.9) })
     }
 
     #[test]
@@ -158,24 +147,22 @@ mod tests {
 
     #[test]
     fn inputs_that_are_told_as_one_reason_weigh_together() {
-        let check = |week: f64, month: f64, together: &[Reason], singly: &[Reason]| {
+        let check = |week: f64, month: f64, expect: &[Reason]| {
             let terms = [
                 (Input::AccountAgeDays, 0.5),
                 (Input::AvgStress7d, 0.3),
                 (Input::StressEvents7d, week),
                 (Input::StressEvents30d, month),
             ];
-            assert_eq!(denial(&terms).reasons, together, "{week} and {month}");
-            let single = Denial::for_risk_by_single_inputs(&assessment(&terms));
-            assert_eq!(single.reasons, singly, "{week} and {month}, each alone");
+            assert_eq!(denial(&terms).reasons, expect, "{week} and {month}");
         };
         use Reason::{HighStress, NewAccount, StressEvents};
-        check(0.25, 0.27, &[StressEvents, NewAccount, HighStress], &[NewAccount, HighStress, StressEvents]);
-        check(0.2, 0.2, &[NewAccount, StressEvents, HighStress], &[NewAccount, HighStress, StressEvents]);
-        check(0.6, 0.0, &[StressEvents, NewAccount, HighStress], &[StressEvents, NewAccount, HighStress]);
+        check(0.25, 0.27, &[StressEvents, NewAccount, HighStress]);
+        check(0.2, 0.2, &[NewAccount, StressEvents, HighStress]);
+        check(0.6, 0.0, &[StressEvents, NewAccount, HighStress]);
         // What the one adds the other takes away again.
-        check(0.4, -0.3, &[NewAccount, HighStress, StressEvents], &[NewAccount, StressEvents, HighStress]);
-        check(0.1, -0.2, &[NewAccount, HighStress], &[NewAccount, HighStress, StressEvents]);
+        check(0.4, -0.3, &[NewAccount, HighStress, StressEvents]);
+        check(0.1, -0.2, &[NewAccount, HighStress]);
     }
 
     /// The fifth reason by its heaviest input is among the four by what it weighs in all.

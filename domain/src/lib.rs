@@ -36,6 +36,7 @@ pub mod transaction;
 pub mod user;
 pub mod violation;
 pub mod watch;
+mod wilson;
 
 pub use clock::{Clock, Day, Timestamp, utc_day};
 pub use email::Email;

@@ -60,11 +60,20 @@ pub(crate) struct Series<const N: usize, M> {
 impl<const N: usize, M: Clone> Series<N, M> {
     /// The one with these labels, in the order of the family's.
     pub(crate) fn of(&self, values: [&'static str; N]) -> M {
+        self.family.get_or_create_owned(&self.labels(values))
+    }
+
+    /// Takes the one with these labels away: what isn't known has no value.
+    pub(crate) fn forget(&self, values: [&'static str; N]) {
+        self.family.remove(&self.labels(values));
+    }
+
+    fn labels(&self, values: [&'static str; N]) -> [Label; N] {
         let mut labels = self.names.map(|name| (name, ""));
         for (label, value) in labels.iter_mut().zip(values) {
             label.1 = value;
         }
-        self.family.get_or_create_owned(&labels)
+        labels
     }
 }
 

@@ -57,20 +57,37 @@ impl Metrics {
         self.0.watch.decisions.inc_by(decisions);
     }
 
-    /// A measure of a model's decisions has this index, of which chance explains so much.
-    pub fn watch_psi(&self, version: &'static str, measure: &'static str, index: f64, critical: f64) {
-        self.0.watch.index.of([version, measure]).set(index);
-        self.0.watch.critical.of([version, measure]).set(critical);
+    /// A measure of a model's decisions has this index, and exceeds the other one by chance alone as rarely as is wanted; `None` where
+    /// decisions are too few to tell.
+    pub fn watch_psi(&self, version: &'static str, measure: &'static str, found: Option<[f64; 2]>) {
+        let families = [&self.0.watch.index, &self.0.watch.critical];
+        match found {
+            Some(found) => {
+                families
+                    .into_iter()
+                    .zip(found)
+                    .for_each(|(family, it)| _ = family.of([version, measure]).set(it));
+            }
+            None => families.into_iter().for_each(|family| family.forget([version, measure])),
+        }
     }
 
     /// So many of an age band's people were approved; `None` where they are too few to tell.
     pub fn watch_approval(&self, age_band: &'static str, ratio: Option<f64>) {
-        self.0.watch.approval.of(["age_band", age_band]).set(ratio.unwrap_or(f64::NAN));
+        let (family, labels) = (&self.0.watch.approval, ["age_band", age_band]);
+        match ratio {
+            Some(ratio) => _ = family.of(labels).set(ratio),
+            None => family.forget(labels),
+        }
     }
 
     /// The lowest impact among the groups of an attribute, `None` without any, and how many of them are adverse.
     pub fn watch_impact(&self, attribute: &'static str, lowest: Option<f64>, adverse: usize) {
-        self.0.watch.impact.of([attribute]).set(lowest.unwrap_or(f64::NAN));
-        self.0.watch.adverse.of([attribute]).set(i64::try_from(adverse).unwrap_or(i64::MAX));
+        let (family, labels) = (&self.0.watch.impact, [attribute]);
+        match lowest {
+            Some(lowest) => _ = family.of(labels).set(lowest),
+            None => family.forget(labels),
+        }
+        self.0.watch.adverse.of(labels).set(i64::try_from(adverse).unwrap_or(i64::MAX));
     }
 }

@@ -40,7 +40,9 @@ fn everything() -> Metrics {
     metrics.export_attempted("ready");
     metrics.role_runs("operations");
     metrics.decisions_watched(40);
-    metrics.watch_psi("scorecard-1", "score", 0.31, 0.02);
+    metrics.watch_psi("scorecard-1", "score", Some([0.31, 0.02]));
+    metrics.watch_psi("other", "score", Some([0.5, 0.02]));
+    metrics.watch_psi("other", "score", None);
     metrics.watch_approval("65+", Some(0.75));
     metrics.watch_impact("region", Some(0.5), 2);
     metrics
@@ -138,6 +140,7 @@ fn what_is_counted_is_read_back() {
     check("ecs_model_changes_total", &[("result", "refused")], 1.0);
     check("ecs_watch_decisions_total", &[], 40.0);
     check("ecs_watch_psi", &[("version", "scorecard-1"), ("measure", "score")], 0.31);
+    assert_eq!(read.sum("ecs_watch_psi", &[("version", "other")]), None, "it isn't known any more");
     check("ecs_watch_psi_critical", &[("measure", "score")], 0.02);
     check("ecs_watch_approval_ratio", &[("attribute", "age_band"), ("group", "65+")], 0.75);
     check("ecs_watch_lowest_impact", &[("attribute", "region")], 0.5);

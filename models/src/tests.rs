@@ -238,7 +238,7 @@ fn what_is_known_of_emotions_chooses_who_decides_and_what_is_said_besides() {
     check(Some(SILENCE), "f-1", "f-2", Some("f-1"));
 }
 
-/// Consent alone changes no decision, whichever model of the binary decides without emotions.
+/// Consent alone changes no score, whichever model of the binary decides without emotions.
 #[test]
 fn silence_is_scored_as_no_consent_is() {
     let versions = SHIPPED.iter().map(|(version, _)| *version).chain(["scorecard-1"]);

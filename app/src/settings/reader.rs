@@ -87,10 +87,7 @@ impl Reader<'_> {
             webhooks_deny: self.networks("ECS_WEBHOOKS_DENY"),
             delivery_limit: self.number("ECS_DELIVERY_LIMIT", 1, 1_000),
             retention: self.retention(),
-            watch: WatchSpans {
-                window_days: self.number("ECS_WATCH_WINDOW_DAYS", 1, 365),
-                reference_days: self.number("ECS_WATCH_REFERENCE_DAYS", 1, 3_650),
-            },
+            watch: self.watch(),
             url: self.text("ECS_URL").map(ToOwned::to_owned),
             token: self.text("ECS_TOKEN").map(|token| Secret::new(token.to_owned())),
             listen: parsed.listen?,
@@ -105,6 +102,13 @@ impl Reader<'_> {
             file: self.text("ECS_MODELS_FILE").map(PathBuf::from),
             folder: self.text("ECS_MODELS_DIR").map(PathBuf::from),
             random: if production { Random::Refused } else { Random::Allowed },
+        }
+    }
+
+    fn watch(&mut self) -> WatchSpans {
+        WatchSpans {
+            window_days: self.number("ECS_WATCH_WINDOW_DAYS", 1, 365),
+            reference_days: self.number("ECS_WATCH_REFERENCE_DAYS", 1, 3_650),
         }
     }
 

@@ -142,6 +142,10 @@ impl Backtest {
             self.skip(Skip::FactsUnknown);
             return None;
         }
+        if self.draft.stranger(assessment).is_some() {
+            self.skip(Skip::OtherModel);
+            return None;
+        }
         let risk = assessment.risk_score;
         let recorded = match outcome {
             Outcome::Approved(offer) => Ok(offer.terms),

@@ -36,6 +36,7 @@ fn policy(cut_off: f64, bands: &[(f64, i64, u32)]) -> Policy {
     let policy = Policy {
         version: "draft".to_owned(),
         digest: "ab".to_owned(),
+        made_for: Vec::new(),
         knock_outs: Vec::new(),
         cut_off,
         bands: bands.iter().map(band).collect(),
@@ -182,6 +183,18 @@ fn a_more_lenient_draft_is_told_by_what_denied_then() {
     check(Case { risk: 0.5, ..WELL }, Rule::KnockOutOrCutOff);
 }
 
+/// A cut-off for one model's scores says nothing of another's.
+#[test]
+fn a_decision_by_another_model_is_skipped() {
+    let check = |made_for: &str, expect: &[(Skip, u64)]| {
+        let draft = Policy { made_for: vec![made_for.to_owned()], ..strict(0.3) };
+        let report = backtest(draft, &[(WELL, decide(&lenient(), &WELL))]).report();
+        assert_eq!(report.skipped, expect, "{made_for}");
+    };
+    check("test", &[]);
+    check("another", &[(Skip::OtherModel, 1)]);
+}
+
 /// Nobody knows what the policy would have read.
 #[test]
 fn a_decision_from_before_its_facts_were_kept_is_skipped() {
@@ -218,7 +231,7 @@ fn cases() -> impl Strategy<Value = Vec<Case>> {
 fn made(cases: Vec<Case>) -> Vec<(Case, Decision)> {
     let policies = [lenient(), strict(0.4)];
     let decide = |case: Case| {
-        let policy = &policies[usize::from(case.transactions % 2 == 0)];
+        let policy = &policies[usize::from(case.transactions.is_multiple_of(2))];
         let decision = decide(policy, &case);
         (case, decision)
     };

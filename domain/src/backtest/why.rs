@@ -40,6 +40,8 @@ pub enum Skip {
     Unreadable,
     /// It is from before it was kept what the policy read besides the score.
     FactsUnknown,
+    /// The draft isn't made for the scores of its model.
+    OtherModel,
 }
 
 impl Rule {
@@ -87,7 +89,8 @@ impl Cause {
 
 impl Skip {
     /// Every reason there is.
-    pub const ALL: [Self; 5] = [Self::Erased, Self::Aged, Self::Gone, Self::Unreadable, Self::FactsUnknown];
+    pub const ALL: [Self; 6] =
+        [Self::Erased, Self::Aged, Self::Gone, Self::Unreadable, Self::FactsUnknown, Self::OtherModel];
 
     /// Its name.
     #[must_use]
@@ -98,6 +101,7 @@ impl Skip {
             Self::Gone => "gone",
             Self::Unreadable => "unreadable",
             Self::FactsUnknown => "facts-unknown",
+            Self::OtherModel => "other-model",
         }
     }
 }

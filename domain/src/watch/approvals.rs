@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::chi_square;
 use super::stability::Level;
 use crate::anonymity::K;
+use crate::wilson;
 
 /// Groups of fewer people are not told of: somebody in them could be made out.
 pub const LEAST_PEOPLE: u64 = K::LEAST.get() as u64;
@@ -36,19 +37,13 @@ impl Tally {
         if self.people == 0 { 0.0 } else { self.approved as f64 / self.people as f64 }
     }
 
-    /// Where the share lies that would be seen of very many (E. B. Wilson, Probable inference, 1927), but for one in `1 / tail` times.
+    /// Where the share lies that would be seen of very many, but for one in `1 / tail` times.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "counts of people stay far below 2^52")]
     fn interval(self, tail: f64) -> Interval {
-        if self.people == 0 {
-            return Interval { low: 0.0, high: 1.0 };
-        }
         // The square of a normal number is χ² with one degree of freedom.
         let square = chi_square::quantile(1, tail);
-        let (n, p) = (self.people as f64, self.ratio());
-        let middle = (p + square / (2.0 * n)) / (1.0 + square / n);
-        let half = (square * (p * (1.0 - p) / n + square / (4.0 * n * n))).sqrt() / (1.0 + square / n);
-        Interval { low: (middle - half).max(0.0), high: (middle + half).min(1.0) }
+        let (low, high) = wilson::interval(self.approved, self.people, square).unwrap_or((0.0, 1.0));
+        Interval { low, high }
     }
 }
 

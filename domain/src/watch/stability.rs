@@ -24,7 +24,7 @@ const HALF: f64 = 0.5;
 pub struct Level(f64);
 
 impl Level {
-    /// What may happen once in a thousand looks at everything together, divided by how much is looked at (Bonferroni).
+    /// The level of everything together, divided by how much is looked at (Bonferroni).
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a handful of measures and models")]
     pub fn of_each(together: f64, measures: usize) -> Self {

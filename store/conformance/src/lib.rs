@@ -25,6 +25,7 @@ mod harness;
 pub mod idempotency;
 pub mod life;
 pub mod log_replays;
+pub mod logged_reviews;
 pub mod notifications;
 pub mod outbox;
 pub mod own_decisions;
@@ -97,6 +98,7 @@ macro_rules! conformance {
                 of_those_who_seal_decisions_at_once_one_does, a_change_of_a_decision_is_told, it_is_told_why_a_decision_is_gone,
                 the_decision_log_outlives_whom_it_is_about, logged_decisions_come_in_pages,
                 what_is_left_of_each_decision_is_told, decisions_from_before_the_log_are_digested_with_their_seal, numbers_of_decisions_come_back_to_the_bit;
+            logged_reviews: conclusions_are_logged;
             watch: sealed_decisions_are_watched_in_their_turn, of_those_who_count_a_batch_at_once_one_does,
                 counts_of_days_are_added_up, what_is_told_changes_once, people_count_with_their_last_answer;
             policies: a_draft_is_read_as_it_was_made, a_version_and_a_text_are_taken_once, policies_are_listed_newest_first,
@@ -112,8 +114,7 @@ macro_rules! conformance {
                 of_officers_who_claim_at_once_one_does, a_claim_that_leads_to_nothing_is_taken_over,
                 nobody_reviews_their_own_affairs, who_concludes_has_claimed, an_overturned_decision_makes_an_offer,
                 a_conclusion_that_fails_leaves_nothing, reviews_are_listed_by_when_they_are_due, the_backlog_is_counted,
-                what_is_written_about_a_review_stands_sealed, steps_of_a_review_are_audited, reviews_go_with_their_decision,
-                conclusions_are_logged;
+                what_is_written_about_a_review_stands_sealed, steps_of_a_review_are_audited, reviews_go_with_their_decision;
             idempotency: a_key_is_claimed_once, requests_at_the_same_time_are_one, an_answer_is_replayed_to_the_byte,
                 another_request_is_told_from_the_same_one, scopes_do_not_meet, a_released_key_is_free,
                 a_claim_runs_out, a_claim_of_the_future_is_none, a_registration_and_its_answer_are_one,

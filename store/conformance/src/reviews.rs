@@ -5,7 +5,7 @@ use std::time::Duration;
 use ecs_domain::offer::{Offer, OfferStatus};
 use ecs_domain::review::{Claim, DUE_AFTER, Refusal, Review, ReviewOutcome, ReviewState, ReviewText};
 use ecs_store::audit::EntryFilter;
-use ecs_store::decision_log::{REVIEWED, Standing};
+use ecs_store::decision_log::Standing;
 use ecs_store::{
     Aged, Begun, Due, ErasureRequest, KeptAnswer, NewReview, PageRequest, ReviewBacklog, ReviewChange,
     ReviewRequested, Store, StoreError, StoredAnswer, Verdict,
@@ -319,42 +319,6 @@ pub async fn reviews_go_with_their_decision<H: Harness>() {
     assert_eq!((gone.count(), logged.iter().filter(|logged| logged.standing.is_none()).count()), (4, 4));
     let totals = store.decision_totals().await.unwrap();
     assert_eq!((totals.unlogged, totals.undecided), (0, 0));
-}
-
-/// The log tells of conclusions, too: what one has offered was decided by somebody, and a change of it is told.
-pub async fn conclusions_are_logged<H: Harness>() {
-    let harness = H::start().await;
-    let store = &*harness.store();
-    denied(store, [1]).await;
-    concluded(store, 1, 1).await;
-    let whole = async || {
-        let logged = store.logged(None).await.unwrap();
-        let entry = logged.iter().find(|logged| logged.entry.act == REVIEWED).unwrap();
-        assert_eq!(entry.entry.decision, review_id(1).uuid());
-        entry.standing == entry.entry.digest.map(Standing::There)
-    };
-    let totals = store.decision_totals().await.unwrap();
-    assert_eq!((totals.unlogged, totals.undecided), (0, 0));
-    store.accept_offer(user(1), offer_id(2), after(3), message(1, 3), None).await.unwrap();
-    assert!(whole().await);
-    for (change, back) in [
-        (
-            "decision_reviews SET explanation = explanation || 'A'",
-            "decision_reviews SET explanation = rtrim(explanation, 'A')",
-        ),
-        ("credit_limits SET credit_type = 'SHORT_TERM'", "credit_limits SET credit_type = 'LONG_TERM'"),
-    ] {
-        harness.run(&format!("UPDATE {change}")).await;
-        assert!(!whole().await, "{change}");
-        harness.run(&format!("UPDATE {back}")).await;
-        assert!(whole().await, "{back}");
-    }
-    let batch = store.seal_decisions(after(4), 10).await.unwrap().unwrap();
-    assert_eq!(batch.entries, 2);
-    harness.run("DELETE FROM decision_reviews").await;
-    let logged = store.logged(Some(batch.number)).await.unwrap();
-    assert_eq!(logged.last().unwrap().standing, Some(Standing::Gone));
-    assert_eq!(store.decision_totals().await.unwrap().undecided, 1, "nobody has made the offer");
 }
 
 /// Asks for a review of a user's decision of this number, and has it overturned.

@@ -68,7 +68,7 @@ fn compare(decision: &Decision, artefacts: &Artefacts) -> Result<Differences, Ag
     let computed = Assessment { without_emotions: without.as_ref().map(second_of), ..computed };
     let (approved_without, verdict) = judge(policy, decision, &computed);
     differences.value("approved_without_emotions", &decision.approved_without_emotions, &approved_without);
-    differences.outcome(decision, &verdict, &computed);
+    differences.outcome(decision, &verdict);
     Ok(differences)
 }
 
@@ -85,14 +85,6 @@ fn second_of(assessment: &Assessment) -> Second {
         model_version: assessment.model_version.clone(),
         model_digest: assessment.model_digest.clone(),
     }
-}
-
-/// The denial that came out, or the one that came out before the inputs of a reason were weighed together, where it is the one that is
-/// stored. What a rule denies has its reasons from the rule.
-fn as_it_was_picked(stored: &Denial, computed: &Denial, assessment: &Assessment) -> Denial {
-    let by_score = computed.reasons == Denial::for_risk(assessment).reasons;
-    let singly = Denial::for_risk_by_single_inputs(assessment);
-    if by_score && stored.reasons == singly.reasons { singly } else { computed.clone() }
 }
 
 /// The words of a denial, from the catalogue that the decision was told with.
@@ -159,7 +151,7 @@ impl Differences {
         }
     }
 
-    fn outcome(&mut self, decision: &Decision, computed: &Verdict, assessment: &Assessment) {
+    fn outcome(&mut self, decision: &Decision, computed: &Verdict) {
         match (&decision.outcome, computed) {
             (Outcome::Approved(offer), Verdict::Approved(terms)) => {
                 let offered = offer.terms;
@@ -171,7 +163,6 @@ impl Differences {
                 self.value("offer.credit_type", &offered.credit_type, &terms.credit_type);
             }
             (Outcome::Denied(stored), Verdict::Denied(computed)) => {
-                let computed = &as_it_was_picked(stored, computed, assessment);
                 self.value("reasons", &stored.reasons, &computed.reasons);
                 self.text("reason", &stored.text, &words(decision, computed));
             }
@@ -313,22 +304,6 @@ mod tests {
         (decision.assessment.without_emotions, decision.approved_without_emotions) = (None, None);
         let found = recompute(&decision, &artefacts(&decision));
         assert!(matches!(&found, Again::Differs(found) if found.len() == 1), "{found:?}");
-    }
-
-    /// Denials are kept from before what two inputs say of one reason was added up.
-    #[test]
-    fn reasons_come_out_as_they_were_picked_then() {
-        let mut decision = decision(0);
-        let now = Denial::for_risk(&decision.assessment);
-        let then = Denial::for_risk_by_single_inputs(&decision.assessment);
-        assert_eq!(now.reasons, [Reason::FewTransactions, Reason::StressEvents, Reason::NewAccount]);
-        assert_eq!(then.reasons, [Reason::FewTransactions, Reason::NewAccount, Reason::StressEvents]);
-        let neither = Denial::of(vec![Reason::NewAccount, Reason::FewTransactions, Reason::StressEvents]);
-        for (denial, same) in [(now, true), (then, true), (neither, false)] {
-            decision.outcome = Outcome::Denied(denial);
-            let again = recompute(&decision, &artefacts(&decision));
-            assert_eq!(again == Again::Identical, same, "{again:?}");
-        }
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub(crate) struct Watcher {
     shown: Arc<std::sync::Mutex<Shown>>,
 }
 
-/// The series that have a value other than 0.
+/// The series of drift that have a value.
 type Shown = BTreeSet<(&'static str, &'static str)>;
 
 /// Starts to look again and again, and to hear what is told.

@@ -122,7 +122,7 @@ fn id_of(of: &StandingOf, seen: u64) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("alert:{kind}/{model}/{name}/{}", seen + 1).as_bytes())
 }
 
-/// Says it to the metrics, and 0 of what was said before and isn't there any more. Of several models without a name of the program's the
+/// Says it to the metrics, and takes back what was said before and isn't known any more. Of several models without a name of the program's the
 /// highest index is said.
 pub(super) fn show(metrics: &Metrics, drifts: &Drifts, fairness: &Fairness, before: &Shown) -> Shown {
     let mut shown = Shown::new();
@@ -133,12 +133,12 @@ pub(super) fn show(metrics: &Metrics, drifts: &Drifts, fairness: &Fairness, befo
         let same = told.iter().filter(|other| (word(other), other.measure.as_str()) == labels);
         let highest = same.map(|other| &other.stability).max_by(|a, b| a.index.total_cmp(&b.index));
         if let Some(Stability { index, critical, .. }) = highest {
-            metrics.watch_psi(labels.0, labels.1, *index, *critical);
+            metrics.watch_psi(labels.0, labels.1, Some([*index, *critical]));
         }
         shown.insert(labels);
     }
     for (version, measure) in before.difference(&shown) {
-        metrics.watch_psi(version, measure, 0.0, 0.0);
+        metrics.watch_psi(version, measure, None);
     }
     show_fairness(metrics, fairness);
     shown

@@ -1,18 +1,24 @@
 //! Evaluations that nobody asked for.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use ecs_bus::payload::NotificationPayload;
 use ecs_bus::{Bus as _, Event, Frontier, Subject};
 use ecs_domain::UserId;
+use ecs_domain::features::Features;
 use ecs_domain::notification::{About, Notification};
+use ecs_domain::scorecard::Assessment;
 use ecs_store::{Credit as _, PageRequest};
+use ecs_web::RequestContext;
+use ecs_web::handles::{CreditAnalysis, HandleError};
 use ecs_work::{Relay, RelayDeps, Supervisor};
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::{Actor, App};
+use crate::support::{Actor, App, Setup};
 
 /// How long anything may take before a test gives up on it.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -142,5 +148,47 @@ async fn a_small_change_is_let_be() {
     let keys: Vec<UserId> =
         published(&app, Subject::Evaluations).await.iter().map(|event| event.key).collect();
     assert_eq!(keys, [ana, bia]);
+    supervisor.drain(DEADLINE).await;
+}
+
+/// A model whose scores the default policy is not made for, and how often it was asked.
+#[derive(Default)]
+struct Strange(AtomicU32);
+
+#[async_trait]
+impl CreditAnalysis for Strange {
+    async fn assess(&self, _: &Features, _: &RequestContext) -> Result<Assessment, HandleError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(Assessment::unexplained("scorecard-1", 0.1))
+    }
+}
+
+/// Nobody is judged by a score that means something else: they wait until there is a policy for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_evaluation_waits_for_a_policy_that_is_made_for_the_model() {
+    let model = Arc::new(Strange::default());
+    let app = App::with(Setup { model: Some(Arc::clone(&model) as _), ..Setup::default() });
+    let ana = app.register("ana@example.com").await;
+    say_yes(&app, ana).await;
+    let supervisor = start(&app);
+    app.transactions(ana, 10, 30_000).await;
+    let asked_again = async {
+        while model.0.load(Ordering::SeqCst) < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, asked_again).await.expect("what waits is tried again");
+    assert_eq!(offers(&app, ana).await, 0);
+
+    let bands = "[[bands]]\nmax_risk = 0.5\ncredit_limit = \"900.00\"\ninterest_rate = \"20.00\"\ncredit_type = \"SHORT_TERM\"\n";
+    let text = format!("version = \"policy-7\"\nmade_for = [\"scorecard-1\"]\ncut_off = 0.5\n{bands}");
+    app.post(Actor::Operator, "/v1/policies", json!({"text": text})).await.expect(StatusCode::CREATED);
+    let approve = "/v1/policies/policy-7/approve";
+    app.call(Actor::Operator, Method::POST, approve, None).await.expect(StatusCode::OK);
+    app.pass(Duration::from_secs(10));
+    let [notification] = told(&app, 1).await.try_into().unwrap();
+    assert!(matches!(notification.about, About::PreApproval(_)), "{notification:?}");
+    ended(&app, 1).await;
+    assert_eq!(offers(&app, ana).await, 1);
     supervisor.drain(DEADLINE).await;
 }

@@ -48,8 +48,10 @@ pub(crate) const DROP_FLIPS: &str = "DELETE FROM backtest_flips WHERE backtest_i
 /// Behind the end of an attempt that left no report.
 pub(crate) const DROP_LATER_FLIPS: &str = "DELETE FROM backtest_flips WHERE backtest_id =
         (SELECT id FROM backtests WHERE id = $1 AND attempt = $2 AND state IN ('pending', 'failed'))";
-pub(crate) const COUNT: &str =
-    "SELECT count(*) FROM decision_log WHERE act = 'made' AND at >= $1 AND at < $2";
+/// Found by their days.
+pub(crate) const COUNT: &str = "SELECT count(*) FROM decision_log
+     WHERE act = 'made' AND at / 86400000000 >= $1::bigint / 86400000000 AND at / 86400000000 <= $2::bigint / 86400000000
+        AND at >= $1 AND at < $2";
 /// Several processes may do so at once: each takes what no other has in hand. Flips go with their backtest.
 pub(crate) const EXPIRE: &str = "DELETE FROM backtests WHERE id = ANY (ARRAY(
         SELECT id FROM backtests WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))";

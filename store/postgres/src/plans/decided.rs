@@ -68,7 +68,7 @@ pub(super) fn of_backtests() -> Vec<Indexed> {
         (statements::FLIPS, &["backtest_flips_pkey"]),
         (statements::DROP_FLIPS, &["backtest_flips_pkey"]),
         (statements::DROP_LATER_FLIPS, &["backtests_pkey", "backtest_flips_pkey"]),
-        (statements::COUNT, &["decision_log_by_time"]),
+        (statements::COUNT, &["decision_log_by_day"]),
         (statements::EXPIRE, &["backtests_ended", "backtests_pkey"]),
     ]
 }

@@ -30,8 +30,10 @@ pub(crate) const ADD_FLIP: &str = "INSERT INTO backtest_flips (backtest_id, dire
 pub(crate) const FLIPS: &str = "SELECT decision_id FROM backtest_flips
      WHERE backtest_id = ?1 AND direction = ?2 AND decision_id > ?3 ORDER BY decision_id LIMIT ?4";
 pub(crate) const DROP_FLIPS: &str = "DELETE FROM backtest_flips WHERE backtest_id = ?1";
-pub(crate) const COUNT: &str =
-    "SELECT count(*) FROM decision_log WHERE act = 'made' AND at >= ?1 AND at < ?2";
+/// Found by their days.
+pub(crate) const COUNT: &str = "SELECT count(*) FROM decision_log
+     WHERE act = 'made' AND at / 86400000000 >= ?1 / 86400000000 AND at / 86400000000 <= ?2 / 86400000000
+        AND at >= ?1 AND at < ?2";
 /// Flips go with their backtest.
 pub(crate) const EXPIRE: &str = "DELETE FROM backtests WHERE id IN
         (SELECT id FROM backtests WHERE expires_at IS NOT NULL AND expires_at <= ?1 LIMIT ?2)";
