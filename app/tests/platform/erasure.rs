@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use ecs_domain::Timestamp;
 use ecs_servers::{Engine, Postgres, PostgresOptions, did_not_run, unavailable_privately};
+use ecs_store::{ErasureDue, Erasures as _};
 use ecs_vault::Kept;
 use rusqlite::types::Value as Column;
 use serde_json::{Value, json};
@@ -172,12 +174,15 @@ async fn erase(app: &TestApp, person: &Person) -> String {
     let asked = app.http.post(&path, &headers, &json!({"with_credit": true})).await.expect_status(202);
     let receipt = asked["receipt"].as_str().unwrap().to_owned();
     let path = format!("/v1/erasures/{receipt}");
-    // The account goes last.
-    eventually("the rows are gone", async || {
-        let account = app.http.get(&format!("/v1/users/{}", person.id), &headers).await;
-        (account.status == 404).then_some(())
+    // The second look is counted from when it is noted that nothing is left, which is after the account is gone.
+    let store = app.platform.storage().store().unwrap();
+    let under_way = ErasureDue::Deletion { swept_by: Timestamp::MAX };
+    eventually("it is noted that the rows are gone", async || {
+        let under_way = store.erasures_due(under_way, 10).await.unwrap();
+        under_way.iter().any(|erasure| erasure.user == person.id && erasure.swept_at.is_some()).then_some(())
     })
     .await;
+    app.http.get(&format!("/v1/users/{}", person.id), &headers).await.expect_status(404);
     app.http.get(&path, &[]).await.expect_status(200);
     app.clock.advance(SETTLED);
     reaches(app, &receipt, "erased").await;
