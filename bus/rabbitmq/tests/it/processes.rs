@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use ecs_bus::{Bus, Group, Settlement, SubscribeOptions, Verdict};
-use ecs_bus_conformance::kit::{SUBJECT, event, events, ids, ids_of, publish, take, whole_log, within};
+use ecs_bus_conformance::kit::{
+    SUBJECT, event, events, full_batches_of, ids, ids_of, publish, take, whole_log, within,
+};
 use ecs_bus_rabbitmq::RabbitBus;
 use ecs_domain::Timestamp;
 
@@ -60,7 +62,7 @@ async fn what_a_process_held_goes_to_the_others_when_it_dies() {
 async fn what_one_process_forgets_is_forgotten_by_all() {
     let Some(options) = shared("forgetting").await else { return };
     let (one, other) = (open(&options).await, open(&options).await);
-    let mut there = join(&other, "worker", 10).await;
+    let mut there = within(other.subscribe(SUBJECT, WORKER, full_batches_of(10))).await.unwrap();
     publish(&one, events(0..40)).await;
     let held = take(&mut there, 10).await;
     let later = Verdict::Retry { after: Duration::from_secs(600), reason: "later".to_owned() };
