@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ecs_domain::Timestamp;
 use ecs_servers::{Engine, Postgres, PostgresOptions, did_not_run, unavailable_privately};
-use ecs_store::{ErasureDue, Erasures as _};
+use ecs_store::ErasureDue;
 use ecs_vault::Kept;
 use rusqlite::types::Value as Column;
 use serde_json::{Value, json};
