@@ -24,7 +24,7 @@ const LONG: Duration = Duration::from_secs(3600);
 const KEEPING: NotClaimed = NotClaimed("keeping values");
 
 /// How long a test waits for what should happen at once.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A cache under test.
 #[async_trait]

@@ -30,7 +30,7 @@ pub(crate) const KEYS: [(&str, &str); 3] =
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// How long anything may take before a test gives up on it.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A clock that tests can move ahead; it goes on by itself like the system's.
 #[derive(Clone, Default)]

@@ -20,13 +20,15 @@ pub(crate) async fn server(test: &str) -> Option<RabbitMq> {
     Some(RabbitMq::start(RabbitMqOptions::default()).await.unwrap())
 }
 
-/// Options over the server that the tests share, with names of the test's own; `None`, and said loudly, where there is no RabbitMQ.
+/// Options over the server that the tests share, with names of the test's own, which has its time; `None`, and said loudly, where there is no RabbitMQ.
 pub(crate) async fn shared(test: &str) -> Option<Options> {
     if let Some(reason) = unavailable(Engine::RabbitMq) {
         did_not_run(test, &reason);
         return None;
     }
-    Some(options_at(RabbitMq::shared().await.unwrap().url()))
+    let Options { patience, publish_timeout, .. } = Options::new("");
+    let options = options_at(RabbitMq::shared().await.unwrap().url());
+    Some(Options { patience, publish_timeout, ..options })
 }
 
 /// Options for tests: what takes seconds in production takes a part of one here.

@@ -173,5 +173,5 @@ async fn an_away_redis_opens_the_breaker_and_costs_nothing_then() {
     for _ in 0..1_000 {
         process.read(key(0), &truth).await;
     }
-    assert!(begun.elapsed() < Duration::from_secs(1), "1,000 reads took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "1,000 reads took {:?}", begun.elapsed());
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub(crate) const LONG: Duration = Duration::from_secs(3600);
 
 /// How long a test waits for what happens soon.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server for a test that does it no harm; `None`, and said aloud, where there is none.
 pub(crate) async fn lent() -> Option<Redis> {

@@ -68,7 +68,7 @@ async fn a_server_that_hangs_is_one_that_is_away() {
     }
     server.resume().unwrap();
     eprintln!("{given} given while it hung, the slowest answer after {slowest:?}");
-    assert!(slowest < Duration::from_millis(100), "a caller waited for {slowest:?}");
+    assert!(slowest < Duration::from_secs(1), "a caller waited for {slowest:?}");
     assert!(given >= 30 && given <= bound(&quota, began.elapsed(), PROCESSES), "{given} given");
     eventually("found again", || processes.iter().all(|process| process.stands().0)).await;
 }

@@ -8,7 +8,7 @@ use ecs_limits_redis::{LeasedLimiter, Options, credit, lease};
 use ecs_servers::{Engine, Redis, RedisOptions, did_not_run, unavailable_privately};
 
 /// How long a test waits for what happens soon.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server of the test's own; `None`, and said aloud, where none can be started.
 pub(crate) async fn own() -> Option<Redis> {

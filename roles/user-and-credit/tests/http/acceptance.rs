@@ -24,7 +24,7 @@ async fn an_offer_is_accepted_once_and_announced_once() {
     let offer = app.offer_to(ana).await;
     let accepted = app.accept(Actor::User(ana), ana, &offer).await.expect(StatusCode::ACCEPTED);
     assert_eq!(accepted, json!({"status": "offer acceptance is being processed"}));
-    let woken = tokio::time::timeout(Duration::from_secs(5), app.wake.woken()).await;
+    let woken = tokio::time::timeout(Duration::from_secs(30), app.wake.woken()).await;
     assert!(woken.is_ok(), "the relay is woken");
 
     app.accept(Actor::User(ana), ana, &offer).await.expect(StatusCode::CONFLICT);

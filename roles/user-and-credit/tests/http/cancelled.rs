@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::support::{Actor, App, Setup};
 
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A cache whose invalidations say that they have begun, and wait for leave.
 struct Gated {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::support::{Actor, App, BUS_RETENTION, PASSWORD};
 
 /// How long anything may take before a test gives up on it.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 fn path(user: UserId) -> String {
     format!("/v1/users/{user}/erasure")

@@ -21,7 +21,7 @@ use serde_json::json;
 use crate::support::{Actor, App, Setup};
 
 /// How long anything may take before a test gives up on it.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The role at work, with what publishes for it.

@@ -201,9 +201,9 @@ async fn a_first_host_that_hangs_does_not_keep_the_second_from_being_found() {
     url = url.replace(&password(&url), &password(&primary.url("postgres")));
     silent.pause().await.unwrap();
     let mut options = options(url);
-    options.connect_timeout = Duration::from_secs(5);
+    options.connect_timeout = Duration::from_secs(30);
     let begun = Instant::now();
     let store = PostgresStore::open(options, Keyring::in_memory()).await.unwrap();
     store.register(new_user(1, "ana@example.com"), None).await.unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
 }

@@ -173,7 +173,7 @@ async fn statements_that_take_too_long_are_ended_by_the_server_and_say_so() {
     }
     let database = support::database().await;
     let mut options = options(database.url().to_owned());
-    options.statement_timeout = Duration::from_millis(300);
+    options.statement_timeout = Duration::from_secs(1);
     let store = PostgresStore::open(options, Keyring::in_memory()).await.unwrap();
     register(&store, [1]).await;
     let mut other = support::client(database.url()).await;
@@ -199,7 +199,7 @@ async fn long_work_that_takes_too_long_is_ended_by_the_server_and_holds_nobody_e
     }
     let database = support::database().await;
     let mut options = options(database.url().to_owned());
-    options.long_statement_timeout = Duration::from_millis(300);
+    options.long_statement_timeout = Duration::from_secs(1);
     options.breaker.open_for = Duration::from_secs(60);
     let store = PostgresStore::open(options, Keyring::in_memory()).await.unwrap();
     register(&store, [1]).await;
