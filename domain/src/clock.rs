@@ -1,5 +1,7 @@
 //! Instants, days and where "now" comes from.
 
+use std::time::Duration;
+
 use jiff::ToSpan as _;
 use jiff::civil::Time;
 use jiff::fmt::temporal::Pieces;
@@ -22,10 +24,22 @@ pub fn utc_day(at: Timestamp) -> Day {
     jiff::tz::Offset::UTC.to_datetime(at).date()
 }
 
-/// The first instant of a day.
+/// The first instant of a day; `None` at the edges of the calendar, where days have no instants.
+#[must_use]
+pub fn first_instant(day: Day) -> Option<Timestamp> {
+    jiff::tz::Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()
+}
+
+/// The same, with the last instant that there is for a day that has none.
 #[must_use]
 pub fn midnight(day: Day) -> Timestamp {
-    jiff::tz::Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).unwrap_or(Timestamp::MAX)
+    first_instant(day).unwrap_or(Timestamp::MAX)
+}
+
+/// So much later, or the last instant that there is.
+#[must_use]
+pub fn later(at: Timestamp, by: Duration) -> Timestamp {
+    at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// The day that lies so many days before another.

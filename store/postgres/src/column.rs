@@ -42,6 +42,17 @@ pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// A number that is not negative, and small.
+pub(crate) fn small(row: &Row, column: &'static str) -> Result<u32, Fault> {
+    let out_of_range = |_| StoreError::Corrupt(format!("the column {column} is out of range"));
+    Ok(u32::try_from(get::<_, i32>(row, column)?).map_err(out_of_range)?)
+}
+
+/// The same for a column, held at the column's largest.
+pub(crate) fn small_signed(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
 /// How many rows, as a statement's `LIMIT` takes it.
 pub(crate) fn limit(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)

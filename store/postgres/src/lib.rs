@@ -27,6 +27,7 @@ mod evaluations;
 mod exports;
 mod folds;
 mod idempotency;
+mod leases;
 mod maintenance;
 mod migrations;
 mod notifications;

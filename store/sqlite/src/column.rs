@@ -112,6 +112,11 @@ pub(crate) fn count(number: i64) -> u64 {
 }
 
 /// A number that may be larger than a column's, held at the column's largest.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The same of a number of rows.
 pub(crate) fn limit(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -14,6 +14,21 @@ use uuid::Uuid;
 
 use crate::platform::terms;
 
+/// An offer that can be accepted for a week.
+#[must_use]
+pub fn offer(user: UserId, created_at: Timestamp) -> Offer {
+    Offer {
+        id: OfferId::new(Uuid::new_v4()),
+        user,
+        status: OfferStatus::Offered,
+        terms: terms(),
+        created_at,
+        expires_at: created_at + Duration::from_secs(7 * 24 * 3600),
+        accepted_at: None,
+        activated_at: None,
+    }
+}
+
 /// A decision by `model`.
 #[must_use]
 pub fn decision(
@@ -23,16 +38,6 @@ pub fn decision(
     risk_score: f64,
     approved: bool,
 ) -> Decision {
-    let offer = || Offer {
-        id: OfferId::new(Uuid::new_v4()),
-        user,
-        status: OfferStatus::Offered,
-        terms: terms(),
-        created_at: decided_at,
-        expires_at: decided_at + Duration::from_secs(7 * 24 * 3600),
-        accepted_at: None,
-        activated_at: None,
-    };
     let denial = || Denial::of(vec![Reason::TooLittleKnown]);
     Decision {
         id: DecisionId::new(Uuid::new_v4()),
@@ -49,7 +54,11 @@ pub fn decision(
         facts: Facts::NONE,
         policy_version: "test".to_owned(),
         policy_digest: String::new(),
-        outcome: if approved { Outcome::Approved(offer()) } else { Outcome::Denied(denial()) },
+        outcome: if approved {
+            Outcome::Approved(offer(user, decided_at))
+        } else {
+            Outcome::Denied(denial())
+        },
         approved_without_emotions: None,
         catalogue_version: 1,
     }

@@ -10,7 +10,7 @@ use ecs_bus_embedded::EmbeddedBus;
 use ecs_domain::decision::{Decision, Outcome};
 use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, Unit};
 use ecs_domain::features::Features;
-use ecs_domain::offer::{CreditType, Offer, OfferStatus, Terms};
+use ecs_domain::offer::{CreditType, Offer, Terms};
 use ecs_domain::policy::Facts;
 use ecs_domain::scorecard::Assessment;
 use ecs_domain::transaction::Transaction;
@@ -24,6 +24,8 @@ use ecs_vault::Keyring;
 use ecs_work::{Supervisor, outbox_message};
 use tempfile::TempDir;
 use uuid::Uuid;
+
+use crate::decisions;
 
 /// Long enough for a slow machine; nobody waits for it in vain.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -115,16 +117,7 @@ impl Platform {
     /// An offer to `user` that can be accepted.
     pub async fn offer(&self, user: UserId) -> Offer {
         let now = self.clock.now();
-        let offer = Offer {
-            id: OfferId::new(Uuid::new_v4()),
-            user,
-            status: OfferStatus::Offered,
-            terms: terms(),
-            created_at: now,
-            expires_at: now + Duration::from_secs(7 * 24 * 3600),
-            accepted_at: None,
-            activated_at: None,
-        };
+        let offer = decisions::offer(user, now);
         let decision = Decision {
             id: DecisionId::new(Uuid::new_v4()),
             user,

@@ -8,8 +8,9 @@ use ecs_domain::decision::Decision;
 use ecs_domain::model::Model;
 use ecs_domain::policy::Policy;
 use ecs_models::{Refused, Registry};
-use ecs_work::policies::{self, Written};
+use ecs_work::policies::Written;
 
+use super::super::policy::draft;
 use super::super::reach::Reach;
 use crate::settings::Settings;
 
@@ -25,14 +26,8 @@ pub(super) struct Artefacts {
 impl Artefacts {
     /// Those that are built in, those of the models' folder, and the policy that the settings name.
     pub(super) fn of(settings: &Settings) -> anyhow::Result<Self> {
-        let mut written = policies::built_in().context("the built-in policies")?;
-        if let Some(path) = &settings.policy_file {
-            let named = || format!("ECS_POLICY_FILE {}", path.display());
-            let text = std::fs::read_to_string(path).with_context(named)?;
-            written.push(Written::read(text).with_context(named)?);
-        }
         let policies =
-            written.into_iter().map(|Written { policy, .. }| (policy.digest.clone(), Some(policy)));
+            draft::at_hand(settings)?.map(|Written { policy, .. }| (policy.digest.clone(), Some(policy)));
         let registry = Registry::new(settings.models.folder.clone());
         Ok(Self { registry, models: HashMap::new(), policies: policies.collect() })
     }

@@ -11,7 +11,7 @@ use super::super::reach::Reach;
 use super::super::{Outcome, say};
 use super::artefacts::Artefacts;
 use super::recompute::{Again, Difference, recompute};
-use super::source;
+use super::source::{self, Pieces};
 use crate::cli::decisions::ReplayArgs;
 use crate::settings::Settings;
 
@@ -63,12 +63,8 @@ async fn to_the_end(
     wanted: &WantedDecisions,
     artefacts: &mut Artefacts,
 ) -> anyhow::Result<Replayed> {
-    let (mut replayed, mut after) = (Replayed::default(), 0);
-    loop {
-        let piece = source::piece(reach, wanted, after).await?;
-        let Some(last) = piece.last() else { return Ok(replayed) };
-        anyhow::ensure!(last.number > after, "decisions come out of their turn");
-        after = last.number;
+    let (mut replayed, mut pieces) = (Replayed::default(), Pieces::new(reach, wanted));
+    while let Some(piece) = pieces.next().await? {
         for decision in piece {
             if let Left::Whole(whole) = &decision.left {
                 artefacts.learn(whole, reach).await?;
@@ -76,6 +72,7 @@ async fn to_the_end(
             replayed.take(decision, artefacts);
         }
     }
+    Ok(replayed)
 }
 
 impl Replayed {

@@ -2,7 +2,8 @@
 
 use anyhow::Context as _;
 use ecs_client::decisions::WhichDecisions;
-use ecs_domain::{Day, DecisionId, Timestamp, UserId};
+use ecs_domain::clock::first_instant;
+use ecs_domain::{Day, DecisionId, UserId};
 use ecs_store::decision_log::{Left, LoggedDecision, WantedDecisions};
 use ecs_store::parse_decision;
 
@@ -17,21 +18,39 @@ pub(in super::super) fn wanted(
     to: Option<Day>,
     user: Option<UserId>,
 ) -> anyhow::Result<WantedDecisions> {
-    let begin = |day: Day| format!("{day}T00:00:00Z").parse::<Timestamp>();
+    let begin = |day: Day, option: &'static str| first_instant(day).context(option);
     let after = to.map(|day| day.tomorrow()).transpose().context("--to")?;
     Ok(WantedDecisions {
-        from: from.map(begin).transpose().context("--from")?,
-        until: after.map(begin).transpose().context("--to")?,
+        from: from.map(|day| begin(day, "--from")).transpose()?,
+        until: after.map(|day| begin(day, "--to")).transpose()?,
         user,
     })
 }
 
-/// Some decisions behind the entry of this number; none when there is nothing more.
-pub(in super::super) async fn piece(
-    reach: &Reach,
-    wanted: &WantedDecisions,
+/// Decisions in the order of their entries, piece by piece.
+pub(in super::super) struct Pieces<'a> {
+    reach: &'a Reach,
+    wanted: &'a WantedDecisions,
     after: u64,
-) -> anyhow::Result<Vec<LoggedDecision>> {
+}
+
+impl<'a> Pieces<'a> {
+    pub(in super::super) fn new(reach: &'a Reach, wanted: &'a WantedDecisions) -> Self {
+        Self { reach, wanted, after: 0 }
+    }
+
+    /// The next ones; `None` when there is nothing more.
+    pub(in super::super) async fn next(&mut self) -> anyhow::Result<Option<Vec<LoggedDecision>>> {
+        let piece = piece(self.reach, self.wanted, self.after).await?;
+        let Some(last) = piece.last() else { return Ok(None) };
+        anyhow::ensure!(last.number > self.after, "decisions come out of their turn");
+        self.after = last.number;
+        Ok(Some(piece))
+    }
+}
+
+/// Some decisions behind the entry of this number; none when there is nothing more.
+async fn piece(reach: &Reach, wanted: &WantedDecisions, after: u64) -> anyhow::Result<Vec<LoggedDecision>> {
     match reach {
         Reach::Running(client) => {
             let WantedDecisions { from, until, user } = *wanted;

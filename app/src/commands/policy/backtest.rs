@@ -10,7 +10,7 @@ use ecs_store::decision_log::WantedDecisions;
 use ecs_user_and_credit::{BacktestReport, ask_again, told_by};
 use serde::Serialize;
 
-use super::super::decisions::source;
+use super::super::decisions::source::{self, Pieces};
 use super::super::reach::Reach;
 use super::super::{Outcome, say};
 use super::{draft, in_words};
@@ -71,15 +71,13 @@ async fn find(
     // Over HTTP nobody is told what others said of themselves.
     let groups = matches!(reach, Reach::Data(_));
     let mut backtest = Backtest::new(Arc::clone(&draft.policy), args.lgd, groups);
-    let (mut flips, mut after, progress) = (Flips::default(), 0, Bar::new());
+    let (mut flips, mut pieces, progress) = (Flips::default(), Pieces::new(reach, wanted), Bar::new());
     progress.expect("decisions".into(), None);
-    loop {
-        let piece = source::piece(reach, wanted, after).await?;
-        let Some(last) = piece.last() else { break };
-        anyhow::ensure!(last.number > after, "decisions come out of their turn");
-        after = last.number;
+    while let Some(piece) = pieces.next().await? {
         progress.advance(piece.len() as u64);
-        progress.note(format!("up to {}", utc_day(last.at)));
+        if let Some(last) = piece.last() {
+            progress.note(format!("up to {}", utc_day(last.at)));
+        }
         let told = match reach {
             Reach::Data(storage) => told_by(storage.store()?.as_ref(), &piece).await?,
             Reach::Running(_) => HashMap::new(),

@@ -15,7 +15,7 @@ pub(super) async fn find(named: &str, reach: &Reach, settings: &Settings) -> any
     if path.is_file() {
         return read_file(path);
     }
-    if let Some(known) = without_platform(named, settings)? {
+    if let Some(known) = at_hand(settings)?.find(|known| known.policy.version == named) {
         return Ok(known);
     }
     // A path of a file that isn't there is no version.
@@ -30,10 +30,10 @@ fn read_file(path: &Path) -> anyhow::Result<Written> {
     Written::read(text).with_context(named)
 }
 
-fn without_platform(version: &str, settings: &Settings) -> anyhow::Result<Option<Written>> {
+/// Policies that no platform has to be asked for: the one that the settings name, and those that are built in.
+pub(in super::super) fn at_hand(settings: &Settings) -> anyhow::Result<impl Iterator<Item = Written>> {
     let named = settings.policy_file.as_deref().map(read_file).transpose().context("ECS_POLICY_FILE")?;
-    let mut known = named.into_iter().chain(built_in().context("the built-in policies")?);
-    Ok(known.find(|known| known.policy.version == version))
+    Ok(named.into_iter().chain(built_in().context("the built-in policies")?))
 }
 
 async fn text_of(version: &str, reach: &Reach) -> anyhow::Result<Option<String>> {

@@ -1,7 +1,7 @@
 //! `ecs policy`: what a draft of the credit policy would have decided.
 
 mod backtest;
-mod draft;
+pub(super) mod draft;
 mod in_words;
 
 use super::Outcome;

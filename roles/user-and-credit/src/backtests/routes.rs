@@ -1,10 +1,12 @@
 //! Asking for a backtest, seeing how far it is and what it told, and which decisions flip.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::extract::State as Extract;
 use ecs_domain::backtest::{Direction, LossGivenDefault};
+use ecs_domain::clock::first_instant;
 use ecs_domain::permission::held::{PoliciesBacktest, PoliciesRead, UsersReadAny};
-use ecs_domain::policy::is_version;
 use ecs_domain::{BacktestId, Day, DecisionId, Timestamp, Violations};
 use ecs_store::audit::NewEntry;
 use ecs_store::{BacktestRow, NewBacktest, StoreError};
@@ -19,8 +21,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::view::{BacktestList, BacktestView, FlipPage};
-use crate::problems;
 use crate::state::State;
+use crate::{policies, problems};
 
 /// How many backtests are under way at once, of everybody.
 const MOST_UNDER_WAY: usize = 10;
@@ -63,8 +65,8 @@ impl Wanted {
         let (from, to) = (day("from", self.from), day("to", self.to));
         let loss = self.lgd.map(|part| part.to_string().parse::<LossGivenDefault>()).transpose();
         let loss = violations.check("lgd", loss).flatten();
-        let from = from.and_then(|from| violations.check("from", begin(from)));
-        let until = to.and_then(|to| violations.check("to", to.tomorrow().map_or_else(|_| no_day(), begin)));
+        let from = from.and_then(|from| violations.check("from", begin(Some(from))));
+        let until = to.and_then(|to| violations.check("to", begin(to.tomorrow().ok())));
         if from.zip(until).is_some_and(|(from, until)| from >= until) {
             violations.push("to", "must not come before from");
         }
@@ -77,14 +79,8 @@ impl Wanted {
     }
 }
 
-/// The first instant of a day.
-fn begin(day: Day) -> Result<Timestamp, std::borrow::Cow<'static, str>> {
-    let midnight = day.to_datetime(jiff::civil::Time::midnight());
-    jiff::tz::Offset::UTC.to_timestamp(midnight).or_else(|_| no_day())
-}
-
-fn no_day() -> Result<Timestamp, std::borrow::Cow<'static, str>> {
-    Err("must be a day that there are instants of".into())
+fn begin(day: Option<Day>) -> Result<Timestamp, Cow<'static, str>> {
+    day.and_then(first_instant).ok_or("must be a day that there are instants of".into())
 }
 
 /// Ask a policy of past decisions
@@ -215,12 +211,11 @@ pub(super) async fn flips(
 
 /// Version and digest of the policy that the path names.
 async fn find_policy(state: &State, path: &PathParams) -> Result<(String, String), Problem> {
-    let unknown = || Problem::not_found("there is no such policy");
-    let version = Some(path.text("version")).filter(|version| is_version(version)).ok_or_else(unknown)?;
+    let version = policies::named(path)?;
     if let Some(found) = state.store.policy_version(version).await.map_err(problems::of_store)? {
         return Ok((found.version, found.digest));
     }
-    let known = state.policies.without_store(version).ok_or_else(unknown)?;
+    let known = state.policies.without_store(version).ok_or_else(policies::unknown)?;
     Ok((known.policy.version.clone(), known.policy.digest.clone()))
 }
 

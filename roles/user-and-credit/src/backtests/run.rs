@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use ecs_domain::attributes::Attributes;
 use ecs_domain::backtest::{Backtest, Flip, Skip};
+use ecs_domain::clock::later;
 use ecs_domain::policy::Policy;
-use ecs_domain::{Clock, Timestamp, UserId};
+use ecs_domain::{Clock, UserId};
 use ecs_store::decision_log::{Left, LoggedDecision};
 use ecs_store::{BacktestHold, Progress, Store, StoreError};
 use tokio::time::Instant;
@@ -51,7 +52,7 @@ pub(super) async fn run(
         let told = told_by(store, &page).await?;
         let flips = ask_again(&mut backtest, &page, &told);
         progress.done += page.len() as u64;
-        let until = clock.now().saturating_add(LEASE).unwrap_or(Timestamp::MAX);
+        let until = later(clock.now(), LEASE);
         if !store.advance_backtest(hold, progress, flips, until).await? {
             return Err(Stop::Lost);
         }

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_domain::{Clock, Timestamp};
-use ecs_store::{BacktestEnd, BacktestHold, Store};
+use ecs_domain::Clock;
+use ecs_domain::clock::later;
+use ecs_store::{BacktestEnd, BacktestHold, Store, StoreError};
 use ecs_work::policies::PoliciesError;
-use ecs_work::{BackOff, Policies, Wake};
+use ecs_work::{Policies, Wake, rounds};
 use tokio_util::sync::CancellationToken;
 
 use super::run::{self, LEASE, Stop};
 
 /// How long a backtest is kept.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// How often is looked for what other processes were asked for.
-const POLL: Duration = Duration::from_secs(1);
 /// How many attempts are made at a backtest. More than that were cut off by something that will do so again.
 const ATTEMPTS: u32 = 5;
 /// How long an attempt waits that met an outage of the store.
@@ -40,30 +39,16 @@ enum Ran {
 impl Tester {
     /// Works until `token` is cancelled. What is under way then is given back, for whoever comes next.
     pub(super) async fn run(self, token: CancellationToken) {
-        let mut troubles = 0;
-        while !token.is_cancelled() {
-            let pause = match self.store.claim_backtest(self.clock.now(), LEASE).await {
-                Ok(Some(hold)) => {
-                    troubles = 0;
-                    self.attempt(&hold, &token).await;
-                    continue;
-                }
-                Ok(None) => {
-                    troubles = 0;
-                    POLL
-                }
-                Err(error) => {
-                    troubles += 1;
-                    tracing::warn!(troubles, %error, "backtests wait");
-                    BackOff::OUTAGE.delay(troubles, 0)
-                }
-            };
-            tokio::select! {
-                () = token.cancelled() => {}
-                () = self.wake.woken() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
+        rounds("backtests wait", &self.wake, &token, || self.next(&token)).await;
+    }
+
+    /// Runs the one whose turn it is. Returns whether there was one.
+    async fn next(&self, token: &CancellationToken) -> Result<bool, StoreError> {
+        let claimed = self.store.claim_backtest(self.clock.now(), LEASE).await?;
+        if let Some(hold) = &claimed {
+            self.attempt(hold, token).await;
         }
+        Ok(claimed.is_some())
     }
 
     async fn attempt(&self, hold: &BacktestHold, token: &CancellationToken) {
@@ -104,7 +89,7 @@ impl Tester {
         match ran {
             Ran::Report(report) => {
                 tracing::info!(%backtest_id, "a backtest is finished");
-                Some(BacktestEnd::Finished { report, at, expires_at: behind(at, KEPT) })
+                Some(BacktestEnd::Finished { report, at, expires_at: later(at, KEPT) })
             }
             Ran::NoPolicy => {
                 tracing::warn!(%backtest_id, "a backtest's policy can't be had");
@@ -116,7 +101,7 @@ impl Tester {
             }
             Ran::Stopped(Stop::Store(error)) if error.is_retryable() => {
                 tracing::warn!(%backtest_id, %error, "a backtest waits for the store");
-                Some(BacktestEnd::Again(behind(at, OUTAGE)))
+                Some(BacktestEnd::Again(later(at, OUTAGE)))
             }
             Ran::Stopped(error) => {
                 tracing::error!(%backtest_id, %error, "a backtest can't be run");
@@ -127,10 +112,6 @@ impl Tester {
 
     fn failed(&self, failure: &'static str) -> BacktestEnd {
         let at = self.clock.now();
-        BacktestEnd::Failed { failure, at, expires_at: behind(at, KEPT) }
+        BacktestEnd::Failed { failure, at, expires_at: later(at, KEPT) }
     }
-}
-
-fn behind(now: Timestamp, time: Duration) -> Timestamp {
-    now.saturating_add(time).unwrap_or(Timestamp::MAX)
 }

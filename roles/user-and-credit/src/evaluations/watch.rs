@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use ecs_bus::Headers;
 use ecs_bus::payload::{EvaluationPayload, EvaluationRequest};
+use ecs_domain::clock::later;
 use ecs_domain::features::Features;
 use ecs_domain::{EvaluationId, Timestamp};
 use ecs_store::{LookEnd, LookedAt, StoreError};
 use ecs_web::Problem;
-use ecs_work::{BackOff, outbox_message};
+use ecs_work::{Wake, outbox_message, rounds};
 use http::StatusCode;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -17,8 +18,6 @@ use super::EVERY;
 use crate::features;
 use crate::state::State;
 
-/// How often is looked for changes.
-const POLL: Duration = Duration::from_secs(1);
 /// How many people are looked at together.
 const BATCH: usize = 50;
 /// For how long. Whoever looks and dies is followed by another after this.
@@ -38,25 +37,9 @@ impl Watch {
 
     /// Looks until `token` is cancelled.
     pub(super) async fn run(self, token: CancellationToken) {
-        let mut troubles = 0;
-        while !token.is_cancelled() {
-            let pause = match self.look().await {
-                Ok(BATCH) => continue,
-                Ok(_) => {
-                    troubles = 0;
-                    POLL
-                }
-                Err(error) => {
-                    troubles += 1;
-                    tracing::warn!(troubles, %error, "nobody is looked at for an evaluation");
-                    BackOff::OUTAGE.delay(troubles, 0)
-                }
-            };
-            tokio::select! {
-                () = token.cancelled() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
+        // Whoever changes somebody is another process, so nobody here can wake it.
+        let look = || async { Ok::<_, StoreError>(self.look().await? == BATCH) };
+        rounds("nobody is looked at for an evaluation", &Wake::new(), &token, look).await;
     }
 
     /// One round. Returns how many people were looked at.
@@ -79,13 +62,13 @@ impl Watch {
         let material =
             looked_at.before.as_ref().is_none_or(|before| self.state.materiality.is_met(before, &features));
         if !material {
-            return LookEnd::LetBe(after(now, PAUSE));
+            return LookEnd::LetBe(later(now, PAUSE));
         }
         let evaluation = EvaluationId::new(Uuid::now_v7());
         let request = EvaluationRequest { evaluation, user: looked_at.user, requested_at: now };
         tracing::info!(user_id = %looked_at.user, evaluation_id = %evaluation, "an evaluation is asked for");
         let message = outbox_message(&EvaluationPayload::event(&request, Headers::current()));
-        LookEnd::Evaluate { evaluation, features, again_at: after(now, EVERY), message }
+        LookEnd::Evaluate { evaluation, features, again_at: later(now, EVERY), message }
     }
 
     /// Whoever is gone is left alone; whoever can't be read now is looked at again.
@@ -93,10 +76,6 @@ impl Watch {
         if problem.code().status() != StatusCode::NOT_FOUND {
             tracing::warn!(user_id = %looked_at.user, status = %problem.code().status(), "features for an evaluation can't be had");
         }
-        LookEnd::LetBe(after(now, PAUSE))
+        LookEnd::LetBe(later(now, PAUSE))
     }
-}
-
-fn after(now: Timestamp, time: Duration) -> Timestamp {
-    now.saturating_add(time).unwrap_or(Timestamp::MAX)
 }

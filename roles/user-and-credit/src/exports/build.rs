@@ -6,6 +6,7 @@
 use std::io;
 use std::time::Duration;
 
+use ecs_domain::clock::later;
 use ecs_domain::consent::{Locale, Purpose};
 use ecs_domain::{Clock, Timestamp};
 use ecs_store::personal_data::{PersonalRow, Section};
@@ -200,7 +201,7 @@ impl Builder<'_> {
 
     /// Notes how far it came, and puts the end of the lease off.
     async fn keep(&mut self) -> Result<(), Stop> {
-        let until = self.clock.now().saturating_add(LEASE).unwrap_or(Timestamp::MAX);
+        let until = later(self.clock.now(), LEASE);
         if !self.store.advance_export(self.hold, self.progress, until).await? {
             return Err(Stop::Lost);
         }

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_domain::{Clock, Timestamp};
+use ecs_domain::Clock;
+use ecs_domain::clock::later;
 use ecs_metrics::Metrics;
 use ecs_store::{ExportEnd, ExportHold, Store, StoreError};
-use ecs_work::{BackOff, Wake};
+use ecs_work::{Wake, rounds};
 use tokio_util::sync::CancellationToken;
 
 use super::build::{self, Built, LEASE, Stop};
 
 /// How long an archive is kept.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// How often is looked for what other processes were asked for.
-const POLL: Duration = Duration::from_secs(1);
 /// How many attempts are made at an archive. More than that were cut off by something that will do so again.
 const ATTEMPTS: u32 = 5;
 /// How long an attempt waits that met an outage of the store.
@@ -32,34 +31,16 @@ pub(super) struct Archivist {
 impl Archivist {
     /// Works until `token` is cancelled. What is under way then is given back, for whoever comes next.
     pub(super) async fn run(self, token: CancellationToken) {
-        let mut troubles = 0;
-        while !token.is_cancelled() {
-            let pause = match self.claim().await {
-                Ok(Some(hold)) => {
-                    troubles = 0;
-                    self.attempt(hold, &token).await;
-                    continue;
-                }
-                Ok(None) => {
-                    troubles = 0;
-                    POLL
-                }
-                Err(error) => {
-                    troubles += 1;
-                    tracing::warn!(troubles, %error, "exports wait");
-                    BackOff::OUTAGE.delay(troubles, 0)
-                }
-            };
-            tokio::select! {
-                () = token.cancelled() => {}
-                () = self.wake.woken() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
+        rounds("exports wait", &self.wake, &token, || self.next(&token)).await;
     }
 
-    async fn claim(&self) -> Result<Option<ExportHold>, StoreError> {
-        self.store.claim_export(self.clock.now(), LEASE).await
+    /// Builds the one whose turn it is. Returns whether there was one.
+    async fn next(&self, token: &CancellationToken) -> Result<bool, StoreError> {
+        let claimed = self.store.claim_export(self.clock.now(), LEASE).await?;
+        if let Some(hold) = claimed {
+            self.attempt(hold, token).await;
+        }
+        Ok(claimed.is_some())
     }
 
     async fn attempt(&self, hold: ExportHold, token: &CancellationToken) {
@@ -90,11 +71,10 @@ impl Archivist {
     /// What is noted of an attempt; `None` when it is no longer this one's to tell.
     fn end_of(&self, hold: ExportHold, built: Result<Built, Stop>) -> Option<ExportEnd> {
         let (export_id, user_id, now) = (hold.id, hold.user, self.clock.now());
-        let behind = |time: Duration| now.saturating_add(time).unwrap_or(Timestamp::MAX);
         match built {
             Ok(Built { progress, bytes }) => {
                 tracing::info!(%export_id, %user_id, rows = progress.done, bytes, "an archive was built");
-                Some(ExportEnd::Ready { progress, bytes, at: now, expires_at: behind(KEPT) })
+                Some(ExportEnd::Ready { progress, bytes, at: now, expires_at: later(now, KEPT) })
             }
             Err(Stop::Lost) => {
                 tracing::info!(%export_id, "an export was taken away while it was built");
@@ -102,7 +82,7 @@ impl Archivist {
             }
             Err(Stop::Store(error)) if error.is_retryable() => {
                 tracing::warn!(%export_id, %error, "an archive waits for the store");
-                Some(ExportEnd::Again(behind(OUTAGE)))
+                Some(ExportEnd::Again(later(now, OUTAGE)))
             }
             Err(error) => {
                 tracing::error!(%export_id, %user_id, %error, "an archive can't be built");

@@ -226,11 +226,11 @@ pub(crate) async fn withdraw(
 }
 
 /// The version that the path names. A name that none can have is told like one that none has.
-fn named(path: &PathParams) -> Result<&str, Problem> {
+pub(crate) fn named(path: &PathParams) -> Result<&str, Problem> {
     Some(path.text("version")).filter(|version| is_version(version)).ok_or_else(unknown)
 }
 
-fn unknown() -> Problem {
+pub(crate) fn unknown() -> Problem {
     Problem::not_found("there is no such policy")
 }
 

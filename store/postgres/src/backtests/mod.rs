@@ -20,8 +20,11 @@ use self::statements::{
 };
 use crate::PostgresStore;
 use crate::audit::{self, EntryRow};
-use crate::column::{count, get, limit, micros, signed, unsigned, word};
+use crate::column::{count, get, limit, micros, signed, small, small_signed, unsigned, word};
 use crate::engine::{Call, Fault, Param, Session};
+use crate::leases::Claim;
+
+const CLAIMED: Claim = Claim { any_due: ANY_DUE, claim: CLAIM, clear: DROP_FLIPS };
 
 #[async_trait]
 impl Backtests for PostgresStore {
@@ -65,7 +68,9 @@ impl Backtests for PostgresStore {
         let until = &micros(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
         let now = &micros(now);
         self.primary
-            .run(Call::quick("backtests.claim"), |session| async move { claim(&session, now, until).await })
+            .run(Call::quick("backtests.claim"), |session| async move {
+                CLAIMED.next(&session, now, until, read_hold).await
+            })
             .await
     }
 
@@ -144,7 +149,7 @@ async fn ask(session: &Session, request: &NewBacktest, most: usize) -> Result<Op
     let entry = request.entry();
     let entry = EntryRow::new(&entry);
     let (id, actor, loss) =
-        (request.id.uuid(), request.actor.uuid(), number(request.loss_given_default.parts()));
+        (request.id.uuid(), request.actor.uuid(), small_signed(request.loss_given_default.parts()));
     let [from, until, now] = [request.from, request.until, request.now].map(micros);
     let values: [Param<'_>; 8] = [&id, &request.version, &request.digest, &from, &until, &loss, &actor, &now];
     let made = flight.add(INSERT, &values);
@@ -154,24 +159,6 @@ async fn ask(session: &Session, request: &NewBacktest, most: usize) -> Result<Op
     made.first().map(read).transpose()
 }
 
-async fn claim(session: &Session, now: &Timestamp, until: &Timestamp) -> Result<Option<BacktestHold>, Fault> {
-    if !session.query(ANY_DUE, &[now]).await?.only::<bool>()? {
-        return Ok(None);
-    }
-    let mut flight = session.flight();
-    flight.begin();
-    let claimed = flight.add(CLAIM, &[now, until]);
-    let claimed = flight.send().await?.take(claimed).first().map(read_hold).transpose()?;
-    let id = claimed.as_ref().map(|hold| hold.id.uuid());
-    let mut flight = session.flight();
-    if let Some(id) = &id {
-        flight.add(DROP_FLIPS, &[id]);
-    }
-    flight.commit();
-    flight.send().await?;
-    Ok(claimed)
-}
-
 async fn advance(
     session: &Session,
     hold: &BacktestHold,
@@ -179,7 +166,7 @@ async fn advance(
     flips: &[Flip],
     until: Timestamp,
 ) -> Result<bool, Fault> {
-    let (id, attempt) = (hold.id.uuid(), number(hold.attempt));
+    let (id, attempt) = (hold.id.uuid(), small_signed(hold.attempt));
     let (done, total) = (signed(progress.done), signed(progress.total));
     let ways: Vec<&str> = flips.iter().map(|flip| flip.direction.as_str()).collect();
     let decisions: Vec<Uuid> = flips.iter().map(|flip| flip.decision.uuid()).collect();
@@ -222,7 +209,7 @@ impl<'a> Ended<'a> {
 
 async fn finish(session: &Session, hold: &BacktestHold, end: &BacktestEnd) -> Result<bool, Fault> {
     let Ended { state, due_at, finished_at, expires_at, report, failure } = Ended::by(end);
-    let (id, attempt, state) = (&hold.id.uuid(), &number(hold.attempt), &state.as_str());
+    let (id, attempt, state) = (&hold.id.uuid(), &small_signed(hold.attempt), &state.as_str());
     let mut flight = session.flight();
     flight.begin();
     let values: [Param<'_>; 8] = [id, attempt, state, &due_at, &finished_at, &expires_at, &report, &failure];
@@ -232,31 +219,24 @@ async fn finish(session: &Session, hold: &BacktestHold, end: &BacktestEnd) -> Re
     Ok(flight.send().await?.take(ended).changed > 0)
 }
 
-fn number(count: u32) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
-}
-
-/// A number that is not negative, and small.
-fn small(row: &Row, column: &'static str) -> Result<u32, Fault> {
-    let out_of_range = |_| StoreError::Corrupt(format!("the column {column} is out of range"));
-    Ok(u32::try_from(get::<_, i32>(row, column)?).map_err(out_of_range)?)
-}
-
 fn read_loss(row: &Row) -> Result<LossGivenDefault, Fault> {
     let loss = LossGivenDefault::from_parts(small(row, "loss_given_default")?);
     let out_of_range = || StoreError::Corrupt("the column loss_given_default is out of range".to_owned());
     Ok(loss.ok_or_else(out_of_range)?)
 }
 
-fn read_hold(row: &Row) -> Result<BacktestHold, Fault> {
-    Ok(BacktestHold {
-        id: BacktestId::new(get(row, "id")?),
+/// With its id.
+fn read_hold(row: &Row) -> Result<(Uuid, BacktestHold), Fault> {
+    let id = get(row, "id")?;
+    let hold = BacktestHold {
+        id: BacktestId::new(id),
         digest: get(row, "digest")?,
         from: get(row, "from_at")?,
         until: get(row, "until_at")?,
         loss_given_default: read_loss(row)?,
         attempt: small(row, "attempt")?,
-    })
+    };
+    Ok((id, hold))
 }
 
 fn read(row: &Row) -> Result<BacktestRow, Fault> {

@@ -18,16 +18,20 @@ use crate::outbox::Columns;
 pub(crate) mod statements {
     //! The SQL of offers, where the test of the query plans sees it. Amounts and rates travel as whole hundredths.
 
-    pub(crate) const FIND: &str =
-        "SELECT id AS offer_id, user_id, status, (credit_limit * 100)::bigint AS credit_limit_minor,
+    macro_rules! select {
+        ($which:literal) => {
+            concat!(
+                "SELECT id AS offer_id, user_id, status, (credit_limit * 100)::bigint AS credit_limit_minor,
             (interest_rate * 100)::bigint AS interest_rate_bp, credit_type, expires_at, accepted_at, activated_at,
             created_at
-         FROM credit_limits WHERE id = $1 AND user_id = $2";
-    pub(crate) const BY_IDS: &str =
-        "SELECT id AS offer_id, user_id, status, (credit_limit * 100)::bigint AS credit_limit_minor,
-            (interest_rate * 100)::bigint AS interest_rate_bp, credit_type, expires_at, accepted_at, activated_at,
-            created_at
-         FROM credit_limits WHERE id = ANY ($1::uuid[])";
+         FROM credit_limits WHERE ",
+                $which
+            )
+        };
+    }
+
+    pub(crate) const FIND: &str = select!("id = $1 AND user_id = $2");
+    pub(crate) const BY_IDS: &str = select!("id = ANY ($1::uuid[])");
     /// One statement, so that total and page are of the same moment. Behind the last page the total stands alone.
     pub(crate) const PAGE: &str = "SELECT c.total, o.* FROM
             (SELECT count(*) AS total FROM credit_limits WHERE user_id = $1) c

@@ -12,6 +12,7 @@ use ecs_store::{
     Export, ExportEnd, ExportHold, ExportState, Exports, NewExport, Progress, RequestedExport, StoreError,
 };
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use self::statements::{
     ADVANCE, ANY_DUE, CHUNK, CLAIM, DROP_CHUNKS, DROP_LATER_CHUNKS, END, EXPIRE, FIND, INSERT, LIST,
@@ -19,9 +20,12 @@ use self::statements::{
 };
 use crate::PostgresStore;
 use crate::audit::{self, EntryRow};
-use crate::column::{count, get, limit, micros, signed, unsigned, word};
+use crate::column::{count, get, limit, micros, signed, small, small_signed, unsigned, word};
 use crate::engine::{Call, Fault, Session};
+use crate::leases::Claim;
 use crate::users;
+
+const CLAIMED: Claim = Claim { any_due: ANY_DUE, claim: CLAIM, clear: DROP_CHUNKS };
 
 #[async_trait]
 impl Exports for PostgresStore {
@@ -54,7 +58,9 @@ impl Exports for PostgresStore {
         let until = &micros(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
         let now = &micros(now);
         self.primary
-            .run(Call::quick("exports.claim"), |session| async move { claim(&session, now, until).await })
+            .run(Call::quick("exports.claim"), |session| async move {
+                CLAIMED.next(&session, now, until, read_hold).await
+            })
             .await
     }
 
@@ -64,7 +70,7 @@ impl Exports for PostgresStore {
         progress: Progress,
         until: Timestamp,
     ) -> Result<bool, StoreError> {
-        let (id, attempt, until) = (&hold.id.uuid(), &number(hold.attempt), &micros(until));
+        let (id, attempt, until) = (&hold.id.uuid(), &small_signed(hold.attempt), &micros(until));
         let (done, total) = (&signed(progress.done), &signed(progress.total));
         self.primary
             .run(Call::quick("exports.advance"), |session| async move {
@@ -80,7 +86,7 @@ impl Exports for PostgresStore {
         bytes: Vec<u8>,
     ) -> Result<bool, StoreError> {
         let sealed = &self.sealed(hold.user, bytes).await?;
-        let (id, attempt, chunk) = (&hold.id.uuid(), &number(hold.attempt), &number(chunk));
+        let (id, attempt, chunk) = (&hold.id.uuid(), &small_signed(hold.attempt), &small_signed(chunk));
         self.primary
             .run(Call::quick("exports.write_chunk"), |session| async move {
                 Ok(session.query(WRITE_CHUNK, &[id, attempt, chunk, sealed]).await?.changed > 0)
@@ -101,7 +107,7 @@ impl Exports for PostgresStore {
         id: ExportId,
         chunk: u32,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let (owner, id, chunk) = (&user.uuid(), &id.uuid(), &number(chunk));
+        let (owner, id, chunk) = (&user.uuid(), &id.uuid(), &small_signed(chunk));
         let found: Option<Vec<u8>> = self
             .primary
             .run(Call::quick("exports.chunk"), |session| async move {
@@ -163,24 +169,6 @@ async fn ask(session: &Session, request: &NewExport) -> Result<RequestedExport, 
     Ok(RequestedExport::Made(read(made)?))
 }
 
-async fn claim(session: &Session, now: &Timestamp, until: &Timestamp) -> Result<Option<ExportHold>, Fault> {
-    if !session.query(ANY_DUE, &[now]).await?.only::<bool>()? {
-        return Ok(None);
-    }
-    let mut flight = session.flight();
-    flight.begin();
-    let claimed = flight.add(CLAIM, &[now, until]);
-    let claimed = flight.send().await?.take(claimed).first().map(read_hold).transpose()?;
-    let id = claimed.map(|hold| hold.id.uuid());
-    let mut flight = session.flight();
-    if let Some(id) = &id {
-        flight.add(DROP_CHUNKS, &[id]);
-    }
-    flight.commit();
-    flight.send().await?;
-    Ok(claimed)
-}
-
 /// The columns that an attempt's end sets.
 struct Ended {
     state: ExportState,
@@ -228,7 +216,7 @@ impl Ended {
 
 async fn finish(session: &Session, hold: ExportHold, end: &ExportEnd) -> Result<bool, Fault> {
     let Ended { state, due_at, finished_at, expires_at, bytes, failure, progress } = Ended::by(end);
-    let (id, attempt, state) = (&hold.id.uuid(), &number(hold.attempt), &state.as_str());
+    let (id, attempt, state) = (&hold.id.uuid(), &small_signed(hold.attempt), &state.as_str());
     let done = progress.map(|progress| signed(progress.done));
     let total = progress.map(|progress| signed(progress.total));
     let mut flight = session.flight();
@@ -241,19 +229,16 @@ async fn finish(session: &Session, hold: ExportHold, end: &ExportEnd) -> Result<
     Ok(flight.send().await?.take(ended).changed > 0)
 }
 
-fn number(count: u32) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
-}
-
-fn read_hold(row: &Row) -> Result<ExportHold, Fault> {
-    let attempt = u32::try_from(get::<_, i32>(row, "attempt")?);
-    let out_of_range = |_| StoreError::Corrupt("the column attempt is out of range".to_owned());
-    Ok(ExportHold {
-        id: ExportId::new(get(row, "id")?),
+/// With its id.
+fn read_hold(row: &Row) -> Result<(Uuid, ExportHold), Fault> {
+    let id = get(row, "id")?;
+    let hold = ExportHold {
+        id: ExportId::new(id),
         user: UserId::new(get(row, "user_id")?),
         requested_at: get(row, "requested_at")?,
-        attempt: attempt.map_err(out_of_range)?,
-    })
+        attempt: small(row, "attempt")?,
+    };
+    Ok((id, hold))
 }
 
 fn read(row: &Row) -> Result<Export, Fault> {

@@ -12,7 +12,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::endpoints;
-use crate::column::{count, get, limit, micros, word};
+use crate::column::{count, get, limit, micros, small, word};
 use crate::engine::{Fault, Session};
 use crate::{notifications, users};
 
@@ -145,14 +145,9 @@ fn read_claim(row: &Row) -> Result<Claimed, Fault> {
     Ok(Claimed {
         webhook: get(row, "webhook_id")?,
         notification: get(row, "notification_id")?,
-        attempt: number(row, "attempts")?,
-        tries: number(row, "tries")?,
+        attempt: small(row, "attempts")?,
+        tries: small(row, "tries")?,
     })
-}
-
-fn number(row: &Row, column: &'static str) -> Result<u32, Fault> {
-    let out_of_range = |_| StoreError::Corrupt(format!("the column {column} is out of range"));
-    Ok(u32::try_from(get::<_, i32>(row, column)?).map_err(out_of_range)?)
 }
 
 pub(super) async fn settle(session: &Session, settled: &Settlement) -> Result<Option<Settled>, Fault> {
@@ -239,7 +234,7 @@ fn read(row: &Row) -> Result<WebhookDelivery, Fault> {
     Ok(WebhookDelivery {
         notification: NotificationId::new(get(row, "notification_id")?),
         state: word(row, "state")?,
-        attempts: number(row, "attempts")?,
+        attempts: small(row, "attempts")?,
         next_attempt_at: get(row, "next_attempt_at")?,
         created_at: get(row, "created_at")?,
         log: log.map_err(|error| StoreError::Corrupt(format!("the column log can't be read: {error}")))?,

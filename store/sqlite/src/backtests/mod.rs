@@ -17,7 +17,7 @@ use self::statements::{
     ADD_FLIP, ADVANCE, ANY_DUE, CLAIM, COUNT, DROP_FLIPS, END, EXPIRE, FIND, FLIPS, INSERT, LIST,
     RELEASE_ALL, UNDER_WAY,
 };
-use crate::column::{Id, IdText, Word, at_from_micros, count, limit, out_of_range};
+use crate::column::{Id, IdText, Word, at_from_micros, count, limit, out_of_range, signed};
 use crate::engine::Fault;
 use crate::{SqliteStore, audit};
 
@@ -196,10 +196,6 @@ fn finish(connection: &Connection, id: BacktestId, attempt: u32, end: &BacktestE
 fn drop_flips(connection: &Connection, id: BacktestId) -> Result<(), Fault> {
     connection.prepare_cached(DROP_FLIPS)?.execute([IdText::new(id.uuid())])?;
     Ok(())
-}
-
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn read_loss(row: &Row<'_>) -> rusqlite::Result<LossGivenDefault> {

@@ -18,7 +18,7 @@ use self::statements::{
 };
 use crate::SqliteStore;
 use crate::audit;
-use crate::column::{Id, IdText, Word, at_from_micros, count, limit};
+use crate::column::{Id, IdText, Word, at_from_micros, count, limit, signed};
 use crate::engine::Fault;
 
 #[async_trait]
@@ -183,10 +183,6 @@ fn finish(connection: &Connection, hold: ExportHold, end: ExportEnd) -> Result<b
 
 fn keys(user: UserId, id: ExportId) -> [IdText; 2] {
     [IdText::new(id.uuid()), IdText::new(user.uuid())]
-}
-
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn read_hold(row: &Row<'_>) -> rusqlite::Result<ExportHold> {
