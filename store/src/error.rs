@@ -1,7 +1,7 @@
 //! What can go wrong in a store.
 
 /// Why a call to the store failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The engine can't be reached, or can't write. Worth another try.
     #[error("the store is unavailable: {0}")]

@@ -18,8 +18,9 @@ const TTL: Duration = Duration::from_secs(60);
 
 /// What a decision about the user may look at now: no emotions without consent. 404 for an unknown user.
 pub(crate) async fn allowed(state: &State, user: UserId, now: Timestamp) -> Result<Features, Problem> {
-    let said = state.store.consent(user, Purpose::EmotionAnalysis).await.map_err(problems::of_store)?;
-    let features = all(state, user, now).await?;
+    let said =
+        async { state.store.consent(user, Purpose::EmotionAnalysis).await.map_err(problems::of_store) };
+    let (said, features) = tokio::try_join!(said, all(state, user, now))?;
     let allowed = state.consent.allows(said.map(|consent| consent.granted));
     Ok(if allowed { features } else { features.without_emotions() })
 }

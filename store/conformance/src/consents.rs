@@ -2,6 +2,7 @@
 
 use ecs_domain::consent::{Consent, Locale, Purpose, Said, Shown};
 use ecs_store::StoreError;
+use futures::future::join_all;
 
 use crate::Harness;
 use crate::fixtures::{after, now, register, user};
@@ -20,6 +21,24 @@ pub async fn what_was_said_last_holds<H: Harness>() {
         assert_eq!(store.consent(user(1), PURPOSE).await.unwrap(), Some(said));
     }
     assert_eq!(store.consent(user(2), PURPOSE).await.unwrap(), None);
+}
+
+/// Of many who ask at once each hears what was said by whom they ask for, to the purpose that they name.
+pub async fn what_many_said_is_each_their_own<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    register(store, 1..=20).await;
+    let granted = |of: u128| (of % 3 > 0).then_some(of % 3 == 1);
+    for of in 1..=20 {
+        let Some(granted) = granted(of) else { continue };
+        store.set_consent(user(of), PURPOSE, granted.into(), now()).await.unwrap();
+    }
+    let asked = (1..=21).flat_map(|of| [(of, PURPOSE), (of, Purpose::Research)]);
+    let heard = join_all(asked.clone().map(|(of, purpose)| store.consent(user(of), purpose))).await;
+    for ((of, purpose), heard) in asked.zip(heard) {
+        let expect = granted(of).filter(|_| purpose == PURPOSE && of < 21);
+        assert_eq!(heard.unwrap().map(|consent| consent.granted), expect, "{of}, {purpose:?}");
+    }
 }
 
 /// The time is that of the change.

@@ -324,6 +324,49 @@ pub async fn the_same_room_is_given_once<H: Harness>() {
     assert_eq!(store.offers(user(1), first_page()).await.unwrap().total, 1);
 }
 
+/// Of many decisions at once each is kept, repeated or refused as if it were alone, and so is it read.
+pub async fn decisions_of_many_at_once_are_each_their_own<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    register(store, 1..=40).await;
+    let first = [denial(1, 101, now()), approval(2, 102, now())];
+    for decision in first.clone() {
+        store.record_decision(new_decision(decision), None).await.unwrap();
+    }
+    // The third one's facts are others, the fourth takes another decision's id, and the last is nobody.
+    let made = |of: u128| match of {
+        4 => denial(4, 101, after(10)),
+        _ if of % 3 == 0 => denial(of, of, after(10)),
+        _ => approval(of, of, after(10)),
+    };
+    let others = Facts { exposure: Money::from_minor_units(1), ..Facts::NONE };
+    let decide = |of: u128| {
+        let facts = if of == 3 { others } else { Facts::NONE };
+        store.record_decision(NewDecision { facts: Some(facts), ..new_decision(made(of)) }, None)
+    };
+    let all = join_all((1..=41).map(decide)).await;
+    let read =
+        join_all((1..=41).map(|of| store.standing_decision(user(of), after(if of < 3 { -1 } else { 9 }))))
+            .await;
+    let facts = join_all((1..=41).map(|of| store.credit_facts(user(of), after(10)))).await;
+    for (((of, recorded), standing), facts) in (1_u128..).zip(all).zip(read).zip(facts) {
+        let (standing, facts) = (standing.unwrap(), facts.unwrap());
+        let kept = match (of, recorded) {
+            (1 | 2, Ok(recorded)) if recorded.repeated => Some(first[usize::from(of == 2)].clone()),
+            (3, Err(StoreError::Stale)) | (4 | 41, Err(StoreError::Corrupt(_))) => None,
+            (5..=40, Ok(recorded)) if !recorded.repeated && recorded.decision == made(of) => Some(made(of)),
+            (_, recorded) => panic!("{of}: {recorded:?}"),
+        };
+        let exposure = kept.as_ref().and_then(Decision::offer).map(|offer| offer.terms.credit_limit);
+        assert_eq!(facts.exposure, exposure.unwrap_or(Money::from_minor_units(0)), "{of}");
+        let denied_at = kept.as_ref().filter(|kept| kept.offer().is_none()).map(|kept| kept.decided_at);
+        assert_eq!(facts.last_denied_at, denied_at, "{of}");
+        assert_eq!(standing, kept, "{of}");
+    }
+    let totals = store.decision_totals().await.unwrap();
+    assert_eq!((totals.log.unsealed, totals.unlogged, totals.undecided), (38, 0, 0));
+}
+
 async fn accepted_offer(store: &dyn Store) {
     register(store, [1]).await;
     make_offer(store, 1, 1, now()).await;

@@ -2,6 +2,7 @@
 
 use ecs_domain::features::{EmotionFeatures, Features};
 use ecs_store::Store;
+use futures::future::join_all;
 
 use crate::Harness;
 use crate::fixtures::{at, emotion, now, register, rules, transaction, user};
@@ -51,6 +52,25 @@ pub async fn stress_events_are_those_at_the_threshold_in_their_window<H: Harness
         let found = (emotions.stress_events_7d, emotions.stress_events_30d, emotions.means_7d.is_some());
         assert_eq!(found, (stress_events_7d, stress_events_30d, in_means), "{stress} at {occurred_at}");
         assert!(emotions.means_7d.is_none_or(|means| (means.stress - stress).abs() < 1e-12));
+    }
+}
+
+/// Of many at once each hears of their own, as of the instant that they name.
+pub async fn features_of_many_at_once_are_each_their_own<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    register(store, 1..=20).await;
+    let spent =
+        (1..=20).map(|of| transaction(of, of, "2026-11-20T11:00:00Z", 100 * i64::try_from(of).unwrap()));
+    store.fold_transactions(&spent.collect::<Vec<_>>(), now()).await.unwrap();
+    let then = |of: u128| if of.is_multiple_of(2) { now() } else { at("2026-11-20T10:00:00Z") };
+    let read = join_all((1..=21).map(|of| store.features(user(of), then(of)))).await;
+    for (of, found) in (1_u32..).zip(read) {
+        let features = found.unwrap().map(|found| found.features);
+        let value =
+            features.map(|features| (features.transaction_count_30d, features.avg_transaction_value_30d));
+        let expect = if of % 2 == 0 { (1, f64::from(of)) } else { (0, 0.0) };
+        assert_eq!(value, (of < 21).then_some(expect), "{of}");
     }
 }
 

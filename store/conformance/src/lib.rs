@@ -66,7 +66,7 @@ macro_rules! conformance {
             audit: what_is_done_is_told, what_is_done_about_letters_is_told, entries_are_found_and_come_in_pages,
                 batches_chain_every_entry, of_those_who_seal_at_once_one_does;
             consents: what_was_said_last_holds, saying_the_same_again_keeps_its_time, what_was_said_is_kept_with_what_was_shown,
-                consent_of_an_unknown_user_is_refused;
+                consent_of_an_unknown_user_is_refused, what_many_said_is_each_their_own;
             erasures: what_is_personal_stands_sealed, no_key_is_made_for_nobody, what_was_plain_is_sealed, a_request_ends_what_somebody_is_known_by,
                 credit_stands_in_the_way_unless_it_goes_along, whoever_is_being_erased_gets_nothing_more, the_last_admin_is_not_erased,
                 nothing_is_left_of_whoever_was_erased, raw_events_are_found_by_themselves, much_is_erased_piece_by_piece, nothing_of_the_erased_is_taken_in,
@@ -87,13 +87,14 @@ macro_rules! conformance {
                 means_derive_from_sums;
             transactions: a_transaction_counts_once, transactions_of_unknown_users_are_reported;
             features: windows_end_where_they_should, stress_events_are_those_at_the_threshold_in_their_window,
-                a_new_user_has_empty_features, an_unknown_user_has_none, sums_of_huge_amounts_do_not_overflow;
+                a_new_user_has_empty_features, an_unknown_user_has_none, features_of_many_at_once_are_each_their_own, sums_of_huge_amounts_do_not_overflow;
             credit: a_decision_is_read_as_it_was_made, a_denial_is_kept, a_decision_stands_for_a_while,
                 a_decision_that_does_not_stand_is_returned_all_the_same, decisions_at_the_same_time_are_one, a_decision_that_fails_leaves_no_offer,
                 offers_are_listed_newest_first, an_offer_is_accepted_once, accepts_at_the_same_time_are_one,
                 an_expired_offer_is_not_accepted, anothers_offer_is_unknown, an_offer_is_activated_once,
                 an_offer_that_was_not_accepted_is_not_activated, offers_expire, what_somebody_could_owe_is_added_up,
-                a_denial_for_an_earlier_one_does_not_count, a_decision_over_other_facts_is_refused, the_same_room_is_given_once;
+                a_denial_for_an_earlier_one_does_not_count, a_decision_over_other_facts_is_refused, the_same_room_is_given_once,
+                decisions_of_many_at_once_are_each_their_own;
             decision_log: every_decision_is_logged_with_it, batches_chain_every_decision,
                 of_those_who_seal_decisions_at_once_one_does, a_change_of_a_decision_is_told, it_is_told_why_a_decision_is_gone,
                 the_decision_log_outlives_whom_it_is_about, logged_decisions_come_in_pages,

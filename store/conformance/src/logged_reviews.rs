@@ -25,7 +25,7 @@ pub async fn conclusions_are_logged<H: Harness>() {
     for (change, back) in [
         (
             "decision_reviews SET explanation = explanation || 'A'",
-            "decision_reviews SET explanation = rtrim(explanation, 'A')",
+            "decision_reviews SET explanation = substr(explanation, 1, length(explanation) - 1)",
         ),
         ("credit_limits SET credit_type = 'SHORT_TERM'", "credit_limits SET credit_type = 'LONG_TERM'"),
     ] {

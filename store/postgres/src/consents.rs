@@ -1,20 +1,28 @@
 //! Consent.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use ecs_domain::consent::{Consent, Locale, Purpose, Said, Shown};
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::audit::NewEntry;
 use ecs_store::{ATTRIBUTES_PURPOSE, Consents, EVALUATION_PURPOSE, StoreError};
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::audit::{self, EntryRow};
 use crate::column::{get, limit, micros};
-use crate::engine::{Call, Fault, Session};
+use crate::engine::{Call, Fault, Primary, Session, Together, placed};
 use crate::{attributes, evaluations, users};
 
 pub(crate) const GET: &str = "SELECT granted, text_version, locale, updated_at FROM consents
      WHERE user_id = $1 AND purpose = $2";
+/// The same of each of several users and purposes.
+pub(crate) const GET_ALL: &str = "SELECT asked.place, c.granted, c.text_version, c.locale, c.updated_at
+     FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS asked (user_id, purpose, place)
+     CROSS JOIN LATERAL
+        (SELECT * FROM consents WHERE user_id = asked.user_id AND purpose = asked.purpose LIMIT 1) c";
 const SET: &str = "INSERT INTO consents (user_id, purpose, granted, text_version, locale, updated_at)
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_id, purpose) DO UPDATE SET granted = excluded.granted,
         text_version = excluded.text_version, locale = excluded.locale, updated_at = excluded.updated_at";
@@ -27,12 +35,7 @@ pub(crate) const HISTORY: &str =
 #[async_trait]
 impl Consents for PostgresStore {
     async fn consent(&self, user: UserId, purpose: Purpose) -> Result<Option<Consent>, StoreError> {
-        let (user, purpose) = (&user.uuid(), &purpose.as_str());
-        self.primary
-            .run(Call::quick("consents.consent"), |session| async move {
-                session.query(GET, &[user, purpose]).await?.first().map(read).transpose()
-            })
-            .await
+        self.groups.consented.ask((user, purpose)).await?
     }
 
     async fn set_consent(
@@ -60,6 +63,24 @@ impl Consents for PostgresStore {
         self.primary
             .run(Call::quick("consents.history"), |session| async move {
                 session.query(HISTORY, &[user, purpose, most]).await?.rows.iter().map(read).collect()
+            })
+            .await
+    }
+}
+
+/// What users said to purposes.
+pub(crate) struct Consented(pub(crate) Arc<Primary>);
+
+impl Together for Consented {
+    type Call = (UserId, Purpose);
+    type Answer = Result<Option<Consent>, StoreError>;
+
+    async fn together(&self, calls: &[Self::Call]) -> Result<Vec<Self::Answer>, StoreError> {
+        let columns = calls.iter().map(|(user, purpose)| (user.uuid(), purpose.as_str()));
+        let (users, purposes): &(Vec<Uuid>, Vec<&str>) = &columns.unzip();
+        self.0
+            .run(Call::quick("consents.consent"), |session| async move {
+                placed(users.len(), &session.query(GET_ALL, &[users, purposes]).await?.rows, read)
             })
             .await
     }

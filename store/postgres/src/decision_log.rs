@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use ecs_domain::Timestamp;
-use ecs_domain::offer::Offer;
+use ecs_domain::{Timestamp, UserId};
 use ecs_store::chain::{Batch, Digest};
 use ecs_store::decision_log::{
     DecisionLog, DecisionTotals, Found, LogEntry, Logged, LoggedDecision, MADE, REVIEWED, WantedDecisions,
     decisions_left, standings,
 };
-use ecs_store::{DecisionRow, ReviewRow, StoreError};
+use ecs_store::{DecisionRow, StoreError};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -22,8 +21,8 @@ use crate::engine::{Call, Fault, Flight, Param, Session};
 
 pub(crate) const CHAIN: Statements = chain::statements!("decision_log", "decision_batches");
 
-const NOTE: &str =
-    "INSERT INTO decision_log (at, act, decision_id, user_id, digest) VALUES ($1, $2, $3, $4, $5)";
+const NOTE: &str = "INSERT INTO decision_log (at, act, decision_id, user_id, digest)
+     SELECT * FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::uuid[], $5::bytea[])";
 pub(crate) const UNSEALED: &str = "SELECT number, at, act, decision_id, user_id, digest, batch
      FROM decision_log WHERE batch IS NULL ORDER BY number LIMIT $1";
 pub(crate) const OF_BATCH: &str = "SELECT number, at, act, decision_id, user_id, digest, batch
@@ -108,28 +107,28 @@ impl DecisionLog for PostgresStore {
     }
 }
 
-/// An entry as the columns of a new row; it must live until the flight is sent.
-pub(crate) struct NewEntry {
-    at: i64,
-    act: &'static str,
-    decision: Uuid,
-    user: Uuid,
-    digest: Vec<u8>,
+/// Entries as the columns of new rows; they must live until their flight is sent.
+#[derive(Default)]
+pub(crate) struct Rows {
+    at: Vec<i64>,
+    act: Vec<&'static str>,
+    decision: Vec<Uuid>,
+    user: Vec<Uuid>,
+    digest: Vec<Vec<u8>>,
 }
 
-impl NewEntry {
-    pub(crate) fn made(row: &DecisionRow) -> Self {
-        let (decision, user) = (row.id.uuid(), row.user.uuid());
-        Self { at: row.decided_at.as_microsecond(), act: MADE, decision, user, digest: row.digest().to_vec() }
+impl Rows {
+    /// An entry about what has this id, and the digest of its row.
+    pub(crate) fn push(&mut self, act: &'static str, at: Timestamp, id: Uuid, user: UserId, digest: Digest) {
+        self.at.push(at.as_microsecond());
+        self.act.push(act);
+        self.decision.push(id);
+        self.user.push(user.uuid());
+        self.digest.push(digest.to_vec());
     }
 
-    pub(crate) fn reviewed(row: &ReviewRow, offer: Option<&Offer>, now: Timestamp) -> Self {
-        let (decision, user) = (row.id.uuid(), row.user.uuid());
-        Self { at: now.as_microsecond(), act: REVIEWED, decision, user, digest: row.digest(offer).to_vec() }
-    }
-
-    /// Notes it with the flight's transaction, in which the row is, too.
-    pub(crate) fn note<'a>(&'a self, flight: &mut Flight<'a>) {
+    /// Notes them with the flight's transaction, in which the rows are, too.
+    pub(crate) fn insert<'a>(&'a self, flight: &mut Flight<'a>) {
         flight.add(NOTE, &[&self.at, &self.act, &self.decision, &self.user, &self.digest]);
     }
 }

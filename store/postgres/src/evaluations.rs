@@ -15,7 +15,8 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::column::{get, limit, micros};
-use crate::credit::decisions::{self, DecisionColumns};
+use crate::credit::decisions::{self, Latest};
+use crate::credit::rows::{Prepared, Rows};
 use crate::engine::{Call, Fault, Param, Session};
 use crate::outbox::{self, Columns};
 use crate::{PostgresStore, erasures, users};
@@ -168,9 +169,11 @@ impl Ending {
         key: &PersonKey,
         message: &OutboxMessage,
     ) -> Result<Evaluated, Fault> {
-        let decision = decisions::as_kept(&new.decision);
-        let (columns, message) = (DecisionColumns::new(&decision, key)?, Columns::new(message));
-        let since = micros(decision.decided_at.saturating_sub(new.stands_for).unwrap_or(Timestamp::MIN));
+        let (prepared, message) = (Prepared::new(&new.decision, key)?, Columns::new(message));
+        let (decision, rows) = (prepared.decision(), Rows::of([&prepared]));
+        let (users, at) = (vec![self.user], vec![decision.decided_at]);
+        let since =
+            vec![micros(decision.decided_at.saturating_sub(new.stands_for).unwrap_or(Timestamp::MIN))];
         let purpose = EVALUATION_PURPOSE.as_str();
         let mut flight = session.flight();
         flight.begin();
@@ -178,8 +181,8 @@ impl Ending {
         let leaves = flight.add(erasures::IS_ASKED_FOR, &[&self.user]);
         let awaited = flight.add(statements::AWAITED, &[&self.user, &self.evaluation, &purpose]);
         let offered = flight.add(statements::OFFERED, &[&self.user, &self.now]);
-        let standing = flight.add(decisions::statements::LAST, &[&self.user, &since]);
-        let facts = flight.add(decisions::statements::FACTS, &[&self.user, &decision.decided_at]);
+        let standing = flight.add(decisions::statements::LAST_OF, &[&users, &since]);
+        let facts = flight.add(decisions::statements::FACTS_OF, &[&users, &at]);
         let mut answers = flight.send().await?;
         if answers.take(leaves).only()? || answers.take(awaited).first().is_none() {
             self.end(session, false).await?;
@@ -189,12 +192,14 @@ impl Ending {
             self.end(session, true).await?;
             return Ok(Evaluated::AnotherStands);
         }
-        if decisions::are_others(new.facts, &answers.take(facts), key)? {
+        let facts = answers.take(facts).first().map(Latest::read).transpose()?;
+        let facts = facts.ok_or(Fault::Outage("the database left an answer out"))?;
+        if facts.differs(new.facts, key)? {
             self.end(session, false).await?;
             return Err(StoreError::Stale.into());
         }
         let mut flight = session.flight();
-        columns.insert(&mut flight);
+        rows.insert(&mut flight);
         flight.add(outbox::INSERT, &message.params());
         flight.add(END, &[&self.user, &self.now]);
         flight.commit();

@@ -7,6 +7,7 @@
 //!   doesn't flush is refused.
 //! - Calls that meet each other lock the user's row, the offer or the key, and look again under the lock. What ends in a
 //!   deadlock or a serialization failure was not committed, and is done again here.
+//! - What a decision reads and writes is done together for those who come at the same time (`groups.rs`).
 //! - A connection that is lost while a transaction commits leaves open whether it was. The caller is told `Unavailable`, and
 //!   asks again: by its id, or with its key.
 
@@ -26,6 +27,7 @@ mod erasures;
 mod evaluations;
 mod exports;
 mod folds;
+mod groups;
 mod idempotency;
 mod leases;
 mod maintenance;
@@ -58,6 +60,7 @@ use ecs_metrics::Metrics;
 use ecs_store::StoreError;
 use ecs_vault::Keyring;
 use engine::{Address, Call, Expect, Fault, Primary, Session, Target};
+use groups::Groups;
 use partitions::Partitions;
 use replicas::{Instead, Noted, Replicas};
 
@@ -80,6 +83,7 @@ pub struct PostgresStore {
     /// Seals and opens what is personal.
     keyring: Keyring,
     primary: Arc<Primary>,
+    groups: Groups,
     replicas: Option<Replicas>,
     partitions: Partitions,
     metrics: Metrics,
@@ -93,7 +97,8 @@ impl PostgresStore {
         let primary = Arc::new(connect(&options, noted.clone())?);
         migrate(&primary, &options).await.map_err(at_open)?;
         let replicas = noted.map(|noted| Replicas::start(&primary, noted, &options)).transpose()?;
-        Ok(Self { keyring, primary, replicas, partitions: Partitions::default(), metrics: options.metrics })
+        let (groups, partitions) = (Groups::new(&primary), Partitions::default());
+        Ok(Self { keyring, primary, groups, replicas, partitions, metrics: options.metrics })
     }
 
     /// Brings the tables to this binary's version. Returns the migrations that it ran.

@@ -27,6 +27,9 @@ const INSERT: &str = "INSERT INTO users
 pub(crate) const LOCK: &str = "SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE";
 /// The same for several users, always in the same order.
 pub(crate) const LOCK_ALL: &str = "SELECT id FROM users WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
+/// The same for those of them whom nobody else has in hand.
+pub(crate) const LOCK_FREE: &str =
+    "SELECT id FROM users WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED";
 pub(crate) const EMAIL_TAKEN: &str = "SELECT 1 FROM users WHERE email_index = $1";
 
 #[async_trait]

@@ -3,6 +3,8 @@
 //! A deleted key is vacuumed at once, so that no statement finds it any more. Its bytes may stay in the table's file until something
 //! else is written there, and in the server's log until that is recycled. Whoever copies either has keys that are wrapped.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::StoreError;
@@ -11,7 +13,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::column::{count, get, limit, micros, signed};
-use crate::engine::{Call, Fault, Primary, Session};
+use crate::engine::{Call, Fault, Grouped, Primary, Session, Together};
 use crate::{Options, at_open, connect};
 
 const TABLES: &str = include_str!("vault.sql");
@@ -45,18 +47,22 @@ const REPLACE_NAMED: &str = "UPDATE vault_named SET wrapped = $3 WHERE name = $1
 const DESTROY_NAMED: &str = "DELETE FROM vault_named WHERE starts_with(name, $1) AND name < $2";
 
 /// A vault in a PostgreSQL database.
-pub struct PostgresVault(Primary);
+pub struct PostgresVault {
+    primary: Arc<Primary>,
+    kept: Grouped<KeptOf>,
+}
 
 impl PostgresVault {
     /// Connects, and makes the tables if they aren't there. The database of a store is refused: keys would be in its dumps.
     pub async fn open(options: &Options) -> Result<Self, VaultError> {
-        let vault = Self(connect(options, None).map_err(vault_error)?);
+        let primary = Arc::new(connect(options, None).map_err(vault_error)?);
+        let vault = Self { kept: Grouped::new(KeptOf(Arc::clone(&primary))), primary };
         vault.made().await.map_err(|fault| vault_error(at_open(fault)))?;
         Ok(vault)
     }
 
     async fn made(&self) -> Result<(), Fault> {
-        let mut connection = self.0.extra().await?;
+        let mut connection = self.primary.extra().await?;
         let transaction = connection.client_mut().transaction().await?;
         transaction.batch_execute(MAKING).await?;
         if get::<_, bool>(&transaction.query_one(IN_STORE, &[]).await?, 0)? {
@@ -70,25 +76,47 @@ impl PostgresVault {
 
     /// Takes deleted rows out of the table's file.
     async fn swept(&self, sweep: &'static str) -> Result<(), VaultError> {
-        let swept = async { Ok::<_, Fault>(self.0.extra().await?.client().batch_execute(sweep).await?) };
+        let swept =
+            async { Ok::<_, Fault>(self.primary.extra().await?.client().batch_execute(sweep).await?) };
         swept.await.map_err(|fault| vault_error(fault.into()))
     }
+}
+
+/// What is kept of people, for those who ask for one each.
+struct KeptOf(Arc<Primary>);
+
+impl Together for KeptOf {
+    type Call = UserId;
+    type Answer = Result<Kept, StoreError>;
+
+    async fn together(&self, users: &[UserId]) -> Result<Vec<Self::Answer>, StoreError> {
+        kept(&self.0, users).await
+    }
+}
+
+async fn kept(primary: &Primary, users: &[UserId]) -> Result<Vec<Result<Kept, StoreError>>, StoreError> {
+    let users: &Vec<Uuid> = &users.iter().map(|user| user.uuid()).collect();
+    let call = primary.run(Call::quick("vault.kept"), |session| async move {
+        let found = session.query(KEPT, &[users]).await?;
+        Ok(found.rows.iter().map(|row| read_kept(row).map_err(StoreError::from)).collect())
+    });
+    call.await
 }
 
 #[async_trait]
 impl Vault for PostgresVault {
     async fn kept(&self, users: &[UserId]) -> Result<Vec<Kept>, VaultError> {
-        let users: &Vec<Uuid> = &users.iter().map(|user| user.uuid()).collect();
-        let call = self.0.run(Call::quick("vault.kept"), |session| async move {
-            session.query(KEPT, &[users]).await?.rows.iter().map(read_kept).collect()
-        });
-        call.await.map_err(vault_error)
+        let kept = match users {
+            [user] => self.kept.ask(*user).await.and_then(|kept| Ok(vec![kept?])),
+            users => kept(&self.primary, users).await.and_then(|kept| kept.into_iter().collect()),
+        };
+        kept.map_err(vault_error)
     }
 
     async fn keep(&self, user: UserId, wrapped: &[u8]) -> Result<Kept, VaultError> {
         let (id, one) = (&user.uuid(), &vec![user.uuid()]);
         let wrapped = &wrapped;
-        let call = self.0.run(Call::quick("vault.keep"), |session| async move {
+        let call = self.primary.run(Call::quick("vault.keep"), |session| async move {
             let mut flight = session.flight();
             flight.begin();
             flight.add(LOCK, &[id]);
@@ -103,7 +131,7 @@ impl Vault for PostgresVault {
 
     async fn destroy(&self, user: UserId, now: Timestamp) -> Result<Tombstone, VaultError> {
         let (id, now) = (&user.uuid(), &micros(now));
-        let call = self.0.run(Call::quick("vault.destroy"), |session| async move {
+        let call = self.primary.run(Call::quick("vault.destroy"), |session| async move {
             let mut flight = session.flight();
             flight.begin();
             flight.add(LOCK, &[id]);
@@ -125,7 +153,7 @@ impl Vault for PostgresVault {
 
     async fn tombstones(&self, after: u64, most: usize) -> Result<Vec<Tombstone>, VaultError> {
         let (after, most) = (&signed(after), &limit(most));
-        let call = self.0.run(Call::quick("vault.tombstones"), |session| async move {
+        let call = self.primary.run(Call::quick("vault.tombstones"), |session| async move {
             session.query(TOMBSTONES, &[after, most]).await?.rows.iter().map(tombstone).collect()
         });
         call.await.map_err(vault_error)
@@ -134,7 +162,7 @@ impl Vault for PostgresVault {
     async fn keys(&self, after: Option<UserId>, most: usize) -> Result<Vec<(UserId, Vec<u8>)>, VaultError> {
         let (after, most) = (&after.map(|after| after.uuid()), &limit(most));
         let read = |row: &Row| Ok((UserId::new(get(row, "user_id")?), get(row, "wrapped")?));
-        let call = self.0.run(Call::quick("vault.keys"), |session| async move {
+        let call = self.primary.run(Call::quick("vault.keys"), |session| async move {
             session.query(KEYS, &[after, most]).await?.rows.iter().map(read).collect()
         });
         call.await.map_err(vault_error)
@@ -142,7 +170,7 @@ impl Vault for PostgresVault {
 
     async fn rewrap(&self, user: UserId, from: &[u8], to: &[u8]) -> Result<bool, VaultError> {
         let (id, from, to) = (&user.uuid(), &from, &to);
-        let call = self.0.run(Call::quick("vault.rewrap"), |session| async move {
+        let call = self.primary.run(Call::quick("vault.rewrap"), |session| async move {
             Ok(session.query(REWRAP, &[id, from, to]).await?.changed > 0)
         });
         call.await.map_err(vault_error)
@@ -150,7 +178,7 @@ impl Vault for PostgresVault {
 
     async fn named(&self, name: &str) -> Result<Option<Vec<u8>>, VaultError> {
         let name = &name;
-        let call = self.0.run(Call::quick("vault.named"), |session| async move {
+        let call = self.primary.run(Call::quick("vault.named"), |session| async move {
             session.query(NAMED, &[name]).await?.first().map(|row| get(row, "wrapped")).transpose()
         });
         call.await.map_err(vault_error)
@@ -163,7 +191,7 @@ impl Vault for PostgresVault {
         wrapped: &[u8],
     ) -> Result<Vec<u8>, VaultError> {
         let (named, from, wrapped) = (&name, &from, &wrapped);
-        let call = self.0.run(Call::quick("vault.keep_named"), |session| async move {
+        let call = self.primary.run(Call::quick("vault.keep_named"), |session| async move {
             match from {
                 None => session.query(KEEP_NAMED, &[named, wrapped]).await?,
                 Some(from) => session.query(REPLACE_NAMED, &[named, from, wrapped]).await?,
@@ -176,7 +204,7 @@ impl Vault for PostgresVault {
 
     async fn all_named(&self) -> Result<Vec<(String, Vec<u8>)>, VaultError> {
         let read = |row: &Row| Ok((get(row, "name")?, get(row, "wrapped")?));
-        let call = self.0.run(Call::quick("vault.all_named"), |session| async move {
+        let call = self.primary.run(Call::quick("vault.all_named"), |session| async move {
             session.query(ALL_NAMED, &[]).await?.rows.iter().map(read).collect()
         });
         call.await.map_err(vault_error)
@@ -184,7 +212,7 @@ impl Vault for PostgresVault {
 
     async fn destroy_named(&self, prefix: &str, before: &str) -> Result<u64, VaultError> {
         let (prefix, before) = (&prefix, &before);
-        let call = self.0.run(Call::quick("vault.destroy_named"), |session| async move {
+        let call = self.primary.run(Call::quick("vault.destroy_named"), |session| async move {
             Ok(session.query(DESTROY_NAMED, &[prefix, before]).await?.changed)
         });
         let gone = call.await.map_err(vault_error)?;
@@ -195,11 +223,11 @@ impl Vault for PostgresVault {
     }
 
     async fn ping(&self) -> Result<(), VaultError> {
-        self.0.run(Call::quick("vault.ping"), ping).await.map_err(vault_error)
+        self.primary.run(Call::quick("vault.ping"), ping).await.map_err(vault_error)
     }
 
     async fn close(&self) -> Result<(), VaultError> {
-        self.0.close().await;
+        self.primary.close().await;
         Ok(())
     }
 }

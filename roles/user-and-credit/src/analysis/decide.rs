@@ -102,9 +102,9 @@ pub(crate) async fn make(
     context: &RequestContext,
     now: Timestamp,
 ) -> Result<Decision, Problem> {
-    let features = features::allowed(state, user, now).await?;
+    let facts = async { state.store.credit_facts(user, now).await.map_err(problems::of_store) };
+    let (features, facts) = tokio::try_join!(features::allowed(state, user, now), facts)?;
     let assessment = assess(state, &features, context).await?;
-    let facts = state.store.credit_facts(user, now).await.map_err(problems::of_store)?;
     let policy = state.policies.at(now).await.map_err(problems::of_policies)?.policy;
     if let Some(model) = policy.stranger(&assessment) {
         return Err(problems::of_a_strange_score(&policy.version, model));

@@ -74,11 +74,12 @@ pub(crate) async fn analyse(
 }
 
 async fn answer(state: &State, user: UserId, asked: &Asked, turn: Turn) -> Result<Ended, Problem> {
-    users::find(state, user).await?;
     let Decided { view, made } = standing_or_new(state, user, asked, turn).await?;
     if let Some(answer) = made {
         return Ok(Ended::Changed(answer));
     }
+    // What was decided before may have been cached since before they were erased.
+    users::find(state, user).await?;
     let status = match &view.offer {
         Some(offer) => Some(offer_status(state, user, offer.offer_id).await?),
         None => None,

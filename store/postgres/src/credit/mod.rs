@@ -3,7 +3,12 @@
 pub(crate) mod decisions;
 mod offers;
 mod own;
+mod reads;
+mod recording;
 pub(crate) mod reviews;
+pub(crate) mod rows;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use ecs_domain::decision::Decision;
@@ -15,9 +20,15 @@ use ecs_store::{
     Recorded, StoreError,
 };
 
+use self::recording::{Turn, Wish};
 use crate::PostgresStore;
 use crate::column::micros;
 use crate::engine::Call;
+
+pub(crate) use self::{
+    reads::{FactsAt, Standing},
+    recording::Recording,
+};
 
 #[cfg(test)]
 pub(crate) use {decisions::statements as decision_statements, offers::statements as offer_statements};
@@ -29,23 +40,19 @@ impl Credit for PostgresStore {
         user: UserId,
         since: Timestamp,
     ) -> Result<Option<Decision>, StoreError> {
+        let Some(row) = self.groups.standing.ask((user, since)).await?? else { return Ok(None) };
         let key = self.keyring.known(&[user]).await?.pop().flatten();
-        let key = key.as_ref();
-        self.primary
-            .run(Call::quick("credit.standing_decision"), |session| async move {
-                decisions::standing(&session, user, since, key).await
-            })
-            .await
+        row.open(key.as_ref()).map(Some)
     }
 
     async fn credit_facts(&self, user: UserId, now: Timestamp) -> Result<Facts, StoreError> {
-        let key = self.keyring.known(&[user]).await?.pop().flatten();
-        let key = key.as_ref();
-        self.primary
-            .run(Call::quick("credit.facts"), |session| async move {
-                decisions::facts(&session, user, now, key).await
-            })
-            .await
+        let unanswered = || StoreError::Unavailable("the database left an answer out".to_owned());
+        let latest = self.groups.facts.ask((user, now)).await??.ok_or_else(unanswered)?;
+        let key = match latest.is_open() {
+            true => None,
+            false => self.keyring.known(&[user]).await?.pop().flatten(),
+        };
+        latest.open(key.as_ref())
     }
 
     async fn record_decision(
@@ -53,11 +60,15 @@ impl Credit for PostgresStore {
         new: NewDecision,
         answer: Option<KeptAnswer>,
     ) -> Result<Recorded, StoreError> {
-        let key = &self.keyring.person(new.decision.user).await?;
-        let (about, new, answer) = ([new.decision.user], &new, answer.as_ref());
+        let key = self.keyring.person(new.decision.user).await?;
+        let wish = Arc::new(Wish::new(new, key, answer)?);
+        if let Turn::Done(recorded) = self.groups.recording.ask(Arc::clone(&wish)).await? {
+            return recorded;
+        }
+        let (about, wish) = ([wish.user()], &wish);
         self.primary
             .run(Call::quick("credit.record_decision").about(&about), |session| async move {
-                decisions::record(&session, new, key, answer).await
+                recording::alone(&session, wish).await
             })
             .await
     }

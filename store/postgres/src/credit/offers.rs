@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::column::{count, get, micros, unsigned, word};
-use crate::engine::{Fault, Param, Session};
+use crate::engine::{Fault, Flight, Param, Session};
 use crate::idempotency::{self, Held};
 use crate::outbox::Columns;
 
@@ -60,9 +60,13 @@ pub(crate) mod statements {
             LIMIT $2 FOR UPDATE SKIP LOCKED))";
 }
 
-pub(super) const INSERT: &str = "INSERT INTO credit_limits (id, user_id, status, credit_limit, interest_rate,
+const INSERT: &str = "INSERT INTO credit_limits (id, user_id, status, credit_limit, interest_rate,
         credit_type, expires_at, accepted_at, activated_at, created_at, updated_at)
-     VALUES ($1, $2, $3, $4::bigint * 0.01, $5::bigint * 0.01, $6, $7, $8, $9, $10, $10)";
+     SELECT id, user_id, status, limit_minor * 0.01, rate_bp * 0.01, credit_type, expires_at, accepted_at, activated_at,
+        created_at, created_at
+     FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::timestamptz[],
+            $8::timestamptz[], $9::timestamptz[], $10::timestamptz[])
+        AS new (id, user_id, status, limit_minor, rate_bp, credit_type, expires_at, accepted_at, activated_at, created_at)";
 
 /// Somebody's wish to move an offer on.
 #[derive(Clone, Copy)]
@@ -180,38 +184,41 @@ pub(super) async fn expire(session: &Session, now: &Timestamp) -> Result<u64, Fa
     }
 }
 
-/// An offer as the columns of a new row.
-pub(super) struct OfferColumns<'a> {
-    id: Uuid,
-    user: Uuid,
-    status: &'a str,
-    credit_limit: i64,
-    interest_rate: i64,
-    credit_type: &'a str,
-    expires_at: Timestamp,
-    accepted_at: Option<Timestamp>,
-    activated_at: Option<Timestamp>,
-    created_at: Timestamp,
+/// Offers as the columns of new rows; they must live until their flight is sent.
+#[derive(Default)]
+pub(super) struct Rows<'a> {
+    id: Vec<Uuid>,
+    user: Vec<Uuid>,
+    status: Vec<&'a str>,
+    credit_limit: Vec<i64>,
+    interest_rate: Vec<i64>,
+    credit_type: Vec<&'a str>,
+    expires_at: Vec<Timestamp>,
+    accepted_at: Vec<Option<Timestamp>>,
+    activated_at: Vec<Option<Timestamp>>,
+    created_at: Vec<Timestamp>,
 }
 
-impl<'a> OfferColumns<'a> {
-    pub(super) fn new(offer: &'a Offer) -> Self {
-        Self {
-            id: offer.id.uuid(),
-            user: offer.user.uuid(),
-            status: offer.status.as_str(),
-            credit_limit: offer.terms.credit_limit.minor_units(),
-            interest_rate: i64::from(offer.terms.interest_rate.basis_points()),
-            credit_type: offer.terms.credit_type.as_str(),
-            expires_at: micros(offer.expires_at),
-            accepted_at: offer.accepted_at.map(micros),
-            activated_at: offer.activated_at.map(micros),
-            created_at: micros(offer.created_at),
-        }
+impl<'a> Rows<'a> {
+    pub(super) fn push(&mut self, offer: &'a Offer) {
+        self.id.push(offer.id.uuid());
+        self.user.push(offer.user.uuid());
+        self.status.push(offer.status.as_str());
+        self.credit_limit.push(offer.terms.credit_limit.minor_units());
+        self.interest_rate.push(i64::from(offer.terms.interest_rate.basis_points()));
+        self.credit_type.push(offer.terms.credit_type.as_str());
+        self.expires_at.push(micros(offer.expires_at));
+        self.accepted_at.push(offer.accepted_at.map(micros));
+        self.activated_at.push(offer.activated_at.map(micros));
+        self.created_at.push(micros(offer.created_at));
     }
 
-    pub(super) fn params(&self) -> [Param<'_>; 10] {
-        [
+    /// Keeps them with the flight's transaction, if there are any.
+    pub(super) fn insert<'f>(&'f self, flight: &mut Flight<'f>) {
+        if self.id.is_empty() {
+            return;
+        }
+        let params: [Param<'f>; 10] = [
             &self.id,
             &self.user,
             &self.status,
@@ -222,7 +229,8 @@ impl<'a> OfferColumns<'a> {
             &self.accepted_at,
             &self.activated_at,
             &self.created_at,
-        ]
+        ];
+        flight.add(INSERT, &params);
     }
 }
 

@@ -3,6 +3,7 @@
 mod address;
 mod connect;
 mod error;
+mod grouped;
 mod param;
 mod pool;
 mod primary;
@@ -13,6 +14,7 @@ mod tls;
 pub(crate) use address::Address;
 pub(crate) use connect::{Connection, Expect, Target};
 pub(crate) use error::Fault;
+pub(crate) use grouped::{Grouped, Together, placed};
 pub(crate) use param::Param;
 pub(crate) use pool::Pool;
 pub(crate) use primary::{Call, Primary};

@@ -1,57 +1,99 @@
 //! What a decision reads.
 
+use std::sync::Arc;
+
 use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features, days_between};
-use ecs_domain::{Timestamp, UserId, utc_day};
-use ecs_store::FeatureSource;
+use ecs_domain::{Day, Timestamp, UserId, utc_day};
+use ecs_store::{FeatureSource, StoreError};
 use jiff::{SignedDuration, ToSpan};
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::column::{count, get, micros};
-use crate::engine::{Fault, Session};
+use crate::engine::{Call, Fault, Param, Primary, Together, placed};
 
 /// Everything at once, as one snapshot has it. Windows of transactions end at an instant, those of emotions are whole UTC
 /// days.
 pub(crate) const READ: &str = "
-SELECT u.created_at, t.transactions, t.spent, l.occurred_at AS last_at, e.*
-FROM users u
+SELECT asked.place, asked.now, u.created_at, t.transactions, t.spent, l.occurred_at AS last_at, e.*
+FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::date[], $5::date[], $6::date[])
+    WITH ORDINALITY AS asked (user_id, since, now, month, week, today, place)
+CROSS JOIN LATERAL (SELECT id, created_at FROM users WHERE id = asked.user_id LIMIT 1) u
 CROSS JOIN LATERAL (
     SELECT count(*) AS transactions, coalesce(sum(amount), 0)::double precision AS spent
-    FROM transactions WHERE user_id = u.id AND occurred_at > $2 AND occurred_at <= $3) t
+    FROM transactions WHERE user_id = u.id AND occurred_at > asked.since AND occurred_at <= asked.now) t
 LEFT JOIN LATERAL (
-    SELECT occurred_at FROM transactions WHERE user_id = u.id AND occurred_at <= $3
+    SELECT occurred_at FROM transactions WHERE user_id = u.id AND occurred_at <= asked.now
     ORDER BY occurred_at DESC LIMIT 1) l ON true
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(event_count) FILTER (WHERE summary_date >= $5), 0)::bigint AS events,
-        coalesce(sum(positivity_sum) FILTER (WHERE summary_date >= $5), 0)::bigint AS positivity,
-        coalesce(sum(intensity_sum) FILTER (WHERE summary_date >= $5), 0)::bigint AS intensity,
-        coalesce(sum(stress_sum) FILTER (WHERE summary_date >= $5), 0)::bigint AS stress,
-        coalesce(sum(stress_event_count) FILTER (WHERE summary_date >= $5), 0)::bigint AS stress_events_7d,
+    SELECT coalesce(sum(event_count) FILTER (WHERE summary_date >= asked.week), 0)::bigint AS events,
+        coalesce(sum(positivity_sum) FILTER (WHERE summary_date >= asked.week), 0)::bigint AS positivity,
+        coalesce(sum(intensity_sum) FILTER (WHERE summary_date >= asked.week), 0)::bigint AS intensity,
+        coalesce(sum(stress_sum) FILTER (WHERE summary_date >= asked.week), 0)::bigint AS stress,
+        coalesce(sum(stress_event_count) FILTER (WHERE summary_date >= asked.week), 0)::bigint AS stress_events_7d,
         coalesce(sum(stress_event_count), 0)::bigint AS stress_events_30d
-    FROM emotional_events_summary WHERE user_id = u.id AND summary_date >= $4 AND summary_date <= $6) e
-WHERE u.id = $1";
+    FROM emotional_events_summary WHERE user_id = u.id AND summary_date >= asked.month AND summary_date <= asked.today) e";
 
-/// The user's features at `now`; `None` for an unknown user.
-pub(super) async fn read(
-    session: &Session,
-    user: UserId,
-    now: Timestamp,
-) -> Result<Option<FeatureSource>, Fault> {
-    let now = micros(now);
-    let since = now.saturating_sub(SignedDuration::from_hours(30 * 24)).unwrap_or(Timestamp::MIN);
-    let today = utc_day(now);
-    let first = |days: i64| today.saturating_sub((days - 1).days());
-    let (month, week) = (first(30), first(7));
-    let answer = session.query(READ, &[&user.uuid(), &since, &now, &month, &week, &today]).await?;
-    let features = answer.first().map(|row| features(row, now)).transpose()?;
-    Ok(features.map(|features| FeatureSource { features }))
+/// Features of users, each at an instant; `None` for an unknown user.
+pub(crate) struct Featured(pub(crate) Arc<Primary>);
+
+impl Together for Featured {
+    type Call = (UserId, Timestamp);
+    type Answer = Result<Option<FeatureSource>, StoreError>;
+
+    async fn together(&self, calls: &[Self::Call]) -> Result<Vec<Self::Answer>, StoreError> {
+        let windows = &Windows::of(calls);
+        self.0
+            .run(Call::quick("folds.features"), |session| async move {
+                let found = session.query(READ, &windows.params()).await?;
+                placed(calls.len(), &found.rows, features)
+            })
+            .await
+    }
+}
+
+/// Whose features, and of which time.
+#[derive(Default)]
+struct Windows {
+    users: Vec<Uuid>,
+    since: Vec<Timestamp>,
+    now: Vec<Timestamp>,
+    month: Vec<Day>,
+    week: Vec<Day>,
+    today: Vec<Day>,
+}
+
+impl Windows {
+    fn of(calls: &[(UserId, Timestamp)]) -> Self {
+        let mut windows = Self::default();
+        for (user, now) in calls {
+            let now = micros(*now);
+            let today = utc_day(now);
+            let first = |days: i64| today.saturating_sub((days - 1).days());
+            windows.users.push(user.uuid());
+            windows
+                .since
+                .push(now.saturating_sub(SignedDuration::from_hours(30 * 24)).unwrap_or(Timestamp::MIN));
+            windows.now.push(now);
+            windows.month.push(first(30));
+            windows.week.push(first(7));
+            windows.today.push(today);
+        }
+        windows
+    }
+
+    fn params(&self) -> [Param<'_>; 6] {
+        [&self.users, &self.since, &self.now, &self.month, &self.week, &self.today]
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "nobody has made 2^52 transactions")]
-fn features(row: &Row, now: Timestamp) -> Result<Features, Fault> {
+fn features(row: &Row) -> Result<FeatureSource, Fault> {
+    let now: Timestamp = get(row, "now")?;
     let transactions = count(row, "transactions")?;
     let spent: f64 = get(row, "spent")?;
     let last: Option<Timestamp> = get(row, "last_at")?;
-    Ok(Features {
+    let features = Features {
         transaction_count_30d: transactions,
         avg_transaction_value_30d: if transactions == 0 { 0.0 } else { spent / transactions as f64 },
         days_since_last_transaction: last.map(|last| days_between(last, now)),
@@ -61,7 +103,8 @@ fn features(row: &Row, now: Timestamp) -> Result<Features, Fault> {
             stress_events_7d: count(row, "stress_events_7d")?,
             stress_events_30d: count(row, "stress_events_30d")?,
         }),
-    })
+    };
+    Ok(FeatureSource { features })
 }
 
 fn means(row: &Row) -> Result<Option<EmotionMeans>, Fault> {

@@ -16,6 +16,7 @@ use crate::PostgresStore;
 use crate::engine::Call;
 pub(crate) use batch::Batch;
 use emotions::Fold;
+pub(crate) use features::Featured;
 use transactions::Columns;
 
 #[cfg(test)]
@@ -70,11 +71,6 @@ impl Folds for PostgresStore {
     }
 
     async fn features(&self, user: UserId, now: Timestamp) -> Result<Option<FeatureSource>, StoreError> {
-        self.primary
-            .run(
-                Call::quick("folds.features"),
-                |session| async move { features::read(&session, user, now).await },
-            )
-            .await
+        self.groups.featured.ask((user, now)).await?
     }
 }

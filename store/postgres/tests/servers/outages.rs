@@ -166,6 +166,40 @@ async fn a_call_that_was_abandoned_leaves_nothing_behind() {
     assert!(!decide().await.unwrap().repeated, "what was given up was not done");
 }
 
+/// Decisions of the same time are kept together. One whose user somebody has in hand waits for that alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_in_hand_holds_up_nobody_elses_decision() {
+    if !can_run("decisions beside a held user") {
+        return;
+    }
+    let database = support::database().await;
+    let store = PostgresStore::open(options(database.url().to_owned()), Keyring::in_memory()).await.unwrap();
+    register(&store, 1..=30).await;
+    let mut other = support::client(database.url()).await;
+    let held = other.transaction().await.unwrap();
+    held.execute("SELECT id FROM users WHERE id = $1 FOR UPDATE", &[&user(7).uuid()]).await.unwrap();
+    let decide = async |of: u128| {
+        let decision = ecs_store_conformance::fixtures::denial(of, of, now());
+        let new = ecs_store_conformance::fixtures::new_decision(decision);
+        ecs_store::Credit::record_decision(&store, new, None).await.map(|recorded| recorded.repeated)
+    };
+    let free = join_all((1..=30).filter(|of| *of != 7).map(decide));
+    let waits = async {
+        let decided = decide(7).await;
+        (decided, Instant::now())
+    };
+    let lets_go = async {
+        assert!(
+            free.await.into_iter().all(|decided| matches!(decided, Ok(false))),
+            "they wait for somebody else"
+        );
+        held.rollback().await.unwrap();
+        Instant::now()
+    };
+    let ((decided, at), let_go) = tokio::join!(waits, lets_go);
+    assert!(matches!(decided, Ok(false)) && at > let_go, "{decided:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn statements_that_take_too_long_are_ended_by_the_server_and_say_so() {
     if !can_run("a slow statement") {

@@ -11,6 +11,7 @@ use ecs_domain::review::{Claim, Review, ReviewOutcome, ReviewState};
 use ecs_domain::{DecisionId, OfferId, ReviewId, Timestamp, UserId};
 use ecs_store::audit::{Act, NewEntry};
 use ecs_store::chain::Digest;
+use ecs_store::decision_log::REVIEWED;
 use ecs_store::reviews::{seal_comment, seal_explanation};
 use ecs_store::{
     KeptAnswer, NewReview, PageRequest, ReviewBacklog, ReviewChange, ReviewPage, ReviewRequested, ReviewRow,
@@ -20,10 +21,10 @@ use ecs_vault::PersonKey;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::offers::{self, OfferColumns};
+use super::offers;
 use crate::audit::{self, EntryRow};
 use crate::column::{count, get, micros, unsigned};
-use crate::decision_log::NewEntry as LogEntry;
+use crate::decision_log;
 use crate::engine::{Call, Fault, Session};
 use crate::idempotency::{self, Held};
 use crate::outbox::{self, Columns};
@@ -231,20 +232,21 @@ async fn conclude(session: &Session, verdict: &Verdict, key: &PersonKey) -> Resu
     }
     let offer = verdict.offer.as_ref().map(offers::as_kept);
     let row = concluded(row, verdict, key)?;
-    let logged = LogEntry::reviewed(&row, offer.as_ref(), verdict.now);
+    let (mut logged, mut offers) = (decision_log::Rows::default(), offers::Rows::default());
+    logged.push(REVIEWED, verdict.now, row.id.uuid(), row.user, row.digest(offer.as_ref()));
     let (explanation, review) = (row.explanation.clone(), row.open(key)?);
     let entry = NewEntry::of_review(verdict.officer, Act::ReviewConcluded, &review, verdict.now);
     let (id, now, outcome) = (verdict.id.uuid(), micros(verdict.now), verdict.outcome.as_str());
     let (decision, offer_id) = (review.decision.uuid(), offer.as_ref().map(|offer| offer.id.uuid()));
-    let offer = offer.as_ref().map(OfferColumns::new);
     let (message, entry) = (Columns::new(&verdict.message), EntryRow::new(&entry));
     let mut flight = session.flight();
     if let Some(offer) = &offer {
+        offers.push(offer);
         flight.add(statements::WITHDRAW, &[&decision, &now]);
-        flight.add(offers::INSERT, &offer.params());
     }
+    offers.insert(&mut flight);
     flight.add(statements::CONCLUDE, &[&id, &now, &outcome, &explanation, &offer_id]);
-    logged.note(&mut flight);
+    logged.insert(&mut flight);
     flight.add(outbox::INSERT, &message.params());
     audit::note(&mut flight, &entry);
     flight.commit();
