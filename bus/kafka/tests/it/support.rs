@@ -42,7 +42,6 @@ pub(crate) fn options(server: &Kafka) -> Options {
     Options {
         prefix: format!("it-{process}-{test}."),
         partitions: Some(4),
-        publish_timeout: Duration::from_secs(2),
         session_timeout: Duration::from_secs(6),
         breaker: ecs_breaker::Options { open_for: Duration::from_millis(300), ..Default::default() },
         ..Options::new(server.url())
