@@ -11,6 +11,8 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 /// requests end.
 const SECONDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Upper bounds of what runs behind an answer, in seconds: from what is over before anybody asks again to four hours.
+const LONG_SECONDS: [f64; 8] = [0.1, 1.0, 5.0, 30.0, 120.0, 600.0, 3_600.0, 14_400.0];
 /// Upper bounds of batches, in events.
 const EVENTS: [f64; 8] = [1.0, 4.0, 16.0, 64.0, 256.0, 1_000.0, 2_500.0, 5_000.0];
 
@@ -123,6 +125,17 @@ impl Families {
         help: &str,
     ) -> Series<N, Histogram> {
         let make = || Histogram::new(SECONDS);
+        self.series(Described { name, kind: Kind::Histogram, labels }, *labels, help, make)
+    }
+
+    /// Of durations that nobody waits for, in seconds.
+    pub(crate) fn long_durations<const N: usize>(
+        &mut self,
+        name: &'static str,
+        labels: &'static [&'static str; N],
+        help: &str,
+    ) -> Series<N, Histogram> {
+        let make = || Histogram::new(LONG_SECONDS);
         self.series(Described { name, kind: Kind::Histogram, labels }, *labels, help, make)
     }
 

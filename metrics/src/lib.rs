@@ -10,6 +10,7 @@
 //! **Recording is cheap.** What happens once per request goes through handles that were looked up before
 //! ([`Endpoint`], [`SubjectMetrics`]); what happens once per batch or query looks its series up.
 
+mod backtests;
 mod bus;
 mod credit;
 mod exports;
@@ -53,6 +54,7 @@ struct Inner {
     exports: exports::Exports,
     reviews: reviews::Reviews,
     watch: watch::Watch,
+    backtests: backtests::Backtests,
 }
 
 impl Metrics {
@@ -70,6 +72,7 @@ impl Metrics {
         let exports = exports::Exports::register(&mut families);
         let reviews = reviews::Reviews::register(&mut families);
         let watch = watch::Watch::register(&mut families);
+        let backtests = backtests::Backtests::register(&mut families);
         Self(Arc::new(Inner {
             families,
             http,
@@ -82,6 +85,7 @@ impl Metrics {
             exports,
             reviews,
             watch,
+            backtests,
         }))
     }
 

@@ -38,6 +38,9 @@ fn everything() -> Metrics {
     metrics.webhook_attempted("delivered", Duration::from_millis(20));
     metrics.webhook_disabled("gone");
     metrics.export_attempted("ready");
+    metrics.backtest_begun();
+    metrics.backtest_asked(200);
+    metrics.backtest_attempted("finished", Duration::from_secs(90));
     metrics.role_runs("operations");
     metrics.decisions_watched(40);
     metrics.watch_psi("scorecard-1", "score", Some([0.31, 0.02]));
@@ -138,6 +141,11 @@ fn what_is_counted_is_read_back() {
     check("ecs_model_in_charge", &[("seat", "financial"), ("place", "champion")], 1.0);
     check("ecs_model_in_charge", &[("version", "other")], 0.0);
     check("ecs_model_changes_total", &[("result", "refused")], 1.0);
+    check("ecs_backtest_attempts_begun_total", &[], 1.0);
+    check("ecs_backtest_decisions_total", &[], 200.0);
+    for (le, expect) in [("30.0", 0.0), ("120.0", 1.0)] {
+        check("ecs_backtest_attempt_duration_seconds_bucket", &[("outcome", "finished"), ("le", le)], expect);
+    }
     check("ecs_watch_decisions_total", &[], 40.0);
     check("ecs_watch_psi", &[("version", "scorecard-1"), ("measure", "score")], 0.31);
     assert_eq!(read.sum("ecs_watch_psi", &[("version", "other")]), None, "it isn't known any more");

@@ -44,6 +44,7 @@ pub(crate) fn start(state: &State, supervisor: &Supervisor) {
         store: Arc::clone(&state.store),
         clock: Arc::clone(&state.clock),
         policies: Arc::clone(&state.policies),
+        metrics: state.metrics.clone(),
         wake: state.backtests().clone(),
     };
     let token = supervisor.token();

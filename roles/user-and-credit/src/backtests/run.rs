@@ -9,6 +9,7 @@ use ecs_domain::backtest::{Backtest, Flip, Skip};
 use ecs_domain::clock::later;
 use ecs_domain::policy::Policy;
 use ecs_domain::{Clock, UserId};
+use ecs_metrics::Metrics;
 use ecs_store::decision_log::{Left, LoggedDecision};
 use ecs_store::{BacktestHold, Progress, Store, StoreError};
 use tokio::time::Instant;
@@ -38,6 +39,7 @@ pub(super) enum Stop {
 pub(super) async fn run(
     store: &dyn Store,
     clock: &dyn Clock,
+    metrics: &Metrics,
     policy: Arc<Policy>,
     hold: &BacktestHold,
 ) -> Result<String, Stop> {
@@ -52,6 +54,7 @@ pub(super) async fn run(
         let told = told_by(store, &page).await?;
         let flips = ask_again(&mut backtest, &page, &told);
         progress.done += page.len() as u64;
+        metrics.backtest_asked(page.len());
         let until = later(clock.now(), LEASE);
         if !store.advance_backtest(hold, progress, flips, until).await? {
             return Err(Stop::Lost);

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use ecs_domain::Clock;
 use ecs_domain::clock::later;
+use ecs_metrics::Metrics;
 use ecs_store::{BacktestEnd, BacktestHold, Store, StoreError};
 use ecs_work::policies::PoliciesError;
 use ecs_work::{Policies, Wake, rounds};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::run::{self, LEASE, Stop};
@@ -24,6 +26,7 @@ pub(super) struct Tester {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) policies: Arc<Policies>,
+    pub(super) metrics: Metrics,
     /// Is woken when somebody asked for a backtest here.
     pub(super) wake: Wake,
 }
@@ -52,6 +55,8 @@ impl Tester {
     }
 
     async fn attempt(&self, hold: &BacktestHold, token: &CancellationToken) {
+        let begun = Instant::now();
+        self.metrics.backtest_begun();
         let end = match hold.attempt {
             0..=ATTEMPTS => tokio::select! {
                 ran = self.ran(hold) => self.end_of(hold, ran),
@@ -62,13 +67,28 @@ impl Tester {
                 Some(self.failed("interrupted"))
             }
         };
-        let Some(end) = end else { return };
+        let outcome = match end {
+            Some(end) => self.note(hold, end).await,
+            None => Some("lost"),
+        };
+        if let Some(outcome) = outcome {
+            self.metrics.backtest_attempted(outcome, begun.elapsed());
+        }
+    }
+
+    /// Notes how an attempt ended, and tells the word for it; `None` while nobody knows.
+    async fn note(&self, hold: &BacktestHold, end: BacktestEnd) -> Option<&'static str> {
+        let outcome = word(&end);
         match self.store.end_backtest(hold, end).await {
-            Ok(true) => {}
-            Ok(false) => tracing::info!(backtest_id = %hold.id, "a backtest was taken away before its end"),
+            Ok(true) => Some(outcome),
+            Ok(false) => {
+                tracing::info!(backtest_id = %hold.id, "a backtest was taken away before its end");
+                Some("lost")
+            }
             // It is begun again when the lease ends.
             Err(error) => {
                 tracing::warn!(backtest_id = %hold.id, %error, "what became of a backtest can't be noted");
+                None
             }
         }
     }
@@ -79,7 +99,7 @@ impl Tester {
             Ok(None) | Err(PoliciesError::Unreadable { .. }) => return Ran::NoPolicy,
             Err(PoliciesError::Store(error)) => return Ran::Stopped(Stop::Store(error)),
         };
-        let ran = run::run(self.store.as_ref(), self.clock.as_ref(), policy, hold).await;
+        let ran = run::run(self.store.as_ref(), self.clock.as_ref(), &self.metrics, policy, hold).await;
         ran.map_or_else(Ran::Stopped, Ran::Report)
     }
 
@@ -113,5 +133,14 @@ impl Tester {
     fn failed(&self, failure: &'static str) -> BacktestEnd {
         let at = self.clock.now();
         BacktestEnd::Failed { failure, at, expires_at: later(at, KEPT) }
+    }
+}
+
+/// A label of the metrics.
+fn word(end: &BacktestEnd) -> &'static str {
+    match end {
+        BacktestEnd::Finished { .. } => "finished",
+        BacktestEnd::Failed { .. } => "failed",
+        BacktestEnd::Again(_) => "again",
     }
 }

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use ecs_domain::backtest::LossGivenDefault;
 use ecs_domain::permission::Permission::{self, PoliciesBacktest, PoliciesRead, PoliciesWrite, UsersReadAny};
+use ecs_domain::{BacktestId, Timestamp, UserId};
 use ecs_store::audit::{Audit as _, EntryFilter};
+use ecs_store::{Backtests as _, NewBacktest};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -84,6 +87,39 @@ async fn a_backtest_is_run_behind_its_answer() {
     let gone = app.get(Actor::Holding(PoliciesRead), &place).await;
     assert_eq!(gone.status, StatusCode::NOT_FOUND, "though nobody removed it yet");
     assert!(supervisor.drain(DEADLINE).await.is_clean());
+    assert_eq!(attempts(&app), [Some(1.0), Some(1.0), None]);
+    assert_eq!(app.counted("ecs_backtest_decisions_total", &[]), Some(2.0));
+}
+
+/// Attempts that were begun, those that finished, and those that failed.
+fn attempts(app: &App) -> [Option<f64>; 3] {
+    let ended = |outcome| app.counted("ecs_backtest_attempt_duration_seconds_count", &[("outcome", outcome)]);
+    let begun = app.counted("ecs_backtest_attempts_begun_total", &[]);
+    [begun, ended("finished"), ended("failed")]
+}
+
+/// Nobody has the text that it was asked for by, as when a newer program wrote it.
+#[tokio::test]
+async fn a_backtest_of_a_policy_that_nobody_has_is_given_up() {
+    let app = App::start();
+    let (id, now) = (BacktestId::new(uuid::Uuid::now_v7()), app.now_in_micros());
+    let request = NewBacktest {
+        id,
+        version: "lost".to_owned(),
+        digest: "0".repeat(64),
+        from: Timestamp::UNIX_EPOCH,
+        until: now,
+        loss_given_default: LossGivenDefault::DEFAULT,
+        actor: UserId::new(uuid::Uuid::nil()),
+        now,
+    };
+    app.store.request_backtest(request, 1).await.unwrap().unwrap();
+    let supervisor = app.work();
+    let shown = until(&app, &format!("/v1/backtests/{id}"), "failed").await;
+    assert_eq!((&shown["failure"], &shown["report"]), (&json!("policy"), &Value::Null));
+    assert!(supervisor.drain(DEADLINE).await.is_clean());
+    assert_eq!(attempts(&app), [Some(1.0), None, Some(1.0)]);
+    assert_eq!(app.counted("ecs_backtest_decisions_total", &[]), Some(0.0));
 }
 
 #[tokio::test]

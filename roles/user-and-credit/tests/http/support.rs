@@ -1,5 +1,6 @@
 //! The role over a store in a folder of its own, actors who call it, and the events that users leave behind.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use ecs_domain::evaluation::Materiality;
 use ecs_domain::permission::Permission;
 use ecs_domain::transaction::Transaction;
 use ecs_domain::{Clock, EventId, Money, Timestamp, TransactionId, UserId, utc_day};
+use ecs_metrics::read::Exposition;
 use ecs_store::{EmotionRules, Folds as _};
 use ecs_store_sqlite::{Options as StoreOptions, SqliteStore};
 use ecs_user_and_credit::{Deps, UserAndCredit};
@@ -90,6 +92,7 @@ struct Below {
     keyring: Keyring,
     bus: Arc<EmbeddedBus>,
     clock: Arc<TestClock>,
+    metrics: ecs_metrics::Metrics,
 }
 
 /// The role and what it stands on.
@@ -99,6 +102,7 @@ pub(crate) struct App {
     pub(crate) bus: Arc<EmbeddedBus>,
     pub(crate) role: UserAndCredit,
     pub(crate) wake: Wake,
+    pub(crate) metrics: ecs_metrics::Metrics,
     cache: Cache,
     clock: Arc<TestClock>,
     auth: Arc<Auth>,
@@ -142,13 +146,13 @@ impl App {
     pub(crate) fn with(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keyring = Keyring::in_memory();
-        let store =
-            SqliteStore::open(folder.path().join("store.db"), keyring.clone(), StoreOptions::default());
-        let store = store.unwrap();
-        let store = Arc::new(store);
+        let metrics = ecs_metrics::Metrics::new();
+        let options = StoreOptions { metrics: metrics.clone(), ..StoreOptions::default() };
+        let store = SqliteStore::open(folder.path().join("store.db"), keyring.clone(), options);
+        let store = Arc::new(store.unwrap());
         let clock = Arc::new(TestClock(Mutex::new("2026-11-20T12:00:00.123456789Z".parse().unwrap())));
         let bus = EmbeddedBus::open(folder.path().join("bus.db"), BusOptions::new(Arc::clone(&clock) as _));
-        let below = Below { folder, store, keyring, bus: Arc::new(bus.unwrap()), clock };
+        let below = Below { folder, store, keyring, bus: Arc::new(bus.unwrap()), clock, metrics };
         Self::over(below, Tokens::new(&key(1)), setup)
     }
 
@@ -163,13 +167,13 @@ impl App {
     }
 
     fn again(self, tokens: Tokens, bcrypt_cost: u32) -> Self {
-        let Self { store, keyring, bus, cache, clock, _folder: folder, .. } = self;
-        let below = Below { folder, store, keyring, bus, clock };
+        let Self { store, keyring, bus, cache, clock, metrics, _folder: folder, .. } = self;
+        let below = Below { folder, store, keyring, bus, clock, metrics };
         Self::over(below, tokens, Setup { cache, bcrypt_cost, ..Setup::default() })
     }
 
     fn over(below: Below, tokens: Tokens, setup: Setup) -> Self {
-        let Below { folder, store, keyring, bus, clock } = below;
+        let Below { folder, store, keyring, bus, clock, metrics } = below;
         let auth =
             Arc::new(Auth::alone(tokens, Secret::new(INTERNAL_KEY), Arc::clone(&clock) as Arc<dyn Clock>));
         let wake = Wake::new();
@@ -193,10 +197,10 @@ impl App {
             session_lifetime: SESSION,
             outbox: wake.clone(),
             finisher: Finisher::default(),
-            metrics: ecs_metrics::Metrics::new(),
+            metrics: metrics.clone(),
         });
-        let routes = role.routes();
-        Self { store, keyring, bus, wake, cache: setup.cache, clock, auth, role, routes, _folder: folder }
+        let (routes, cache) = (role.routes(), setup.cache);
+        Self { store, keyring, bus, wake, metrics, cache, clock, auth, role, routes, _folder: folder }
     }
 
     /// Starts what the role does behind its calls.
@@ -204,6 +208,16 @@ impl App {
         let supervisor = Supervisor::new();
         self.role.start(&supervisor);
         supervisor
+    }
+
+    /// Where the store's file is.
+    pub(crate) fn database(&self) -> PathBuf {
+        self._folder.path().join("store.db")
+    }
+
+    /// What was counted under this name, and these labels.
+    pub(crate) fn counted(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        Exposition::read(&self.metrics.render()).unwrap().sum(name, labels)
     }
 
     pub(crate) fn now(&self) -> Timestamp {
