@@ -9,7 +9,7 @@ use ecs_domain::{BacktestId, DecisionId, Timestamp, UserId};
 use serde_json::{Value, json};
 
 use crate::audit::{Act, NewEntry};
-use crate::decision_log::WantedDecisions;
+use crate::decision_log::{LoggedDecision, WantedDecisions};
 use crate::{Progress, StoreError};
 
 /// Backtests, and the decisions that flip in them.
@@ -41,6 +41,16 @@ pub trait Backtests: Send + Sync + 'static {
         now: Timestamp,
         lease: Duration,
     ) -> Result<Option<BacktestHold>, StoreError>;
+
+    /// Decisions that an attempt is about, in the order of their entries, with numbers above `after`, at most `most`. An attempt begins
+    /// with `after` 0. Further pages may come from a copy that is a little old, which MUST hold what the first page was read from: what
+    /// was made while the attempt runs may be missing, and nothing from before it.
+    async fn backtest_page(
+        &self,
+        hold: &BacktestHold,
+        after: u64,
+        most: usize,
+    ) -> Result<Vec<LoggedDecision>, StoreError>;
 
     /// Notes how far an attempt came and what flips in that part, and holds it until `until`. Returns whether it still was the one; else
     /// nothing is kept.

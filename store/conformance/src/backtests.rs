@@ -172,6 +172,25 @@ pub async fn decisions_are_counted_by_their_time<H: Harness>() {
     check(None, Some(10), 0).await;
 }
 
+/// An attempt goes through the decisions of its days, as whoever reads the log finds them.
+pub async fn a_backtest_reads_the_decisions_of_its_days<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    register(store, 1..=5).await;
+    for number in 1..=5 {
+        // The first is too early by a second, and the last too late.
+        let second = [-86_401, -86_400, -500, -1, 0][usize::try_from(number).unwrap() - 1];
+        make_offer(store, number, number, after(second)).await;
+    }
+    request(store, 1, 0).await;
+    let hold = claim(store, 0).await.unwrap();
+    let all = store.logged_decisions(&WantedDecisions::default(), 0, MANY).await.unwrap();
+    let first = store.backtest_page(&hold, 0, 2).await.unwrap();
+    let rest = store.backtest_page(&hold, first[1].number, 2).await.unwrap();
+    assert_eq!([&first[..], &rest[..]].concat(), all[1..4]);
+    assert_eq!(store.backtest_page(&hold, rest[0].number, 2).await.unwrap(), []);
+}
+
 fn backtest_id(number: u128) -> BacktestId {
     BacktestId::new(Uuid::from_u128(0xbac0_0000_0000_4000_8000_0000_0000_0000 + number))
 }

@@ -107,7 +107,8 @@ macro_rules! conformance {
                 changes_of_a_policy_at_the_same_time_are_in_turn, what_is_done_about_policies_is_told, a_policy_stays_as_it_is;
             backtests: a_backtest_goes_from_the_wish_to_its_report, so_many_backtests_are_under_way,
                 an_attempt_at_a_backtest_that_lost_its_lease_writes_nothing, reopening_keeps_backtests,
-                flips_go_with_their_people_and_with_their_backtest, decisions_are_counted_by_their_time;
+                flips_go_with_their_people_and_with_their_backtest, decisions_are_counted_by_their_time,
+                a_backtest_reads_the_decisions_of_its_days;
             own_decisions: decisions_are_listed_newest_first, anothers_decision_is_unknown,
                 whoever_has_no_key_any_more_has_no_decisions;
             reviews: a_review_goes_from_the_wish_to_the_conclusion, a_decision_has_one_review_at_a_time,

@@ -92,16 +92,8 @@ impl DecisionLog for PostgresStore {
         after: u64,
         most: usize,
     ) -> Result<Vec<LoggedDecision>, StoreError> {
-        let WantedDecisions { from, until, user } = wanted;
-        let from = &from.map_or(i64::MIN, Timestamp::as_microsecond);
-        let until = &until.map_or(i64::MAX, Timestamp::as_microsecond);
-        let (after, most, user) = (&signed(after), &limit(most), &user.map(|user| user.uuid()));
         let found = self.primary.run(Call::quick("decision_log.decisions"), |session| async move {
-            let entries = match user {
-                Some(user) => list(&session, OF_USER, &[after, from, until, most, user]).await?,
-                None => list(&session, AFTER, &[after, from, until, most]).await?,
-            };
-            find(&session, entries).await
+            made(&session, wanted, after, most).await
         });
         decisions_left(found.await?, &self.keyring).await
     }
@@ -131,6 +123,23 @@ impl Rows {
     pub(crate) fn insert<'a>(&'a self, flight: &mut Flight<'a>) {
         flight.add(NOTE, &[&self.at, &self.act, &self.decision, &self.user, &self.digest]);
     }
+}
+
+/// Decisions that are wanted, in the order of their entries, with numbers above `after`.
+pub(crate) async fn made(
+    session: &Session,
+    wanted: &WantedDecisions,
+    after: u64,
+    most: usize,
+) -> Result<Vec<Found>, Fault> {
+    let from = wanted.from.map_or(i64::MIN, Timestamp::as_microsecond);
+    let until = wanted.until.map_or(i64::MAX, Timestamp::as_microsecond);
+    let (after, most) = (signed(after), limit(most));
+    let entries = match wanted.user.map(|user| user.uuid()) {
+        Some(user) => list(session, OF_USER, &[&after, &from, &until, &most, &user]).await?,
+        None => list(session, AFTER, &[&after, &from, &until, &most]).await?,
+    };
+    find(session, entries).await
 }
 
 /// What there is of a sealed batch; `None` where there is no such batch.

@@ -43,12 +43,11 @@ pub(super) async fn run(
     policy: Arc<Policy>,
     hold: &BacktestHold,
 ) -> Result<String, Stop> {
-    let wanted = hold.wanted();
-    let mut progress = Progress { done: 0, total: store.count_decisions(&wanted).await? };
+    let mut progress = Progress { done: 0, total: store.count_decisions(&hold.wanted()).await? };
     let (mut backtest, mut after) = (Backtest::new(policy, hold.loss_given_default, true), 0);
     loop {
         let begun = Instant::now();
-        let page = store.logged_decisions(&wanted, after, PAGE).await?;
+        let page = store.backtest_page(hold, after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = last.number;
         let told = told_by(store, &page).await?;

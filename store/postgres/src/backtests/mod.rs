@@ -2,12 +2,13 @@
 
 pub(crate) mod statements;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ecs_domain::backtest::{Direction, Flip, LossGivenDefault};
 use ecs_domain::{BacktestId, DecisionId, Timestamp, UserId};
-use ecs_store::decision_log::WantedDecisions;
+use ecs_store::decision_log::{LoggedDecision, WantedDecisions, decisions_left};
 use ecs_store::{
     BacktestEnd, BacktestHold, BacktestRow, BacktestState, Backtests, NewBacktest, Progress, StoreError,
 };
@@ -21,6 +22,7 @@ use self::statements::{
 use crate::PostgresStore;
 use crate::audit::{self, EntryRow};
 use crate::column::{count, get, limit, micros, signed, small, small_signed, unsigned, word};
+use crate::decision_log::made;
 use crate::engine::{Call, Fault, Param, Session};
 use crate::leases::Claim;
 
@@ -72,6 +74,25 @@ impl Backtests for PostgresStore {
                 CLAIMED.next(&session, now, until, read_hold).await
             })
             .await
+    }
+
+    /// The first page comes from the primary, which the hold came from, too, and notes how far its log was then. The others come from a
+    /// replica that has replayed the log up to there. Commits become visible on a replica in the order of the log, so it shows every
+    /// decision that the first page could have shown, of whatever range, and replicas may take turns. Whether somebody was erased is the
+    /// vault's to say, after the page was read. A hold's notes are kept under its id, which is nobody else's.
+    async fn backtest_page(
+        &self,
+        hold: &BacktestHold,
+        after: u64,
+        most: usize,
+    ) -> Result<Vec<LoggedDecision>, StoreError> {
+        let (wanted, reader) = (&hold.wanted(), UserId::new(hold.id.uuid()));
+        let page = |session: Arc<Session>| async move { made(&session, wanted, after, most).await };
+        let found = match after {
+            0 => self.primary.run(Call::quick("backtests.page").about(&[reader]), page).await?,
+            _ => self.read_about(reader, "backtests.page", page).await?,
+        };
+        decisions_left(found, &self.keyring).await
     }
 
     async fn advance_backtest(

@@ -2,6 +2,7 @@
 //! doesn't flush.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod backtests;
 mod customers;
 mod encryption;
 mod expiry;

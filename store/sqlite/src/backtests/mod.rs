@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ecs_domain::backtest::{Direction, Flip, LossGivenDefault};
 use ecs_domain::{BacktestId, DecisionId, Timestamp, UserId};
-use ecs_store::decision_log::WantedDecisions;
+use ecs_store::decision_log::{DecisionLog as _, LoggedDecision, WantedDecisions};
 use ecs_store::{
     BacktestEnd, BacktestHold, BacktestRow, BacktestState, Backtests, NewBacktest, Progress, StoreError,
 };
@@ -60,6 +60,15 @@ impl Backtests for SqliteStore {
         }
         let until = now.saturating_add(lease).unwrap_or(Timestamp::MAX);
         self.write("backtests.claim", move |connection| claim(connection, now, until)).await
+    }
+
+    async fn backtest_page(
+        &self,
+        hold: &BacktestHold,
+        after: u64,
+        most: usize,
+    ) -> Result<Vec<LoggedDecision>, StoreError> {
+        self.logged_decisions(&hold.wanted(), after, most).await
     }
 
     async fn advance_backtest(
