@@ -22,4 +22,5 @@ mod outage;
 mod policies;
 mod reviews;
 mod sessions;
+mod stale;
 mod support;
