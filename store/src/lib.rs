@@ -42,6 +42,7 @@ mod sessions;
 mod users;
 pub mod watch;
 mod webhooks;
+mod withheld;
 
 pub use ageing::{Aged, Ageing, Due};
 pub use attributes::{
@@ -87,6 +88,7 @@ pub use webhooks::{
     DisabledBy, DueDelivery, NewWebhook, Resent, SealedSecrets, Settled, Settlement, Webhook, WebhookAddress,
     WebhookChange, WebhookDelivery, WebhookRotation, Webhooks,
 };
+pub use withheld::Withheld;
 
 use std::time::Duration;
 

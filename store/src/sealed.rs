@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry::{Occupied, Vacant};
 
 use ecs_domain::user::User;
 use ecs_domain::{Timestamp, UserId};
@@ -168,31 +169,86 @@ pub fn person_of(entry: &Entry) -> Option<UserId> {
     entry.subject.parse().ok()
 }
 
-/// What entries say, sealed under the keys of those whom they are about. Of people who were erased nothing is said any more.
-pub async fn seal_entries(entries: &mut [Entry], keyring: &Keyring) -> Result<(), StoreError> {
-    let mut keys: BTreeMap<UserId, Option<PersonKey>> = BTreeMap::new();
-    for entry in entries {
-        let Some(person) = person_of(entry) else { continue };
-        if [&entry.before, &entry.after].into_iter().all(|text| text == NOTHING) {
-            continue;
-        }
-        let key = match keys.get(&person) {
-            Some(known) => known.clone(),
-            None => match keyring.person(person).await {
-                Ok(key) => Some(key),
-                Err(VaultError::Erased) => None,
-                Err(error) => return Err(error.into()),
-            },
-        };
-        keys.insert(person, key.clone());
-        for (column, text) in [(column::WAS, &mut entry.before), (column::BECAME, &mut entry.after)] {
-            *text = match &key {
-                Some(key) => seal(key, column, text)?,
-                None => NOTHING.to_owned(),
-            };
+/// Entries of the audit log that are to make the next batch.
+#[derive(Debug, Default)]
+pub struct NextBatch {
+    /// As they are to stand in it: what they say of a person sealed under that person's key. Of whoever was erased nothing is said.
+    pub entries: Vec<Entry>,
+    /// How many were met that wait for a key.
+    pub withheld: usize,
+}
+
+/// The oldest entries that can be sealed. `unsealed` tells some of those that stand in no batch yet, in their order, with numbers above
+/// one; from 0 on, the oldest.
+///
+/// **An entry whose person's key can't be opened here waits as it is**, for a process that was given the master key, or for an erasure:
+/// in the clear it would stay readable for good, and without its words it would be another one. Nobody else's entry waits with it.
+pub async fn next_batch<F, Told>(unsealed: F, keyring: &Keyring) -> Result<NextBatch, StoreError>
+where
+    F: Fn(u64) -> Told,
+    Told: Future<Output = Result<Vec<Entry>, StoreError>>,
+{
+    let mut next = NextBatch::default();
+    let mut after = 0;
+    while next.entries.is_empty() {
+        let page = unsealed(after).await?;
+        let Some(last) = page.last() else { break };
+        after = last.number;
+        let met = page.len();
+        next.entries = seal_entries(page, keyring).await?;
+        next.withheld += met - next.entries.len();
+    }
+    Ok(next)
+}
+
+/// With what an entry about a person is sealed.
+enum Sealer {
+    Key(PersonKey),
+    /// Their key was destroyed.
+    Erased,
+    /// Their key is there, and can't be opened with the master keys of this process.
+    Withheld,
+}
+
+impl Sealer {
+    async fn of(person: UserId, keyring: &Keyring) -> Result<Self, StoreError> {
+        match keyring.person(person).await {
+            Ok(key) => Ok(Self::Key(key)),
+            Err(VaultError::Erased) => Ok(Self::Erased),
+            Err(VaultError::Corrupt(_)) => Ok(Self::Withheld),
+            Err(error @ VaultError::Unavailable(_)) => Err(error.into()),
         }
     }
-    Ok(())
+
+    /// The text as it is to stand in a batch; `None` while nobody knows.
+    fn seal(&self, column: &str, text: &str) -> Result<Option<String>, StoreError> {
+        match self {
+            Self::Key(key) => seal(key, column, text).map(Some),
+            Self::Erased => Ok(Some(NOTHING.to_owned())),
+            Self::Withheld => Ok(None),
+        }
+    }
+}
+
+/// Those that can be sealed, and are.
+async fn seal_entries(entries: Vec<Entry>, keyring: &Keyring) -> Result<Vec<Entry>, StoreError> {
+    let mut sealers: BTreeMap<UserId, Sealer> = BTreeMap::new();
+    let mut sealed = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let says_nothing = entry.before == NOTHING && entry.after == NOTHING;
+        let Some(person) = person_of(&entry).filter(|_| !says_nothing) else {
+            sealed.push(entry);
+            continue;
+        };
+        let sealer = match sealers.entry(person) {
+            Occupied(known) => known.into_mut(),
+            Vacant(free) => free.insert(Sealer::of(person, keyring).await?),
+        };
+        let before = sealer.seal(column::WAS, &entry.before)?;
+        let after = sealer.seal(column::BECAME, &entry.after)?;
+        sealed.extend(before.zip(after).map(|(before, after)| Entry { before, after, ..entry }));
+    }
+    Ok(sealed)
 }
 
 /// What entries say, opened as far as those whom they are about have keys. Of the others nothing is said.
@@ -200,18 +256,19 @@ pub async fn open_entries(mut entries: Vec<Entry>, keyring: &Keyring) -> Result<
     let mut people: Vec<UserId> = entries.iter().filter_map(person_of).collect();
     people.sort_unstable();
     people.dedup();
-    let keys = keyring.known(&people).await?;
+    let keys = keyring.each(&people).await?;
     for entry in &mut entries {
         let Some(person) = person_of(entry) else { continue };
-        let key = people.binary_search(&person).ok().and_then(|place| keys.get(place)?.as_ref());
+        let key = people.binary_search(&person).ok().and_then(|place| keys.get(place));
         for (column, text) in [(column::WAS, &mut entry.before), (column::BECAME, &mut entry.after)] {
             if is_sealed(text) {
-                let opened = key.map(|key| key.open_text(column, text));
-                *text = match opened {
-                    Some(Ok(opened)) => opened,
+                *text = match key {
+                    Some(Ok(Some(key))) => {
+                        key.open_text(column, text).unwrap_or_else(|_| UNREADABLE.to_owned())
+                    }
                     // One entry that can't be read must not hide the others.
                     Some(Err(_)) => UNREADABLE.to_owned(),
-                    None => NOTHING.to_owned(),
+                    Some(Ok(None)) | None => NOTHING.to_owned(),
                 };
             }
         }
@@ -221,5 +278,5 @@ pub async fn open_entries(mut entries: Vec<Entry>, keyring: &Keyring) -> Result<
 
 /// What JSON says nothing with.
 const NOTHING: &str = "null";
-/// What is said in JSON of what was sealed under a key that is lost.
+/// What is said in JSON of what was sealed under a key that is lost, or can't be opened here.
 const UNREADABLE: &str = "\"unreadable\"";

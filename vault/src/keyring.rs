@@ -105,12 +105,20 @@ impl Keyring {
 
     /// The keys of those of these people who have one, in their order.
     pub async fn known(&self, users: &[UserId]) -> Result<Vec<Option<PersonKey>>, VaultError> {
+        self.each(users).await?.into_iter().collect()
+    }
+
+    /// The same where a key that can't be opened hides no other.
+    pub async fn each(
+        &self,
+        users: &[UserId],
+    ) -> Result<Vec<Result<Option<PersonKey>, VaultError>>, VaultError> {
         let kept = self.0.vault.kept(users).await?;
         let read = |(user, kept): (&UserId, Kept)| match kept {
             Kept::Key(wrapped) => self.0.unwrap(*user, &wrapped).map(Some),
             Kept::Nothing | Kept::Tombstone => Ok(None),
         };
-        users.iter().zip(kept).map(read).collect()
+        Ok(users.iter().zip(kept).map(read).collect())
     }
 
     /// Under what a value is found without being told: the same for equal values of one `column`, and nothing else can be learned from it

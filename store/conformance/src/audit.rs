@@ -6,6 +6,7 @@ use ecs_domain::consent::Purpose;
 use ecs_domain::permission::{Access, Permission, Role};
 use ecs_store::audit::{Act, Batch, Entry, EntryFilter, FIRST, NewEntry, Totals, digest};
 use ecs_store::{NewSession, PasswordChange, Refresh, RightsChange, Store};
+use ecs_vault::Kept;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
@@ -156,6 +157,64 @@ pub async fn of_those_who_seal_at_once_one_does<H: Harness>() {
     let batches = store.batches(1, ALL).await.unwrap();
     assert!(batches.iter().map(|batch| batch.number).eq(1..=batches.len() as u64));
     assert_eq!(chained(&*store, &batches).await, 40);
+}
+
+/// Whoever's key can't be opened here holds nobody else's entry up, and theirs are neither lost nor changed.
+pub async fn an_entry_whose_key_is_not_to_be_had_waits_alone<H: Harness>() {
+    let harness = H::start().await;
+    let store = &*harness.store();
+    register(store, [1, 2, 3]).await;
+    let wrapped = take_key(&harness, 1).await;
+    for (of, sessions) in [(1, 1), (1, 2), (2, 3), (1, 4), (3, 5)] {
+        note(store, ended(of, sessions)).await;
+    }
+    let mut sealed = Vec::new();
+    while let Some(batch) = store.seal(after(1), 1).await.unwrap() {
+        sealed.push(batch);
+    }
+    assert_eq!(sealed.iter().map(|batch| batch.entries).collect::<Vec<_>>(), [1, 1]);
+    let waiting = store.entries_of(None).await.unwrap();
+    let waiting: Vec<_> = waiting.iter().map(|entry| entry.after.as_str()).collect();
+    assert_eq!(waiting, [1, 2, 4].map(|sessions| ended(1, sessions).after.to_string()), "to the byte");
+    let told = async || {
+        let told = store.entries(&EntryFilter::default(), None, ALL).await.unwrap();
+        told.iter().rev().map(|entry| said(entry).1).collect::<Vec<_>>()
+    };
+    let all: Vec<_> = (1..=5).map(|sessions| ended(1, sessions).after).collect();
+    assert_eq!(told().await, all);
+    // The process was given the master key.
+    assert!(harness.keyring().vault().rewrap(user(1), FOREIGN, &wrapped).await.unwrap());
+    sealed.extend(store.seal(after(2), ALL).await.unwrap());
+    assert_eq!((chained(store, &sealed).await, store.entries_of(None).await.unwrap()), (5, vec![]));
+    assert_eq!(told().await, all);
+    // What can't be read here hides nothing of others.
+    take_key(&harness, 1).await;
+    let lost = json!("unreadable");
+    assert_eq!(told().await, [lost.clone(), lost.clone(), all[2].clone(), lost, all[4].clone()]);
+    // An erasure needs no key.
+    note(store, ended(1, 6)).await;
+    assert_eq!(store.seal(after(3), ALL).await.unwrap(), None);
+    harness.keyring().destroy(user(1), after(4)).await.unwrap();
+    sealed.extend(store.seal(after(5), ALL).await.unwrap());
+    assert_eq!((chained(store, &sealed).await, sealed.last().unwrap().entries), (6, 1));
+    assert_eq!(told().await.last(), Some(&Value::Null));
+}
+
+/// What no keyring of these tests has wrapped.
+const FOREIGN: &[u8] = b"wrapped under another master key";
+
+/// Makes of a person's key one that nobody here can open. Returns how it was.
+async fn take_key<H: Harness>(harness: &H, of: u128) -> Vec<u8> {
+    let vault = harness.keyring().vault();
+    let kept = vault.kept(&[user(of)]).await.unwrap();
+    let [Kept::Key(wrapped)] = &kept[..] else { panic!("user {of} has no key") };
+    assert!(vault.rewrap(user(of), wrapped, FOREIGN).await.unwrap());
+    wrapped.clone()
+}
+
+/// So many sessions of a user's ended.
+fn ended(of: u128, sessions: u64) -> NewEntry {
+    NewEntry::of_oneself(user(of), Act::SessionsEnded, Value::Null, json!({"sessions": sessions}), now())
 }
 
 /// Computes the chain again. Returns how many entries it holds.

@@ -63,7 +63,7 @@ macro_rules! conformance {
             rights: rights_are_replaced_as_a_whole, a_refused_change_changes_nothing,
                 of_admins_who_leave_at_once_one_stays, sessions_tell_what_their_user_may_do, what_ends_a_token_is_told,
                 a_follower_goes_on_behind_the_last_change, no_change_appears_behind_a_follower, old_changes_go;
-            audit: what_is_done_is_told, what_is_done_about_letters_is_told, entries_are_found_and_come_in_pages,
+            audit: an_entry_whose_key_is_not_to_be_had_waits_alone, what_is_done_is_told, what_is_done_about_letters_is_told, entries_are_found_and_come_in_pages,
                 batches_chain_every_entry, of_those_who_seal_at_once_one_does;
             consents: what_was_said_last_holds, saying_the_same_again_keeps_its_time, what_was_said_is_kept_with_what_was_shown,
                 consent_of_an_unknown_user_is_refused, what_many_said_is_each_their_own;

@@ -17,7 +17,9 @@ pub(crate) const CHAIN: Statements = chain::statements!("audit_entries", "audit_
 const NOTE: &str =
     "INSERT INTO audit_entries (at, actor, act, subject, was, became) VALUES ($1, $2, $3, $4, $5, $6)";
 pub(crate) const UNSEALED: &str = "SELECT number, at, actor, act, subject, was, became, batch
-     FROM audit_entries WHERE batch IS NULL ORDER BY number LIMIT $1";
+     FROM audit_entries WHERE batch IS NULL AND number > $1 ORDER BY number LIMIT $2";
+pub(crate) const STILL_UNSEALED: &str =
+    "SELECT count(*) FROM audit_entries WHERE number = ANY ($1::bigint[]) AND batch IS NULL";
 pub(crate) const OF_BATCH: &str = "SELECT number, at, actor, act, subject, was, became, batch
      FROM audit_entries WHERE batch = $1 ORDER BY number";
 pub(crate) const BY_SUBJECT: &str = "SELECT number, at, actor, act, subject, was, became, batch
@@ -40,13 +42,21 @@ impl Audit for PostgresStore {
     }
 
     async fn seal(&self, now: Timestamp, most: usize) -> Result<Option<Batch>, StoreError> {
-        let most = &limit(most);
-        let unsealed = self.primary.run(Call::quick("audit.unsealed"), |session| async move {
-            list(&session, UNSEALED, &[most]).await
-        });
-        let mut entries = unsealed.await?;
-        sealed::seal_entries(&mut entries, &self.keyring).await?;
-        let entries = &entries;
+        let most = limit(most);
+        let unsealed = async |after| {
+            let (after, most) = (&signed(after), &most);
+            self.primary
+                .run(Call::quick("audit.unsealed"), |session| async move {
+                    list(&session, UNSEALED, &[after, most]).await
+                })
+                .await
+        };
+        let next = sealed::next_batch(unsealed, &self.keyring).await?;
+        self.withheld.note(next.withheld, now);
+        let entries = &next.entries;
+        if entries.is_empty() {
+            return Ok(None);
+        }
         self.primary
             .run(Call::quick("audit.seal"), |session| async move { seal(&session, entries, now).await })
             .await
@@ -68,12 +78,12 @@ impl Audit for PostgresStore {
     }
 
     async fn entries_of(&self, batch: Option<u64>) -> Result<Vec<Entry>, StoreError> {
-        let (batch, all) = (&batch.map(signed), &i64::MAX);
+        let (batch, first, all) = (&batch.map(signed), &0_i64, &i64::MAX);
         self.primary
             .run(Call::quick("audit.entries_of"), |session| async move {
                 match batch {
                     Some(batch) => list(&session, OF_BATCH, &[batch]).await,
-                    None => list(&session, UNSEALED, &[all]).await,
+                    None => list(&session, UNSEALED, &[first, all]).await,
                 }
             })
             .await
@@ -134,23 +144,21 @@ pub(crate) fn note<'a>(flight: &mut Flight<'a>, row: &'a EntryRow<'_>) {
     flight.add(NOTE, &row.params());
 }
 
-/// `None` when there is nothing to seal, or when somebody else has sealed any of these.
+/// `None` when somebody else has sealed any of these.
 async fn seal(session: &Session, entries: &[Entry], now: Timestamp) -> Result<Option<Batch>, Fault> {
-    let most = limit(entries.len());
+    let numbers: Vec<i64> = entries.iter().map(|entry| signed(entry.number)).collect();
     let mut flight = session.flight();
     let last = CHAIN.begin(&mut flight);
-    let unsealed = flight.add(UNSEALED, &[&most]);
+    let still = flight.add(STILL_UNSEALED, &[&numbers]);
     let mut answers = flight.send().await?;
-    let still: Vec<Entry> = answers.take(unsealed).rows.iter().map(read).collect::<Result<_, _>>()?;
+    let still: i64 = answers.take(still).only()?;
     let mut flight = session.flight();
-    let same = still.iter().map(|entry| entry.number).eq(entries.iter().map(|entry| entry.number));
-    if entries.is_empty() || !same {
+    if still != limit(entries.len()) {
         flight.roll_back();
         flight.send().await?;
         return Ok(None);
     }
     let row = Statements::next(&answers.take(last), entries, now)?;
-    let numbers: Vec<i64> = entries.iter().map(|entry| signed(entry.number)).collect();
     let before: Vec<&str> = entries.iter().map(|entry| entry.before.as_str()).collect();
     let after: Vec<&str> = entries.iter().map(|entry| entry.after.as_str()).collect();
     flight.add(SEAL, &[&numbers, row.number(), &before, &after]);

@@ -57,7 +57,7 @@ use std::sync::Arc;
 
 use ecs_domain::UserId;
 use ecs_metrics::Metrics;
-use ecs_store::StoreError;
+use ecs_store::{StoreError, Withheld};
 use ecs_vault::Keyring;
 use engine::{Address, Call, Expect, Fault, Primary, Session, Target};
 use groups::Groups;
@@ -86,6 +86,8 @@ pub struct PostgresStore {
     groups: Groups,
     replicas: Option<Replicas>,
     partitions: Partitions,
+    /// When it was said last that entries of the audit log wait for a key.
+    withheld: Withheld,
     metrics: Metrics,
 }
 
@@ -98,7 +100,8 @@ impl PostgresStore {
         migrate(&primary, &options).await.map_err(at_open)?;
         let replicas = noted.map(|noted| Replicas::start(&primary, noted, &options)).transpose()?;
         let (groups, partitions) = (Groups::new(&primary), Partitions::default());
-        Ok(Self { keyring, primary, groups, replicas, partitions, metrics: options.metrics })
+        let (withheld, metrics) = (Withheld::default(), options.metrics);
+        Ok(Self { keyring, primary, groups, replicas, partitions, withheld, metrics })
     }
 
     /// Brings the tables to this binary's version. Returns the migrations that it ran.

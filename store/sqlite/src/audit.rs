@@ -16,7 +16,8 @@ pub(crate) const CHAIN: Statements = chain::statements!("audit_entries", "audit_
 const NOTE: &str =
     "INSERT INTO audit_entries (at, actor, act, subject, was, became) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 pub(crate) const UNSEALED: &str = "SELECT number, at, actor, act, subject, was, became, batch
-     FROM audit_entries WHERE batch IS NULL ORDER BY number LIMIT ?1";
+     FROM audit_entries WHERE batch IS NULL AND number > ?1 ORDER BY number LIMIT ?2";
+pub(crate) const STILL_UNSEALED: &str = "SELECT 1 FROM audit_entries WHERE number = ?1 AND batch IS NULL";
 pub(crate) const OF_BATCH: &str = "SELECT number, at, actor, act, subject, was, became, batch
      FROM audit_entries WHERE batch = ?1 ORDER BY number";
 pub(crate) const BY_SUBJECT: &str = "SELECT number, at, actor, act, subject, was, became, batch
@@ -35,11 +36,17 @@ impl Audit for SqliteStore {
     }
 
     async fn seal(&self, now: Timestamp, most: usize) -> Result<Option<Batch>, StoreError> {
-        let entries =
-            self.read("audit.unsealed", move |connection| list(connection, UNSEALED, [limit(most)]));
-        let mut entries = entries.await?;
-        sealed::seal_entries(&mut entries, &self.keyring).await?;
-        self.write("audit.seal", move |connection| seal(connection, &entries, now)).await
+        let unsealed = |after| {
+            self.read("audit.unsealed", move |connection| {
+                list(connection, UNSEALED, [key(after), limit(most)])
+            })
+        };
+        let next = sealed::next_batch(unsealed, &self.keyring).await?;
+        self.withheld.note(next.withheld, now);
+        if next.entries.is_empty() {
+            return Ok(None);
+        }
+        self.write("audit.seal", move |connection| seal(connection, &next.entries, now)).await
     }
 
     async fn audit_totals(&self) -> Result<Totals, StoreError> {
@@ -54,7 +61,7 @@ impl Audit for SqliteStore {
         let batch = batch.map(key);
         self.read("audit.entries_of", move |connection| match batch {
             Some(batch) => list(connection, OF_BATCH, [batch]),
-            None => list(connection, UNSEALED, [i64::MAX]),
+            None => list(connection, UNSEALED, [0, i64::MAX]),
         })
         .await
     }
@@ -91,11 +98,12 @@ pub(crate) fn note(connection: &Connection, entry: &NewEntry) -> Result<(), Faul
 
 /// Nobody else writes meanwhile, so the last batch is the last until the end. `None` when somebody else has sealed any of these.
 fn seal(connection: &Connection, entries: &[Entry], now: Timestamp) -> Result<Option<Batch>, Fault> {
-    let Some(first) = entries.first() else { return Ok(None) };
-    let still = list(connection, UNSEALED, [limit(entries.len())])?;
-    if !still.iter().map(|entry| entry.number).eq(entries.iter().map(|entry| entry.number)) {
-        tracing::debug!(first.number, "entries of the audit log were sealed elsewhere");
-        return Ok(None);
+    let mut still_unsealed = connection.prepare_cached(STILL_UNSEALED)?;
+    for entry in entries {
+        if !still_unsealed.exists([key(entry.number)])? {
+            tracing::debug!(entry.number, "an entry of the audit log was sealed elsewhere");
+            return Ok(None);
+        }
     }
     let batch = CHAIN.next(connection)?;
     for entry in entries {

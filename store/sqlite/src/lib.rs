@@ -45,7 +45,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use ecs_metrics::Metrics;
-use ecs_store::StoreError;
+use ecs_store::{StoreError, Withheld};
 use ecs_vault::Keyring;
 use engine::{Fault, Readers, Size, Writer, connect};
 
@@ -59,6 +59,8 @@ pub struct SqliteStore {
     keyring: Keyring,
     writer: Writer,
     readers: Readers,
+    /// When it was said last that entries of the audit log wait for a key.
+    withheld: Withheld,
     metrics: Metrics,
 }
 
@@ -150,7 +152,8 @@ fn open(path: &Path, keyring: Keyring, options: &Options) -> Result<SqliteStore,
         })
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let (writer, readers) = (Writer::start(writer)?, Readers::start(readers)?);
-    Ok(SqliteStore { keyring, writer, readers, metrics: options.metrics.clone() })
+    let metrics = options.metrics.clone();
+    Ok(SqliteStore { keyring, writer, readers, withheld: Withheld::default(), metrics })
 }
 
 fn open_writer(path: &Path, options: &Options) -> rusqlite::Result<rusqlite::Connection> {

@@ -38,6 +38,7 @@ fn statements_of_accounts() -> Vec<&'static str> {
         rights::SET_VERSION,
         rights::AFTER,
         audit::UNSEALED,
+        audit::STILL_UNSEALED,
         audit::OF_BATCH,
         audit::BY_SUBJECT,
         audit::BY_ACTOR,
