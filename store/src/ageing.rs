@@ -4,12 +4,16 @@ use async_trait::async_trait;
 use ecs_domain::Timestamp;
 
 use crate::StoreError;
+use crate::audit::NewEntry;
 
 /// Rows that go when they are old.
 ///
 /// **The books stay true.** Whatever goes MUST be noted as far as the books ask for it, in the same transaction: events in dropped
 /// summaries are still in [`LedgerTotals::in_aggregates`](crate::LedgerTotals), and an active offer whose notification went for its
 /// age is still notified.
+///
+/// **What went is told.** [`Due::told`] MUST be in the audit log when its rows are gone, and not otherwise: it is written in their
+/// transaction.
 #[async_trait]
 pub trait Ageing: Send + Sync + 'static {
     /// Drops rows that are due, about `due.most` of them in one transaction. Returns how many went; 0 means that none are left.
@@ -27,6 +31,14 @@ pub struct Due {
     pub now: Timestamp,
     /// About how many at once.
     pub most: usize,
+}
+
+impl Due {
+    /// What the audit log says when so many rows went in one transaction.
+    #[must_use]
+    pub fn told(&self, rows: u64) -> Option<NewEntry> {
+        NewEntry::of_retention(self.rows.class(), rows, &self.before, self.now)
+    }
 }
 
 /// What grows old.
@@ -57,6 +69,19 @@ impl Aged {
         Self::WaitingLetters,
         Self::ReplacedSecrets,
     ];
+
+    /// The class of data that it belongs to, as it is documented.
+    #[must_use]
+    pub const fn class(self) -> &'static str {
+        match self {
+            Self::Summaries => "emotion summaries",
+            Self::Decisions => "decisions and offers",
+            Self::Notifications => "notifications",
+            Self::Transactions => "transactions",
+            Self::WaitingLetters => "dead letters that wait",
+            Self::ReplacedSecrets => "webhooks",
+        }
+    }
 
     /// Its name in logs and in metrics of queries.
     #[must_use]

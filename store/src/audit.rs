@@ -5,6 +5,8 @@
 //! before and after becomes ciphertext under the key of the person whom the entry is about, so that the chain holds when that key is
 //! destroyed and nobody can read it any more. How batches are chained is told in [`crate::chain`].
 
+use std::fmt::Display;
+
 use async_trait::async_trait;
 use ecs_domain::consent::Purpose;
 use ecs_domain::permission::Access;
@@ -90,11 +92,13 @@ pub enum Act {
     ReviewClaimed,
     /// An officer has concluded a review.
     ReviewConcluded,
+    /// Rows went for their age.
+    RowsDropped,
 }
 
 impl Act {
     /// Every act there is.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::AccessChanged,
         Self::ConsentChanged,
         Self::PasswordChanged,
@@ -116,6 +120,7 @@ impl Act {
         Self::ReviewRequested,
         Self::ReviewClaimed,
         Self::ReviewConcluded,
+        Self::RowsDropped,
     ];
 
     /// Its name in the log.
@@ -143,6 +148,7 @@ impl Act {
             Self::ReviewRequested => "review.requested",
             Self::ReviewClaimed => "review.claimed",
             Self::ReviewConcluded => "review.concluded",
+            Self::RowsDropped => "retention.dropped",
         }
     }
 }
@@ -155,6 +161,9 @@ impl std::str::FromStr for Act {
     }
 }
 
+/// Who acts when nobody does: the platform itself, by its settings. Nobody's account has this id.
+pub const PLATFORM: UserId = UserId::new(Uuid::max());
+
 /// An entry to be written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewEntry {
@@ -164,7 +173,7 @@ pub struct NewEntry {
     pub actor: UserId,
     /// What.
     pub act: Act,
-    /// To whom or what: a user's id, a dead letter's number, a policy's version, or an exported month.
+    /// To whom or what: a user's id, a dead letter's number, a policy's version, an exported month, or a class of data.
     pub subject: String,
     /// What was before; null where there is nothing to say.
     pub before: Value,
@@ -245,6 +254,14 @@ impl NewEntry {
             after["outcome"] = conclusion.outcome.as_str().into();
         }
         Self { at: now, actor, act, subject: review.user.to_string(), before: Value::Null, after }
+    }
+
+    /// So many rows of a class of data went, those from before a time. `None` when none did. It names no person.
+    #[must_use]
+    pub fn of_retention(class: &str, rows: u64, before: &impl Display, now: Timestamp) -> Option<Self> {
+        let (actor, act, subject) = (PLATFORM, Act::RowsDropped, format!("retention {class}"));
+        let after = json!({"rows": rows, "before": before.to_string()});
+        (rows > 0).then_some(Self { at: now, actor, act, subject, before: Value::Null, after })
     }
 
     /// What an operator did about a dead letter.

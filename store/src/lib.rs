@@ -64,7 +64,7 @@ pub use exports::{
 };
 pub use folds::{EmotionRules, FeatureSource, Folded, Folds};
 pub use idempotency::{Begun, Claim, Fingerprint, Idempotency, KeptAnswer, StoredAnswer};
-pub use maintenance::{Maintenance, Retained, Retention};
+pub use maintenance::{Maintenance, Retained, Retention, Swept};
 pub use notifications::{MarkedRead, NotificationPage, Notifications, StoredNotification};
 pub use outbox::{Outbox, OutboxMessage, OutboxRow};
 pub use own_decisions::{DecisionPage, OwnDecisions};

@@ -317,3 +317,20 @@ pub const CLASSES: &[DataClass] = &[
         Earlier::No("they are about nobody, or gone with the replay"),
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use ecs_store::{Aged, Swept};
+
+    use super::*;
+
+    /// What went for its age is told in the audit log by the names that this table has.
+    #[test]
+    fn the_audit_log_names_classes_of_this_table() {
+        let told = Aged::ALL.map(Aged::class).into_iter().chain(Swept::ALL.map(Swept::class));
+        for name in told {
+            let class = CLASSES.iter().find(|class| class.name == name);
+            assert!(class.is_some_and(|class| class.sweeper.is_some()), "{name}");
+        }
+    }
+}

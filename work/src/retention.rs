@@ -93,6 +93,7 @@ pub fn of_emotions(now: Timestamp, raw_days: u16, bus_floor: Timestamp) -> Reten
         raw_floor: raw_floor(now, raw_days),
         ids_since: before(bus_floor, DAY),
         answers_since: before(now, ANSWERS),
+        now,
     }
 }
 

@@ -253,8 +253,12 @@ pub async fn old_answers_go<H: Harness>() {
     let store = harness.store();
     begin(&*store, 1, now()).await;
     store.finish_request(kept(1)).await.unwrap();
-    let keep_from =
-        |answers_since| Retention { raw_floor: day("2026-10-22"), ids_since: after(-86_400), answers_since };
+    let keep_from = |answers_since| Retention {
+        raw_floor: day("2026-10-22"),
+        ids_since: after(-86_400),
+        answers_since,
+        now: now(),
+    };
     let dropped = |answers| Retained { answers, ..Retained::default() };
     assert_eq!(store.retain(keep_from(now())).await.unwrap(), dropped(0));
     assert_eq!(begin(&*store, 2, after(86_400)).await, answered(1));

@@ -15,6 +15,7 @@ pub mod consents;
 pub mod credit;
 pub mod dead_letters;
 pub mod decision_log;
+pub mod dropped;
 pub mod emotions;
 pub mod erasures;
 pub mod evaluations;
@@ -63,6 +64,7 @@ macro_rules! conformance {
             rights: rights_are_replaced_as_a_whole, a_refused_change_changes_nothing,
                 of_admins_who_leave_at_once_one_stays, sessions_tell_what_their_user_may_do, what_ends_a_token_is_told,
                 a_follower_goes_on_behind_the_last_change, no_change_appears_behind_a_follower, old_changes_go;
+            dropped: what_goes_for_its_age_is_told, what_retention_drops_is_told, nothing_goes_untold;
             audit: an_entry_whose_key_is_not_to_be_had_waits_alone, what_is_done_is_told, what_is_done_about_letters_is_told, entries_are_found_and_come_in_pages,
                 batches_chain_every_entry, of_those_who_seal_at_once_one_does;
             consents: what_was_said_last_holds, saying_the_same_again_keeps_its_time, what_was_said_is_kept_with_what_was_shown,

@@ -157,7 +157,8 @@ pub async fn nothing_gets_poorer<H: Harness>() {
 pub async fn the_log_outlives_the_raw_rows<H: Harness>() {
     let harness = with_crowd::<H>().await;
     let store = harness.store();
-    let floor = Retention { raw_floor: day(NEXT), ids_since: after(-86_400), answers_since: now() };
+    let floor =
+        Retention { raw_floor: day(NEXT), ids_since: after(-86_400), answers_since: now(), now: now() };
     store.retain(floor).await.unwrap();
     harness.tamper_with_sum(user(1), day(DAY), 17).await;
     harness.tamper_with_sum(user(2), day(DAY), 17).await;
@@ -266,7 +267,8 @@ pub async fn an_abandoned_replay_is_given_up<H: Harness>() {
     let harness = with_crowd::<H>().await;
     let store = harness.store();
     let retain = async |answers_since| {
-        let retention = Retention { raw_floor: day("2026-11-01"), ids_since: after(-86_400), answers_since };
+        let retention =
+            Retention { raw_floor: day("2026-11-01"), ids_since: after(-86_400), answers_since, now: now() };
         store.retain(retention).await.unwrap();
     };
     read(store.as_ref(), &crowd()).await;

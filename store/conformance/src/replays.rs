@@ -106,8 +106,12 @@ pub async fn what_is_not_kept_is_carried_over<H: Harness>() {
     let store = harness.store();
     let old = [emotion(1, 1, "2025-08-19T08:00:00Z", [0.5; 3])];
     store.fold_emotions(&old, rules(), now()).await.unwrap();
-    let next_day =
-        Retention { raw_floor: day("2026-11-21"), ids_since: after(-86_400), answers_since: now() };
+    let next_day = Retention {
+        raw_floor: day("2026-11-21"),
+        ids_since: after(-86_400),
+        answers_since: now(),
+        now: now(),
+    };
     store.retain(next_day).await.unwrap();
     harness.tamper_with_sum(user(1), day("2026-11-20"), 17).await;
     harness.tamper_with_sum(user(1), day("2026-11-21"), 17).await;
@@ -121,7 +125,8 @@ pub async fn what_is_not_kept_is_carried_over<H: Harness>() {
 pub async fn what_goes_meanwhile_is_carried_over<H: Harness>() {
     let harness = with_crowd::<H>().await;
     let store = harness.store();
-    let floor = |date| Retention { raw_floor: day(date), ids_since: after(86_400), answers_since: now() };
+    let floor =
+        |date| Retention { raw_floor: day(date), ids_since: after(86_400), answers_since: now(), now: now() };
     store.begin_replay(plan(), now()).await.unwrap();
     store.rebuild(3).await.unwrap();
     store.retain(floor("2026-11-21")).await.unwrap();

@@ -12,7 +12,12 @@ const DAY: i64 = 86_400;
 
 /// Everything before 2026-11-21 goes; ids stay for seven days after their arrival, answers for a day.
 fn next_day() -> Retention {
-    Retention { raw_floor: day("2026-11-21"), ids_since: after(-7 * DAY), answers_since: after(-DAY) }
+    Retention {
+        raw_floor: day("2026-11-21"),
+        ids_since: after(-7 * DAY),
+        answers_since: after(-DAY),
+        now: now(),
+    }
 }
 
 fn floored_rules() -> EmotionRules {

@@ -182,7 +182,7 @@ pub async fn old_changes_go<H: Harness>() {
     }
     let all = list(store, None).await;
     let (raw_floor, ids_since) = (day("2026-01-01"), at("2026-01-01T00:00:00Z"));
-    let retention = Retention { raw_floor, ids_since, answers_since: after(50) };
+    let retention = Retention { raw_floor, ids_since, answers_since: after(50), now: now() };
     assert_eq!(store.retain(retention).await.unwrap().changes, 2);
     assert_eq!(list(store, None).await, all[2..]);
     assert_eq!(store.rights(user(1)).await.unwrap().unwrap().version, all[2].number);

@@ -169,7 +169,7 @@ pub async fn sessions_past_their_end_go<H: Harness>() {
     begin(store, 1, 1).await;
     let retain = |answers_since| {
         let (raw_floor, ids_since) = (day("2026-01-01"), at("2026-01-01T00:00:00Z"));
-        store.retain(Retention { raw_floor, ids_since, answers_since })
+        store.retain(Retention { raw_floor, ids_since, answers_since, now: now() })
     };
     assert_eq!(retain(after(END)).await.unwrap(), Retained::default());
     assert_eq!(exchange(store, 1, 0, after(END + 1)).await, Refreshed::Ended);

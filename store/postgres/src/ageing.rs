@@ -1,10 +1,11 @@
-//! What goes for its age. Each piece is one statement.
+//! What goes for its age. Each piece is one statement, with its entry in the audit log.
 
 use async_trait::async_trait;
 use ecs_domain::utc_day;
 use ecs_store::{Aged, Ageing, Due, StoreError};
 
 use crate::PostgresStore;
+use crate::audit;
 use crate::column::{limit, micros, unsigned};
 use crate::engine::{Call, Fault, Param, Session};
 
@@ -102,24 +103,25 @@ async fn drop_aged(session: &Session, due: Due) -> Result<u64, Fault> {
     let (before, now, most) = (micros(due.before), micros(due.now), limit(due.most));
     let day = utc_day(due.before);
     match due.rows {
-        Aged::Summaries => piece(session, statements::SUMMARIES, &[&day, &most, &before]).await,
+        Aged::Summaries => piece(session, due, statements::SUMMARIES, &[&day, &most, &before]).await,
         Aged::Decisions => {
             let at = now.as_microsecond();
-            let denials = piece(session, statements::DENIALS, &[&before, &most, &at]).await?;
-            Ok(denials + piece(session, statements::EXPIRED, &[&before, &most, &at]).await?)
+            let denials = piece(session, due, statements::DENIALS, &[&before, &most, &at]).await?;
+            Ok(denials + piece(session, due, statements::EXPIRED, &[&before, &most, &at]).await?)
         }
-        Aged::Notifications => piece(session, statements::NOTIFICATIONS, &[&before, &most]).await,
-        Aged::Transactions => piece(session, statements::TRANSACTIONS, &[&before, &most]).await,
-        Aged::WaitingLetters => piece(session, statements::LETTERS, &[&before, &most, &now]).await,
-        Aged::ReplacedSecrets => piece(session, statements::SECRETS, &[&before, &most]).await,
+        Aged::Notifications => piece(session, due, statements::NOTIFICATIONS, &[&before, &most]).await,
+        Aged::Transactions => piece(session, due, statements::TRANSACTIONS, &[&before, &most]).await,
+        Aged::WaitingLetters => piece(session, due, statements::LETTERS, &[&before, &most, &now]).await,
+        Aged::ReplacedSecrets => piece(session, due, statements::SECRETS, &[&before, &most]).await,
     }
 }
 
-/// One statement, in a transaction that may take longer than a request has.
-async fn piece(session: &Session, sql: &'static str, params: &[Param<'_>]) -> Result<u64, Fault> {
+/// One statement and what the audit log says of it, in a transaction that may take longer than a request has.
+async fn piece(session: &Session, due: Due, sql: &'static str, params: &[Param<'_>]) -> Result<u64, Fault> {
     let mut flight = session.flight();
     flight.begin_long();
     let gone = flight.add(sql, params);
-    flight.commit();
-    flight.send().await?.take(gone).only().map(unsigned)
+    let gone = flight.send().await?.take(gone).only().map(unsigned)?;
+    audit::commit(session, due.told(gone).as_ref()).await?;
+    Ok(gone)
 }

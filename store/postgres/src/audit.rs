@@ -144,6 +144,18 @@ pub(crate) fn note<'a>(flight: &mut Flight<'a>, row: &'a EntryRow<'_>) {
     flight.add(NOTE, &row.params());
 }
 
+/// Commits the open transaction, with an entry if there is one.
+pub(crate) async fn commit(session: &Session, entry: Option<&NewEntry>) -> Result<(), Fault> {
+    let row = entry.map(EntryRow::new);
+    let mut flight = session.flight();
+    if let Some(row) = &row {
+        note(&mut flight, row);
+    }
+    flight.commit();
+    flight.send().await?;
+    Ok(())
+}
+
 /// `None` when somebody else has sealed any of these.
 async fn seal(session: &Session, entries: &[Entry], now: Timestamp) -> Result<Option<Batch>, Fault> {
     let numbers: Vec<i64> = entries.iter().map(|entry| signed(entry.number)).collect();

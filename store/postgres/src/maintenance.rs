@@ -6,10 +6,11 @@
 //! still to be done is what is still in the partition.
 
 use async_trait::async_trait;
-use ecs_domain::{Day, Timestamp};
-use ecs_store::{Maintenance, Retained, Retention, StoreError};
+use ecs_domain::Day;
+use ecs_store::{Maintenance, Retained, Retention, StoreError, Swept};
 
 use crate::PostgresStore;
+use crate::audit;
 use crate::column::{micros, unsigned};
 use crate::engine::{Call, Fault, Session};
 use crate::idempotency;
@@ -39,6 +40,8 @@ kept AS (
         SET fate = 1, arrived_at = greatest(i.arrived_at, excluded.arrived_at)
 )
 SELECT count(*) FROM moved";
+/// Held by whoever takes rows out of a partition, so that two sweeps don't both tell of the same rows: "ecs rows" in a number.
+const SWEEP_IN_TURN: &str = "SELECT pg_advisory_xact_lock(7305809603721131891)";
 const COUNT_RAW: &str = "SELECT count(*) FROM emotional_events WHERE day = $1::date";
 /// Dropping a partition takes this lock anyway. Taken first, and for a short time, nothing is moved in vain.
 const SHUT_ALL_OUT: &str = "LOCK TABLE ONLY emotional_events IN ACCESS EXCLUSIVE MODE";
@@ -52,29 +55,32 @@ const PING: &str = "SELECT 1";
 impl Maintenance for PostgresStore {
     async fn retain(&self, retention: Retention) -> Result<Retained, StoreError> {
         self.raise_floor(retention.raw_floor).await?;
-        let ids_since = micros(retention.ids_since);
-        let (raw_rows, more_rows) = self.drop_raw(retention.raw_floor, ids_since).await?;
+        let retention = &retention;
+        let (raw_rows, more_rows) = self.drop_raw(retention).await?;
         let ids = self
             .primary
-            .run(Call::long("retention.ids"), |session| async move { drop_ids(&session, ids_since).await })
+            .run(Call::long("retention.ids"), |session| async move { drop_ids(&session, retention).await })
             .await?;
         let answers_since = micros(retention.answers_since);
         let answers = self
             .primary
             .run(Call::long("retention.answers"), |session| async move {
-                idempotency::drop_old(&session, answers_since, CHUNK).await
+                let drop = idempotency::drop_old(&session, answers_since, CHUNK);
+                told(&session, retention, Swept::Answers, drop).await
             })
             .await?;
         let sessions = self
             .primary
             .run(Call::long("retention.sessions"), |session| async move {
-                sessions::drop_old(&session, answers_since, CHUNK).await
+                let drop = sessions::drop_old(&session, answers_since, CHUNK);
+                told(&session, retention, Swept::Sessions, drop).await
             })
             .await?;
         let changes = self
             .primary
             .run(Call::long("retention.changes"), |session| async move {
-                rights::drop_old(&session, answers_since, CHUNK).await
+                let drop = rights::drop_old(&session, answers_since, CHUNK);
+                told(&session, retention, Swept::Changes, drop).await
             })
             .await?;
         self.primary
@@ -103,9 +109,10 @@ impl Maintenance for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Drops partitions of days before `floor`. Returns how many rows went, and whether there is more to do: it stops at
+    /// Drops partitions of days that are not kept any more. Returns how many rows went, and whether there is more to do: it stops at
     /// the first partition with more late ids than one piece moves.
-    async fn drop_raw(&self, floor: Day, ids_since: Timestamp) -> Result<(u64, bool), StoreError> {
+    async fn drop_raw(&self, retention: &Retention) -> Result<(u64, bool), StoreError> {
+        let floor = retention.raw_floor;
         let due = self
             .primary
             .run(Call::long("retention.partitions"), |session| async move {
@@ -117,7 +124,7 @@ impl PostgresStore {
             let piece = self
                 .primary
                 .run(Call::long("retention.raw"), |session| async move {
-                    drop_piece(&session, day, ids_since).await
+                    drop_piece(&session, day, retention).await
                 })
                 .await?;
             dropped += piece.rows;
@@ -135,20 +142,22 @@ struct Piece {
 }
 
 /// Moves a piece of a partition's late ids, or drops the partition when there are none left.
-async fn drop_piece(session: &Session, day: Day, ids_since: Timestamp) -> Result<Piece, Fault> {
+async fn drop_piece(session: &Session, day: Day, retention: &Retention) -> Result<Piece, Fault> {
+    let ids_since = micros(retention.ids_since);
     index_arrivals(session, day).await?;
     let mut flight = session.flight();
     flight.begin_long();
+    flight.add(SWEEP_IN_TURN, &[]);
     flight.add(FIXED_PLANS, &[]);
     flight.add(BE_BRIEF, &[]);
     flight.add(SHUT_FOLDS_OUT, &[]);
     let moving = flight.add(MOVE, &[&day, &ids_since, &CHUNK]);
-    flight.commit();
     let moved: i64 = flight.send().await?.take(moving).only()?;
+    audit::commit(session, retention.told(Swept::RawRows, unsigned(moved)).as_ref()).await?;
     if moved >= CHUNK {
         return Ok(Piece { rows: unsigned(moved), more: true });
     }
-    let rest = drop_partition(session, day, ids_since).await?;
+    let rest = drop_partition(session, day, retention).await?;
     Ok(Piece { rows: unsigned(moved) + rest.rows, more: rest.more })
 }
 
@@ -170,32 +179,48 @@ async fn index_arrivals(session: &Session, day: Day) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Drops the partition in one transaction with what is still to be moved: an id may have been renewed just now.
-async fn drop_partition(session: &Session, day: Day, ids_since: Timestamp) -> Result<Piece, Fault> {
+/// Drops the partition in one transaction with what is still to be moved, for an id may have been renewed just now, and with what the audit
+/// log says of it. Nothing is folded into a day below the floor and no other sweep is at work, so rows are counted before everybody is shut
+/// out.
+async fn drop_partition(session: &Session, day: Day, retention: &Retention) -> Result<Piece, Fault> {
+    let ids_since = micros(retention.ids_since);
     let mut flight = session.flight();
     flight.begin_long();
+    flight.add(SWEEP_IN_TURN, &[]);
     let count = flight.add(COUNT_RAW, &[&day]);
-    flight.commit();
-    let rows: i64 = flight.send().await?.take(count).only()?;
-
-    let mut flight = session.flight();
-    flight.begin_long();
     flight.add(FIXED_PLANS, &[]);
     flight.add(BE_BRIEF, &[]);
     flight.add(SHUT_ALL_OUT, &[]);
     let moving = flight.add(MOVE, &[&day, &ids_since, &CHUNK]);
-    let moved: i64 = flight.send().await?.take(moving).only()?;
+    let mut answers = flight.send().await?;
+    let (rows, moved) = (answers.take(count).only::<i64>()?, answers.take(moving).only::<i64>()?);
     let more = moved >= CHUNK;
     if !more {
-        session.batch(&format!("DROP TABLE {}", partitions::name(day))).await?;
+        // Another sweep may have done it while this one waited for its turn.
+        session.batch(&format!("DROP TABLE IF EXISTS {}", partitions::name(day))).await?;
     }
-    let mut flight = session.flight();
-    flight.commit();
-    flight.send().await?;
-    Ok(Piece { rows: unsigned(if more { moved } else { rows }), more })
+    let rows = unsigned(if more { moved } else { rows });
+    audit::commit(session, retention.told(Swept::RawRows, rows).as_ref()).await?;
+    Ok(Piece { rows, more })
 }
 
-async fn drop_ids(session: &Session, since: Timestamp) -> Result<u64, Fault> {
+/// Does a piece of work that drops something in one transaction with what the audit log says of it.
+async fn told(
+    session: &Session,
+    retention: &Retention,
+    swept: Swept,
+    drop: impl Future<Output = Result<u64, Fault>>,
+) -> Result<u64, Fault> {
+    let mut flight = session.flight();
+    flight.begin_long();
+    flight.send().await?;
+    let dropped = drop.await?;
+    audit::commit(session, retention.told(swept, dropped).as_ref()).await?;
+    Ok(dropped)
+}
+
+async fn drop_ids(session: &Session, retention: &Retention) -> Result<u64, Fault> {
+    let since = micros(retention.ids_since);
     // Most calls find nothing, and nobody needs to be held up for that.
     if !session.query(OLD_IDS, &[&since]).await?.only::<bool>()? {
         return Ok(0);
@@ -206,6 +231,7 @@ async fn drop_ids(session: &Session, since: Timestamp) -> Result<u64, Fault> {
     flight.add(BE_BRIEF, &[]);
     flight.add(SHUT_FOLDS_OUT, &[]);
     let drop = flight.add(DROP_IDS, &[&since, &CHUNK]);
-    flight.commit();
-    Ok(flight.send().await?.take(drop).changed)
+    let dropped = flight.send().await?.take(drop).changed;
+    audit::commit(session, retention.told(Swept::Ids, dropped).as_ref()).await?;
+    Ok(dropped)
 }

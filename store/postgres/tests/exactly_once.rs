@@ -101,7 +101,7 @@ async fn storm(stores: &[Arc<PostgresStore>; 2], batches: &[Vec<EmotionEvent>]) 
         for (place, floor) in DAYS.iter().enumerate() {
             progress.subscribe().wait_for(|folded| floor_at(*folded) >= place).await.unwrap();
             let (raw_floor, since) = (day(floor), after(-900));
-            let retention = Retention { raw_floor, ids_since: since, answers_since: since };
+            let retention = Retention { raw_floor, ids_since: since, answers_since: since, now: now() };
             until_taken(|| stores[1].retain(retention)).await;
         }
     };
@@ -236,7 +236,8 @@ async fn the_floor_stands_still_while_a_fold_runs() {
     folding.batch_execute("BEGIN; LOCK TABLE ONLY emotional_events IN ROW EXCLUSIVE MODE").await.unwrap();
     let retention = {
         let (store, since) = (Arc::clone(&store), after(-900));
-        let retention = Retention { raw_floor: day("2026-11-21"), ids_since: since, answers_since: since };
+        let retention =
+            Retention { raw_floor: day("2026-11-21"), ids_since: since, answers_since: since, now: now() };
         tokio::spawn(async move { until_taken(|| store.retain(retention)).await })
     };
     until_somebody_waits(&watcher).await;
@@ -267,8 +268,12 @@ async fn days_come_and_go_as_partitions() {
     assert_eq!(partitions().await, ["1103", "1120", "1121", "1122"]);
 
     let floor = day("2026-11-21");
-    let retention =
-        Retention { raw_floor: floor, ids_since: at("2026-11-01T00:00:00Z"), answers_since: now() };
+    let retention = Retention {
+        raw_floor: floor,
+        ids_since: at("2026-11-01T00:00:00Z"),
+        answers_since: now(),
+        now: now(),
+    };
     let dropped = store.retain(retention).await.unwrap();
     assert_eq!((dropped.raw_rows, dropped.more), (1, false));
     assert_eq!(partitions().await, ["1121", "1122"]);

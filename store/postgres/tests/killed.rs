@@ -40,7 +40,7 @@ fn plan() -> ReplayPlan {
 /// Every id may still be delivered again, so all of them move.
 fn retention(raw_floor: &str) -> Retention {
     let (long_ago, answers_since) = ("2026-01-01T00:00:00Z".parse().unwrap(), now());
-    Retention { raw_floor: day(raw_floor), ids_since: long_ago, answers_since }
+    Retention { raw_floor: day(raw_floor), ids_since: long_ago, answers_since, now: now() }
 }
 
 /// The work of the process that is killed: each line says that the next piece begins.

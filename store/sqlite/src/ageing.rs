@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::column::{At, Id, IdText, limit};
 use crate::engine::{Fault, Size};
-use crate::{SqliteStore, decision_log};
+use crate::{SqliteStore, audit, decision_log};
 
 pub(crate) mod statements {
     //! The SQL of what goes, where the test of the query plans sees it.
@@ -61,7 +61,12 @@ const NOTE: &str = "INSERT INTO aged (rows, events, before) VALUES (?1, ?2, ?3)
 #[async_trait]
 impl Ageing for SqliteStore {
     async fn drop_aged(&self, due: Due) -> Result<u64, StoreError> {
-        self.write_sized(due.rows.as_str(), Size::Large, move |connection| drop_aged(connection, due)).await
+        self.write_sized(due.rows.as_str(), Size::Large, move |connection| {
+            let gone = drop_aged(connection, due)?;
+            audit::note_some(connection, due.told(gone))?;
+            Ok(gone)
+        })
+        .await
     }
 }
 

@@ -96,6 +96,11 @@ pub(crate) fn note(connection: &Connection, entry: &NewEntry) -> Result<(), Faul
     Ok(())
 }
 
+/// The same, if there is one.
+pub(crate) fn note_some(connection: &Connection, entry: Option<NewEntry>) -> Result<(), Fault> {
+    entry.map_or(Ok(()), |entry| note(connection, &entry))
+}
+
 /// Nobody else writes meanwhile, so the last batch is the last until the end. `None` when somebody else has sealed any of these.
 fn seal(connection: &Connection, entries: &[Entry], now: Timestamp) -> Result<Option<Batch>, Fault> {
     let mut still_unsealed = connection.prepare_cached(STILL_UNSEALED)?;

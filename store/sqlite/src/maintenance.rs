@@ -1,7 +1,7 @@
 //! Housekeeping.
 
 use async_trait::async_trait;
-use ecs_store::{Maintenance, Retained, Retention, StoreError};
+use ecs_store::{Maintenance, Retained, Retention, StoreError, Swept};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
@@ -9,7 +9,7 @@ use crate::SqliteStore;
 use crate::column::{IdBytes, day_number};
 use crate::engine::{Fault, Size};
 use crate::folds::COUNTED;
-use crate::{idempotency, replays, rights, sessions};
+use crate::{audit, idempotency, replays, rights, sessions};
 
 /// How many rows of each table one call drops at most: some tens of milliseconds of the writer's time.
 const CHUNK: i64 = 10_000;
@@ -41,6 +41,9 @@ impl Maintenance for SqliteStore {
             let sessions = sessions::drop_old(connection, retention.answers_since, CHUNK)?;
             let changes = rights::drop_old(connection, retention.answers_since, CHUNK)?;
             replays::give_up(connection, retention.answers_since)?;
+            for (swept, rows) in Swept::ALL.into_iter().zip([raw_rows, ids, answers, sessions, changes]) {
+                audit::note_some(connection, retention.told(swept, rows))?;
+            }
             let full = u64::try_from(CHUNK).unwrap_or(u64::MAX);
             let more = [raw_rows, ids, answers, sessions, changes].iter().any(|dropped| *dropped >= full);
             Ok(Retained { raw_rows, ids, answers, sessions, changes, more })
