@@ -336,7 +336,7 @@ pub async fn decisions_of_many_at_once_are_each_their_own<H: Harness>() {
     // The third one's facts are others, the fourth takes another decision's id, and the last is nobody.
     let made = |of: u128| match of {
         4 => denial(4, 101, after(10)),
-        _ if of % 3 == 0 => denial(of, of, after(10)),
+        _ if of.is_multiple_of(3) => denial(of, of, after(10)),
         _ => approval(of, of, after(10)),
     };
     let others = Facts { exposure: Money::from_minor_units(1), ..Facts::NONE };

@@ -1,20 +1,17 @@
 //! Decisions whose facts change between the reading and the recording: they are made anew, or not at all.
 //!
-//! Somebody else holds the database's write lock from before the facts are read until after, and then commits another status of an
-//! earlier offer. So what was read is old when the decision comes to be recorded, every time that is wanted.
+//! Facts are read before the model is asked. While it thinks somebody else commits another status of an earlier offer, so what was read is
+//! old when the decision comes to be recorded, every time that is wanted.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ecs_cache::Cache;
 use ecs_domain::features::Features;
 use ecs_domain::scorecard::Assessment;
 use ecs_domain::{Money, UserId};
-use ecs_metrics::Metrics;
-use ecs_metrics::read::Exposition;
 use ecs_store::{Credit as _, PageRequest};
 use ecs_web::RequestContext;
 use ecs_web::handles::{CreditAnalysis, HandleError};
@@ -35,7 +32,7 @@ const TURN: &str =
 struct Meddler {
     asked: AtomicU32,
     changes: AtomicU32,
-    app: OnceLock<(Connect, Metrics)>,
+    connect: OnceLock<Connect>,
 }
 
 type Connect = Box<dyn Fn() -> Connection + Send + Sync>;
@@ -46,34 +43,11 @@ impl CreditAnalysis for Meddler {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let left = self.changes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if left.is_ok() {
-            self.meddle();
+            let connection = self.connect.get().unwrap()();
+            assert_eq!(connection.execute(TURN, []).unwrap(), 1);
         }
         Ok(Assessment::unexplained("financial-1", 0.04))
     }
-}
-
-impl Meddler {
-    /// From here on nothing is written until the facts were read, and then this is what comes first.
-    fn meddle(&self) {
-        let (connect, metrics) = self.app.get().unwrap();
-        let (connection, metrics) = (connect(), metrics.clone());
-        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
-        assert_eq!(connection.execute(TURN, []).unwrap(), 1);
-        let before = facts_read(&metrics);
-        thread::spawn(move || {
-            let begun = Instant::now();
-            while facts_read(&metrics) == before && begun.elapsed() < DEADLINE {
-                thread::yield_now();
-            }
-            connection.execute_batch("COMMIT").unwrap();
-        });
-    }
-}
-
-/// How often the store was asked for somebody's facts.
-fn facts_read(metrics: &Metrics) -> Option<f64> {
-    let read = Exposition::read(&metrics.render()).unwrap();
-    read.sum("ecs_store_query_duration_seconds_count", &[("query", "credit.facts")])
 }
 
 /// Somebody with an offer of ten thousand that they can still accept, and whose last decision doesn't stand any more.
@@ -92,7 +66,7 @@ async fn indebted() -> (Arc<Meddler>, App, UserId) {
         connection.busy_timeout(DEADLINE).unwrap();
         connection
     };
-    assert!(model.app.set((Box::new(connect), app.metrics.clone())).is_ok());
+    assert!(model.connect.set(Box::new(connect)).is_ok());
     model.asked.store(0, Ordering::SeqCst);
     (model, app, user)
 }
@@ -109,7 +83,7 @@ async fn a_decision_is_made_of_facts_that_hold_when_it_is_recorded() {
     {
         let (model, app, user) = indebted().await;
         for _ in 0..before {
-            (model.app.get().unwrap().0)().execute(TURN, []).unwrap();
+            model.connect.get().unwrap()().execute(TURN, []).unwrap();
         }
         model.changes.store(during, Ordering::SeqCst);
         let answer = app.analyse(user).await.expect(StatusCode::OK);

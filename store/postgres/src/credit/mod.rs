@@ -20,7 +20,7 @@ use ecs_store::{
     Recorded, StoreError,
 };
 
-use self::recording::{Turn, Wish};
+use self::recording::Wish;
 use crate::PostgresStore;
 use crate::column::micros;
 use crate::engine::Call;
@@ -62,7 +62,7 @@ impl Credit for PostgresStore {
     ) -> Result<Recorded, StoreError> {
         let key = self.keyring.person(new.decision.user).await?;
         let wish = Arc::new(Wish::new(new, key, answer)?);
-        if let Turn::Done(recorded) = self.groups.recording.ask(Arc::clone(&wish)).await? {
+        if let Some(recorded) = self.groups.recording.ask(Arc::clone(&wish)).await? {
             return recorded;
         }
         let (about, wish) = ([wish.user()], &wish);

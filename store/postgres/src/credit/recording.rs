@@ -45,13 +45,8 @@ impl Wish {
     }
 }
 
-/// What came of a wish.
-pub(crate) enum Turn {
-    /// It is kept, or refused.
-    Done(Result<Recorded, StoreError>),
-    /// Nothing was done: it is to be kept alone.
-    Alone,
-}
+/// What came of a wish: it is kept or refused, or nothing was done and it is to be kept alone.
+pub(crate) type Turn = Option<Result<Recorded, StoreError>>;
 
 /// Keeps decisions of several users.
 pub(crate) struct Recording(pub(crate) Arc<Primary>);
@@ -69,7 +64,7 @@ impl Together for Recording {
             .run(call, |session| async move { Group::new(wishes).record(&session, users::LOCK_FREE).await });
         match recorded.await {
             Err(StoreError::Unavailable(why)) => Err(StoreError::Unavailable(why)),
-            Err(_) => Ok(wishes.iter().map(|_| Turn::Alone).collect()),
+            Err(_) => Ok(wishes.iter().map(|_| None).collect()),
             Ok(turns) => Ok(turns),
         }
     }
@@ -80,8 +75,8 @@ impl Together for Recording {
 pub(super) async fn alone(session: &Session, wish: &Wish) -> Result<Recorded, Fault> {
     let mut turns = Group::new(&[wish]).record(session, users::LOCK_ALL).await?;
     match turns.pop() {
-        Some(Turn::Done(recorded)) => Ok(recorded?),
-        Some(Turn::Alone) | None => Err(StoreError::Corrupt("a decision about nobody".to_owned()).into()),
+        Some(Some(recorded)) => Ok(recorded?),
+        Some(None) | None => Err(StoreError::Corrupt("a decision about nobody".to_owned()).into()),
     }
 }
 
@@ -121,12 +116,12 @@ impl<'a> Group<'a> {
             let user = wish.user().uuid();
             turns.push(match seen.verdict(wish, leaving.contains(&user)) {
                 // Once: what is kept here stands in the way of the user's next one.
-                _ if !locked.remove(&user) => Turn::Alone,
-                Ok(Some(standing)) => Turn::Done(Ok(standing)),
-                Err(refused) => Turn::Done(Err(refused)),
+                _ if !locked.remove(&user) => None,
+                Ok(Some(standing)) => Some(Ok(standing)),
+                Err(refused) => Some(Err(refused)),
                 Ok(None) => {
                     kept.push((*wish, held));
-                    Turn::Done(Ok(Recorded { decision: wish.prepared.decision().clone(), repeated: false }))
+                    Some(Ok(Recorded { decision: wish.prepared.decision().clone(), repeated: false }))
                 }
             });
         }

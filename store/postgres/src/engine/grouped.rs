@@ -82,6 +82,9 @@ impl<W: Together> Inner<W> {
     }
 }
 
+/// Calls, and whom to tell what came of each.
+type Group<W> = (Vec<<W as Together>::Call>, Vec<Told<<W as Together>::Answer>>);
+
 /// The right to do one group after the other, as long as somebody waits.
 struct Lane<W: Together> {
     inner: Arc<Inner<W>>,
@@ -102,7 +105,7 @@ impl<W: Together> Lane<W> {
 
     /// The next group, of those who still want it. The lane is given back when nobody waits: under the same lock, or who comes then
     /// would wait for ever.
-    fn next(&mut self) -> Option<(Vec<W::Call>, Vec<Told<W::Answer>>)> {
+    fn next(&mut self) -> Option<Group<W>> {
         let mut queue = self.inner.queue();
         let (mut calls, mut tell) = (Vec::new(), Vec::new());
         while calls.len() < MOST {
@@ -179,7 +182,10 @@ mod tests {
         }
     }
 
-    fn doubling() -> (Arc<Grouped<Doubling>>, Arc<Mutex<Vec<usize>>>, Arc<Semaphore>) {
+    /// A queue, how large its groups were, and what lets them through.
+    type Scene = (Arc<Grouped<Doubling>>, Arc<Mutex<Vec<usize>>>, Arc<Semaphore>);
+
+    fn doubling() -> Scene {
         let (groups, gate) = (Arc::default(), Arc::new(Semaphore::new(0)));
         let work = Doubling { groups: Arc::clone(&groups), gate: Arc::clone(&gate) };
         (Arc::new(Grouped::new(work)), groups, gate)
