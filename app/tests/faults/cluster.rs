@@ -126,6 +126,7 @@ fn common_settings() -> Vec<(String, String)> {
         // Twenty processes share one primary.
         ("ECS_DATABASE_CONNECTIONS", "8"),
         ("ECS_LOG_FORMAT", "json"),
+        ("ECS_POLICY_FILE", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/policy.toml")),
     ];
     settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
