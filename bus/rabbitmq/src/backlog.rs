@@ -11,7 +11,7 @@ use lapin::options::{BasicGetOptions, BasicNackOptions};
 
 use crate::bus::Core;
 use crate::census::Held;
-use crate::link::{ANSWERS_WITHIN, away};
+use crate::link::away;
 use crate::log::{self, Start, Walk};
 use crate::look::Look;
 use crate::{message, names, topology};
@@ -20,6 +20,8 @@ use crate::{message, names, topology};
 const READINGS: usize = 5;
 /// How long nothing must move before a group counts as done: longer than an event is on its way from one of its queues to another.
 const CALM: Duration = Duration::from_millis(25);
+/// How long the server may take to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The counts at one time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

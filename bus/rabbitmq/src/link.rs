@@ -24,8 +24,6 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const HEARTBEAT: u16 = 5;
 /// The shortest pause between two attempts, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-/// How long the server may take to answer.
-pub(crate) const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// How long a connection may take to end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -87,13 +85,14 @@ impl Link {
 
     /// A new channel. Waits for a connection as long as events would.
     pub(crate) async fn channel(&self) -> Result<OnLink, BusError> {
-        let connected = tokio::time::timeout(self.patience, self.connected()).await;
-        connected.map_err(|_| away(&"there is no connection"))?;
-        let State { epoch, connection, .. } = self.state.borrow().clone();
-        let connection = connection.ok_or(BusError::Closed)?;
-        let opened = tokio::time::timeout(ANSWERS_WITHIN, connection.create_channel()).await;
-        let channel = opened.map_err(|_| away(&"it does not answer"))?.map_err(|error| away(&error))?;
-        Ok(OnLink { epoch, channel })
+        let opened = tokio::time::timeout(self.patience, async {
+            self.connected().await;
+            let State { epoch, connection, .. } = self.state.borrow().clone();
+            let connection = connection.ok_or(BusError::Closed)?;
+            let channel = connection.create_channel().await.map_err(|error| away(&error))?;
+            Ok(OnLink { epoch, channel })
+        });
+        opened.await.unwrap_or_else(|_| Err(away(&"there is no connection")))
     }
 
     /// Ends when the connection of this epoch is lost.

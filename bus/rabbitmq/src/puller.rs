@@ -15,14 +15,16 @@ use tokio::time::Instant;
 use crate::bus::Core;
 use crate::consumers::Consumers;
 use crate::control::Known;
-use crate::link::{ANSWERS_WITHIN, OnLink, away};
+use crate::link::{OnLink, away};
 use crate::member::{Due, Fetched, Holding, Member, Phase, Place};
 use crate::settle::{Failed, Voice};
 use crate::{groups, message, names, topology};
 
 /// How long to wait after the server has refused something.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How long the server may take to end a consumer.
+/// How long the server may take to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// How long it may take to end a consumer.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(2);
 /// The most messages that are sent to one consumer ahead of their acknowledgement.
 const MOST: usize = u16::MAX as usize;

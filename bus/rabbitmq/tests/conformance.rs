@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a surprise ends the test that meets it")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ecs_bus::Bus;
@@ -35,6 +36,8 @@ impl Harness for OverRabbitMq {
             prefix: format!("{}.", Uuid::new_v4()),
             window_events: settings.window_events,
             max_payload: settings.max_payload,
+            // It is busy with many tests, and opening a channel takes its time.
+            patience: Duration::from_secs(10),
             ..Options::new(RabbitMq::shared().await.unwrap().url())
         })
         .await

@@ -26,9 +26,8 @@ pub(crate) async fn shared(test: &str) -> Option<Options> {
         did_not_run(test, &reason);
         return None;
     }
-    let Options { patience, publish_timeout, .. } = Options::new("");
     let options = options_at(RabbitMq::shared().await.unwrap().url());
-    Some(Options { patience, publish_timeout, ..options })
+    Some(Options { patience: Duration::from_secs(10), publish_timeout: Duration::from_secs(10), ..options })
 }
 
 /// Options for tests: what takes seconds in production takes a part of one here.
