@@ -89,7 +89,6 @@ async fn a_server_that_hangs_is_noticed_and_found_again() {
 async fn the_breaker_opens_and_closes_by_itself() {
     let Some(server) = server("the breaker").await else { return };
     let options = ecs_bus_rabbitmq::Options {
-        patience: Duration::from_millis(20),
         breaker: ecs_breaker::Options { open_for: Duration::from_secs(3), ..Default::default() },
         ..options_at(server.url())
     };
