@@ -73,6 +73,13 @@ pub struct NewDecision {
     pub facts: Option<Facts>,
 }
 
+impl NewDecision {
+    /// A decision of this user that was made after this stands in its way.
+    pub fn stands_since(&self) -> Timestamp {
+        self.decision.decided_at.saturating_sub(self.stands_for).unwrap_or(Timestamp::MIN)
+    }
+}
+
 /// What came of a [`NewDecision`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {

@@ -37,8 +37,9 @@ pub(crate) const ERASED_AMONG: &str =
     "SELECT user_id FROM erasures WHERE user_id = ANY ($1::uuid[]) AND tombstone IS NOT NULL";
 const SWEPT_AMONG: &str =
     "SELECT user_id FROM erasures WHERE user_id = ANY ($1::uuid[]) AND swept_at IS NOT NULL";
-/// Whether somebody asked for this person's erasure, or it was done.
+/// Of whom somebody asked for the erasure, or it was done.
 pub(crate) const ASKED_FOR_AMONG: &str = "SELECT user_id FROM erasures WHERE user_id = ANY ($1::uuid[])";
+/// The same of one person.
 pub(crate) const IS_ASKED_FOR: &str = "SELECT EXISTS (SELECT 1 FROM erasures WHERE user_id = $1)";
 const HAS_CREDIT: &str =
     "SELECT EXISTS (SELECT 1 FROM credit_limits WHERE user_id = $1 AND status IN ('accepted', 'active'))";

@@ -172,8 +172,7 @@ impl Ending {
         let (prepared, message) = (Prepared::new(&new.decision, key)?, Columns::new(message));
         let (decision, rows) = (prepared.decision(), Rows::of([&prepared]));
         let (users, at) = (vec![self.user], vec![decision.decided_at]);
-        let since =
-            vec![micros(decision.decided_at.saturating_sub(new.stands_for).unwrap_or(Timestamp::MIN))];
+        let since = vec![micros(new.stands_since())];
         let purpose = EVALUATION_PURPOSE.as_str();
         let mut flight = session.flight();
         flight.begin();
@@ -193,7 +192,7 @@ impl Ending {
             return Ok(Evaluated::AnotherStands);
         }
         let facts = answers.take(facts).first().map(Latest::read).transpose()?;
-        let facts = facts.ok_or(Fault::Outage("the database left an answer out"))?;
+        let facts = facts.ok_or(Fault::UNANSWERED)?;
         if facts.differs(new.facts, key)? {
             self.end(session, false).await?;
             return Err(StoreError::Stale.into());

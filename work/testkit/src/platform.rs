@@ -7,14 +7,10 @@ use std::time::Duration;
 use ecs_bus::payload::{ApprovedOffer, EmotionPayload, OfferPayload, TransactionPayload};
 use ecs_bus::{Bus, Event, Headers, Subject};
 use ecs_bus_embedded::EmbeddedBus;
-use ecs_domain::decision::{Decision, Outcome};
 use ecs_domain::emotion::{EmotionEvent, EmotionKind, Metrics, Unit};
-use ecs_domain::features::Features;
 use ecs_domain::offer::{CreditType, Offer, Terms};
-use ecs_domain::policy::Facts;
-use ecs_domain::scorecard::Assessment;
 use ecs_domain::transaction::Transaction;
-use ecs_domain::{Clock, DecisionId, EventId, Money, OfferId, Rate, Timestamp, TransactionId, UserId};
+use ecs_domain::{Clock, EventId, Money, OfferId, Rate, Timestamp, TransactionId, UserId};
 use ecs_store::{
     AcceptResult, Credit as _, DeadLetterRow, DeadLetters as _, FullLetter, Letter, LetterFilter,
     NewDecision, OutboxMessage, Provision, Users as _,
@@ -117,26 +113,8 @@ impl Platform {
     /// An offer to `user` that can be accepted.
     pub async fn offer(&self, user: UserId) -> Offer {
         let now = self.clock.now();
-        let offer = decisions::offer(user, now);
-        let decision = Decision {
-            id: DecisionId::new(Uuid::new_v4()),
-            user,
-            decided_at: now,
-            features: Features {
-                transaction_count_30d: 10,
-                avg_transaction_value_30d: 500.0,
-                days_since_last_transaction: Some(1.0),
-                account_age_days: 30.0,
-                emotions: None,
-            },
-            assessment: Assessment::unexplained("test", 0.1),
-            facts: Facts::NONE,
-            policy_version: "test".to_owned(),
-            policy_digest: String::new(),
-            outcome: Outcome::Approved(offer.clone()),
-            approved_without_emotions: None,
-            catalogue_version: 1,
-        };
+        let decision = decisions::decision(user, now, "test", 0.1, true);
+        let offer = decision.offer().expect("an approval has an offer").clone();
         let new = NewDecision { decision, stands_for: Duration::ZERO, facts: None };
         self.store.record_decision(new, None).await.unwrap();
         offer

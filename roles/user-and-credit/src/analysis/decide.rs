@@ -19,7 +19,7 @@ use super::view::DecisionView;
 use super::{Asked, STANDS_FOR, answer, standing_since};
 use crate::keyed::Turn;
 use crate::state::State;
-use crate::{features, problems};
+use crate::{features, problems, users};
 
 /// How often it is decided anew because somebody's facts changed meanwhile. Each time there is either a decision that stands or an
 /// offer that has just expired.
@@ -66,7 +66,9 @@ async fn try_to_decide(
     if let Some(decision) = standing.map_err(problems::of_store)? {
         return Ok(Some(Decided { view: decision.into(), made: None }));
     }
-    let decision = make(state, user, &request.context, now).await?;
+    // Whoever is unknown by now, as after an erasure, hears that before anything else.
+    let (known, decision) = tokio::join!(users::find(state, user), make(state, user, &request.context, now));
+    let (_, decision) = (known?, decision?);
     let answer = answer::to_new(user, decision.clone().into(), request.locale)?;
     let facts = Some(decision.facts);
     let new = NewDecision { decision, stands_for: STANDS_FOR, facts };

@@ -23,7 +23,7 @@ use ecs_store::{
 use self::recording::Wish;
 use crate::PostgresStore;
 use crate::column::micros;
-use crate::engine::Call;
+use crate::engine::{Call, Fault};
 
 pub(crate) use self::{
     reads::{FactsAt, Standing},
@@ -46,8 +46,7 @@ impl Credit for PostgresStore {
     }
 
     async fn credit_facts(&self, user: UserId, now: Timestamp) -> Result<Facts, StoreError> {
-        let unanswered = || StoreError::Unavailable("the database left an answer out".to_owned());
-        let latest = self.groups.facts.ask((user, now)).await??.ok_or_else(unanswered)?;
+        let latest = self.groups.facts.ask((user, now)).await??.ok_or(Fault::UNANSWERED)?;
         let key = match latest.is_open() {
             true => None,
             false => self.keyring.known(&[user]).await?.pop().flatten(),

@@ -16,7 +16,7 @@ use super::decisions::{self, Latest, statements};
 use super::rows::{Prepared, Rows};
 use crate::column::{get, micros};
 use crate::engine::{Answer, Call, Fault, Primary, Session, Together, placed};
-use crate::idempotency::Held;
+use crate::idempotency::{self, Held};
 use crate::{erasures, users};
 
 /// A decision to be kept.
@@ -36,7 +36,7 @@ impl Wish {
         answer: Option<KeptAnswer>,
     ) -> Result<Self, StoreError> {
         let prepared = Prepared::new(&new.decision, &key)?;
-        let since = micros(new.decision.decided_at.saturating_sub(new.stands_for).unwrap_or(Timestamp::MIN));
+        let since = micros(new.stands_since());
         Ok(Self { prepared, since, new, key, answer })
     }
 
@@ -93,7 +93,8 @@ struct Group<'a> {
 struct Seen {
     standing: Result<Option<DecisionRow>, StoreError>,
     facts: Result<Option<Latest>, StoreError>,
-    is_claimed: bool,
+    /// The claim on the request's key, if it has one.
+    claim: Option<Answer>,
 }
 
 impl<'a> Group<'a> {
@@ -149,9 +150,10 @@ impl<'a> Group<'a> {
         let count = self.users.len();
         let standing = placed(count, &answers.take(standing).rows, decisions::read)?;
         let facts = placed(count, &answers.take(facts).rows, Latest::read)?;
-        let seen = standing.into_iter().zip(facts).zip(claims).map(|((standing, facts), claim)| {
-            let is_claimed = claim.is_none_or(|claim| !answers.take(claim).rows.is_empty());
-            Seen { standing, facts, is_claimed }
+        let seen = standing.into_iter().zip(facts).zip(claims).map(|((standing, facts), claim)| Seen {
+            standing,
+            facts,
+            claim: claim.map(|claim| answers.take(claim)),
         });
         let seen = seen.collect();
         Ok((ids(&answers.take(locked))?, ids(&answers.take(leaving))?, seen))
@@ -183,13 +185,10 @@ impl Seen {
         if let Some(row) = self.standing? {
             return Ok(Some(Recorded { decision: row.open(Some(&wish.key))?, repeated: true }));
         }
-        let unanswered = || StoreError::Unavailable("the database left an answer out".to_owned());
-        if self.facts?.ok_or_else(unanswered)?.differs(wish.new.facts, &wish.key)? {
+        if self.facts?.ok_or(Fault::UNANSWERED)?.differs(wish.new.facts, &wish.key)? {
             return Err(StoreError::Stale);
         }
-        if !self.is_claimed {
-            return Err(StoreError::ClaimLost);
-        }
+        self.claim.as_ref().map_or(Ok(()), idempotency::require)?;
         Ok(None)
     }
 }

@@ -53,6 +53,8 @@ enum Sort {
 impl Fault {
     /// It takes what it is sent and says nothing.
     pub(super) const SILENT: Self = Self::Outage("the database didn't answer in time");
+    /// It answers, but not all of what it was asked.
+    pub(crate) const UNANSWERED: Self = Self::Outage("the database left an answer out");
     /// What it commits is lost on everybody else.
     pub(super) const DEPOSED: Self =
         Self::Outage("the database is a former primary: another one was promoted since");

@@ -284,6 +284,6 @@ impl Answer {
 
     /// The first column of the one row that a statement like `SELECT count(*)` has.
     pub(crate) fn only<'a, T: FromSql<'a>>(&'a self) -> Result<T, Fault> {
-        get(self.first().ok_or(Fault::Outage("the database left an answer out"))?, 0)
+        get(self.first().ok_or(Fault::UNANSWERED)?, 0)
     }
 }

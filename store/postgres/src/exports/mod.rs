@@ -165,7 +165,7 @@ async fn ask(session: &Session, request: &NewExport) -> Result<RequestedExport, 
     audit::note(&mut flight, &entry);
     flight.commit();
     let made = flight.send().await?.take(made);
-    let made = made.first().ok_or(Fault::Outage("the database left an answer out"))?;
+    let made = made.first().ok_or(Fault::UNANSWERED)?;
     Ok(RequestedExport::Made(read(made)?))
 }
 

@@ -193,7 +193,7 @@ pub(super) async fn rebuild(session: &Session, state: &State, to: Day, most: i64
     flight.add(FIXED_PLANS, &[]);
     let piece = flight.add(statements::PIECE, &[&day, &first, &most, &state.stress]);
     let found = flight.send().await?.take(piece);
-    let row = found.first().ok_or(Fault::Outage("the database left an answer out"))?;
+    let row = found.first().ok_or(Fault::UNANSWERED)?;
     let number = |column: &'static str| get::<_, i64>(row, column);
     let counts = [number("confirmed")?, number("healed")?, number("kept")?, number("carried_over")? + untold];
     advance(session, BUILDING, next_place(day, get(row, "last")?), counts).await

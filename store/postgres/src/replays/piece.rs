@@ -79,7 +79,7 @@ pub(super) async fn rebuild(session: &Session, state: &State, most: i64) -> Resu
     };
     let first = if day == state.next_day { state.next_user } else { Uuid::nil() };
     let found = session.query(statements::PIECE, &[&day, &first, &most, &state.stress]).await?;
-    let row = found.first().ok_or(Fault::Outage("the database left an answer out"))?;
+    let row = found.first().ok_or(Fault::UNANSWERED)?;
     let number = |column: &'static str| get::<_, i64>(row, column);
     let counts = [number("confirmed")?, number("healed")?, number("kept")?, number("carried_over")? + passed];
     advance(session, BUILDING, next_place(day, get(row, "last")?), counts).await

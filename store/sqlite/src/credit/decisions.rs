@@ -84,8 +84,7 @@ pub(crate) fn record(connection: &Connection, new: &NewDecision, key: &PersonKey
     if erasures::is_asked_for(connection, decision.user)? {
         return Err(StoreError::Unavailable("the user is being erased".to_owned()).into());
     }
-    let since = decision.decided_at.saturating_sub(new.stands_for).unwrap_or(Timestamp::MIN);
-    if let Some(standing) = standing(connection, decision.user, since, Some(key))? {
+    if let Some(standing) = standing(connection, decision.user, new.stands_since(), Some(key))? {
         return Ok(Recorded { decision: standing, repeated: true });
     }
     let decided_at = decision.decided_at;

@@ -59,7 +59,7 @@ where
     fn answer(self: Box<Self>, end: Result<(), &StoreError>) {
         let answer = match (self.result, end) {
             (Some(Err(error)), _) => Err(error),
-            (_, Err(error)) => Err(same(error)),
+            (_, Err(error)) => Err(error.clone()),
             (Some(Ok(value)), Ok(())) => Ok(value),
             (None, Ok(())) => Err(StoreError::Unavailable("the store did not get to it".to_owned())),
         };
@@ -78,17 +78,6 @@ fn panicked(panic: &(dyn Any + Send)) -> StoreError {
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = text.unwrap_or("without a message"), "a task of the store panicked");
     StoreError::Corrupt("a task of the store panicked".to_owned())
-}
-
-/// One commit's error, told to each member of its group.
-fn same(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Unavailable(why) => StoreError::Unavailable(why.clone()),
-        StoreError::Taken(what) => StoreError::Taken(what),
-        StoreError::ClaimLost => StoreError::ClaimLost,
-        StoreError::Stale => StoreError::Stale,
-        StoreError::Corrupt(what) => StoreError::Corrupt(what.clone()),
-    }
 }
 
 /// The error of a store whose thread has ended.
