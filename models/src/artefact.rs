@@ -4,12 +4,14 @@ use ecs_domain::model::Model;
 
 use crate::card::{self, About};
 use crate::error::Refused;
-use crate::{digest, formula, golden};
+use crate::{digest, formula, golden, onnx};
 
 /// The card of an artefact.
 pub(crate) const CARD: &str = "card.toml";
 /// What it computes.
 pub(crate) const MODEL: &str = "model.json";
+/// The same of a network.
+pub(crate) const ONNX: &str = "model.onnx";
 /// What must come out.
 pub(crate) const GOLDEN: &str = "golden.json";
 
@@ -18,7 +20,7 @@ pub(crate) const GOLDEN: &str = "golden.json";
 pub struct Files<'a> {
     /// `card.toml`.
     pub card: &'a [u8],
-    /// `model.json`.
+    /// `model.json`, or `model.onnx`.
     pub model: &'a [u8],
     /// `golden.json`.
     pub golden: &'a [u8],
@@ -28,15 +30,25 @@ pub struct Files<'a> {
 pub fn read(files: Files<'_>) -> Result<(Model, About), Refused> {
     let card = card::parse(files.card)?;
     for (file, bytes, expected) in
-        [(MODEL, files.model, &card.model_digest), (GOLDEN, files.golden, &card.golden_digest)]
+        [(card.model_file, files.model, &card.model_digest), (GOLDEN, files.golden, &card.golden_digest)]
     {
         let found = digest(bytes);
         if !found.eq_ignore_ascii_case(expected) {
             return Err(Refused::OtherFile { file, found, expected: expected.clone() });
         }
     }
-    let learned = formula::parse(files.model, card.kind, card.card)?;
-    golden::check(files.golden, &learned)?;
+    let learned = match &card.onnx {
+        Some(output) => {
+            let learned = onnx::parse(files.model, output, card.card)?;
+            golden::check_scores(files.golden, &learned, output.tolerance)?;
+            learned
+        }
+        None => {
+            let learned = formula::parse(files.model, card.kind, card.card)?;
+            golden::check(files.golden, &learned)?;
+            learned
+        }
+    };
     Ok((Model::Learned(Box::new(learned)), card.about))
 }
 

@@ -5,9 +5,10 @@ use ecs_domain::scorecard::Input;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::artefact::{CARD, known_format};
+use crate::artefact::{CARD, MODEL, ONNX, known_format};
 use crate::digest;
 use crate::error::Refused;
+use crate::onnx::Output;
 
 /// What people should know of a model.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,9 @@ pub(crate) struct Read {
     pub(crate) card: Card,
     pub(crate) kind: Kind,
     pub(crate) about: About,
+    /// Of a network alone.
+    pub(crate) onnx: Option<Output>,
+    pub(crate) model_file: &'static str,
     pub(crate) model_digest: String,
     pub(crate) golden_digest: String,
 }
@@ -58,6 +62,7 @@ struct File {
     _data: Data,
     features: Vec<FileFeature>,
     metrics: Metrics,
+    onnx: Option<Output>,
     files: Digests,
 }
 
@@ -96,14 +101,15 @@ enum Way {
 #[serde(deny_unknown_fields)]
 struct Digests {
     #[serde(rename = "model.json")]
-    model: String,
+    model: Option<String>,
+    #[serde(rename = "model.onnx")]
+    onnx: Option<String>,
     #[serde(rename = "golden.json")]
     golden: String,
 }
 
 /// Reads a card.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Read, Refused> {
-    let malformed = |text: String| Refused::Malformed { file: CARD, text };
     let text = std::str::from_utf8(bytes).map_err(|error| malformed(error.to_string()))?;
     let file: File =
         toml::from_str(text).map_err(|error| malformed(error.to_string().trim_end().to_owned()))?;
@@ -113,6 +119,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Read, Refused> {
         let text_of = "version must be of small letters, digits and hyphens".to_owned();
         return Err(Refused::Card { line: line(text, &file.version), text: text_of });
     }
+    let (model_file, model_digest) = model_file(kind, &file.files)?;
+    check_onnx(text, kind, &file)?;
     let features = file.features.iter().map(|it| feature(text, it)).collect::<Result<Vec<_>, _>>()?;
     let emotional = features.iter().any(|feature| feature.input.is_emotional());
     if emotional != *file.uses_emotions.get_ref() {
@@ -128,7 +136,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Read, Refused> {
             limits: file.limits,
             metrics: file.metrics,
         },
-        model_digest: file.files.model,
+        onnx: file.onnx,
+        model_file,
+        model_digest,
         golden_digest: file.files.golden,
     })
 }
@@ -137,6 +147,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Read, Refused> {
 pub(crate) fn is_version(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=64).contains(&text.len()) && text.bytes().all(fits)
+}
+
+/// The file that the model of this card is in.
+pub(crate) fn model_file_of(bytes: &[u8]) -> Result<&'static str, Refused> {
+    Ok(parse(bytes)?.model_file)
 }
 
 /// The version of a card that may be of another format.
@@ -149,13 +164,40 @@ pub(crate) fn version_of(bytes: &[u8]) -> Option<String> {
     Some(head.version)
 }
 
+/// The file that a model of this kind is in, and its digest.
+fn model_file(kind: Kind, files: &Digests) -> Result<(&'static str, String), Refused> {
+    let (name, due, other) = match kind {
+        Kind::Onnx => (ONNX, &files.onnx, &files.model),
+        Kind::Additive | Kind::Trees | Kind::Random | Kind::Scorecard => (MODEL, &files.model, &files.onnx),
+    };
+    match (due, other) {
+        (Some(digest), None) => Ok((name, digest.clone())),
+        _ => {
+            Err(malformed(format!("[files] of the kind {} must name {name} and golden.json", kind.as_str())))
+        }
+    }
+}
+
+fn check_onnx(text: &str, kind: Kind, file: &File) -> Result<(), Refused> {
+    let fault = match &file.onnx {
+        Some(output) if kind == Kind::Onnx => output.fault(),
+        None if kind != Kind::Onnx => None,
+        _ => Some("of the kind onnx, and of no other, [onnx] says what comes out".to_owned()),
+    };
+    fault.map_or(Ok(()), |fault| Err(Refused::Card { line: line(text, &file.kind), text: fault }))
+}
+
+fn malformed(text: String) -> Refused {
+    Refused::Malformed { file: CARD, text }
+}
+
 /// A scorecard has a file of another form.
 fn kind(text: &str, name: &Spanned<String>) -> Result<Kind, Refused> {
-    let kinds = [Kind::Additive, Kind::Trees, Kind::Random];
+    let kinds = [Kind::Additive, Kind::Trees, Kind::Onnx, Kind::Random];
     let known = kinds.into_iter().find(|kind| kind.as_str() == name.get_ref());
     known.ok_or_else(|| Refused::Card {
         line: line(text, name),
-        text: format!("{} is no kind; there are additive, trees and random", name.get_ref()),
+        text: format!("{} is no kind; there are additive, trees, onnx and random", name.get_ref()),
     })
 }
 

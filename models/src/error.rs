@@ -57,6 +57,12 @@ pub enum Refused {
     /// What it has is no model.
     #[error("model.json: {0}")]
     NoModel(#[from] Fault),
+    /// It is no network that is computed here.
+    #[error("model.onnx: {0}")]
+    Onnx(String),
+    /// Whatever computes it is a choice of whoever builds the program.
+    #[error("an ONNX model, and this program is built without the feature onnx")]
+    WithoutOnnx,
     /// Too few rows to trust it.
     #[error("golden.json has {found} rows, and {least} are needed")]
     FewRows {

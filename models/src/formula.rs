@@ -71,7 +71,8 @@ pub(crate) fn parse(bytes: &[u8], kind: Kind, card: Card) -> Result<Learned, Ref
             let file: FileTrees = serde_json::from_slice(bytes).map_err(malformed(MODEL))?;
             Learned::trees(card, file.into())?
         }
-        Kind::Random | Kind::Scorecard => Learned::random(card)?,
+        // A scorecard and a network have files of other forms.
+        Kind::Random | Kind::Scorecard | Kind::Onnx => Learned::random(card)?,
     })
 }
 

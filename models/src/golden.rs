@@ -1,5 +1,7 @@
 //! `golden.json`: rows with what the training library said of them, which must come out here as well.
 
+use std::cmp::Ordering;
+
 use ecs_domain::model::{Kind, Learned, Row, risk};
 use serde::Deserialize;
 
@@ -29,6 +31,21 @@ struct FileRow {
     contributions: Vec<Exact>,
 }
 
+/// A row of what explains nothing.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileScore {
+    inputs: Vec<Option<Exact>>,
+    risk_score: Exact,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileScores {
+    format: u32,
+    rows: Vec<FileScore>,
+}
+
 /// Computes every row anew.
 pub(crate) fn check(bytes: &[u8], model: &Learned) -> Result<(), Refused> {
     let file: File = serde_json::from_slice(bytes).map_err(malformed(GOLDEN))?;
@@ -37,10 +54,37 @@ pub(crate) fn check(bytes: &[u8], model: &Learned) -> Result<(), Refused> {
         // Nobody else can know what it says.
         return Ok(());
     }
-    if file.rows.len() < LEAST_ROWS {
-        return Err(Refused::FewRows { found: file.rows.len(), least: LEAST_ROWS });
-    }
+    enough(file.rows.len())?;
     file.rows.iter().enumerate().try_for_each(|(number, row)| compare(number, row, model))
+}
+
+/// The same of a model without reasons, whose scores may differ by this much.
+pub(crate) fn check_scores(bytes: &[u8], model: &Learned, tolerance: f64) -> Result<(), Refused> {
+    let file: FileScores = serde_json::from_slice(bytes).map_err(malformed(GOLDEN))?;
+    known_format(GOLDEN, file.format)?;
+    enough(file.rows.len())?;
+    let features = model.card().features.len();
+    for (row, FileScore { inputs, risk_score: Exact(expected) }) in file.rows.iter().enumerate() {
+        if inputs.len() != features {
+            let text = format!("rows[{row}] must have {features} inputs");
+            return Err(Refused::Malformed { file: GOLDEN, text });
+        }
+        let found = risk(model.log_odds(&as_row(inputs)));
+        // Not a number is near to nothing.
+        if (expected - found).abs().partial_cmp(&tolerance).is_none_or(Ordering::is_gt) {
+            let field = "risk_score".to_owned();
+            return Err(Refused::OtherAnswer { row, field, expected: *expected, found });
+        }
+    }
+    Ok(())
+}
+
+fn enough(found: usize) -> Result<(), Refused> {
+    if found < LEAST_ROWS { Err(Refused::FewRows { found, least: LEAST_ROWS }) } else { Ok(()) }
+}
+
+fn as_row(inputs: &[Option<Exact>]) -> Row {
+    Row::new(inputs.iter().map(|value| value.map(|Exact(value)| value)))
 }
 
 fn compare(number: usize, row: &FileRow, model: &Learned) -> Result<(), Refused> {
@@ -49,7 +93,7 @@ fn compare(number: usize, row: &FileRow, model: &Learned) -> Result<(), Refused>
         let text = format!("rows[{number}] must have {features} inputs and contributions");
         return Err(Refused::Malformed { file: GOLDEN, text });
     }
-    let explained = model.explain(&Row::new(row.inputs.iter().map(|value| value.map(|Exact(value)| value))));
+    let explained = model.explain(&as_row(&row.inputs));
     let same = |field: &dyn Fn() -> String, Exact(expected): Exact, found: f64| {
         if (expected - found).abs() <= TOLERANCE {
             return Ok(());

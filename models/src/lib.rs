@@ -1,7 +1,7 @@
 //! Models as artefacts: read, checked against their cards, found again, and put in charge.
 //!
 //! An artefact is a folder of three files, and [`read`] takes all of it or says what is wrong: `card.toml` says what the model is and
-//! names the digests of the others, `model.json` is the model, and `golden.json` holds rows with what must come out. A model that
+//! names the digests of the others, `model.json` or `model.onnx` is the model, and `golden.json` holds rows with what must come out. A model that
 //! doesn't compute its golden rows is none. Its digest is that of the card, which stands for all three.
 //!
 //! [`Registry::find`] finds a model by its version or its digest: those that were shipped are in the binary, others in a folder. So a
@@ -14,6 +14,7 @@ mod exact;
 mod formula;
 mod golden;
 mod lineup;
+mod onnx;
 mod plan;
 mod registry;
 mod scorecard_file;
@@ -24,6 +25,7 @@ pub use artefact::{Files, read};
 pub use card::{About, Metrics};
 pub use error::Refused;
 pub use lineup::{Lineup, LineupError, Random, Seat};
+pub use onnx::MOST_TOLERANCE;
 pub use plan::{Names, Plan, PlanError};
 pub use registry::{Registry, SHIPPED, shipped_name};
 pub use scorecard_file::{ScorecardError, built_in as scorecard, parse as parse_scorecard};

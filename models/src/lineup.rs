@@ -51,6 +51,9 @@ pub enum LineupError {
     /// It decides about those who haven't consented.
     #[error("{0} looks at emotions, so it can't be a financial model")]
     NeedsEmotions(String),
+    /// Whoever is decided about is told why.
+    #[error("{0} is an ONNX model, which has no exact explanation: it can only listen")]
+    Unexplained(String),
     /// A mock doesn't decide about people.
     #[error("{0} is of the kind random, which production refuses")]
     Mock(String),
@@ -88,6 +91,8 @@ impl Lineup {
         let seat = self.seat(features);
         let without = features.emotions.map(|_| self.financial.champion.score(&features.without_emotions()));
         let challenger = seat.challenger.as_ref().map(|challenger| challenger.score(features));
+        // Nothing may come of a model that is only listened to, and that spoils no decision.
+        let challenger = challenger.filter(|said| said.risk_score.is_finite());
         Assessment { without_emotions: without, challenger, ..seat.champion.assess(features) }
     }
 
@@ -124,7 +129,11 @@ struct Gatherer<'a> {
 impl Gatherer<'_> {
     fn seat(&self, names: &Names) -> Result<Seat, LineupError> {
         let challenger = names.challenger.as_deref().map(|name| self.model(name)).transpose()?;
-        Ok(Seat { champion: self.model(&names.champion)?, challenger })
+        let champion = self.model(&names.champion)?;
+        if champion.kind() == Kind::Onnx {
+            return Err(LineupError::Unexplained(names.champion.clone()));
+        }
+        Ok(Seat { champion, challenger })
     }
 
     fn model(&self, version: &str) -> Result<Arc<Model>, LineupError> {

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use ecs_domain::model::Model;
 
-use crate::artefact::{CARD, Files, GOLDEN, MODEL, read};
-use crate::card::{is_version, version_of};
+use crate::artefact::{CARD, Files, GOLDEN, MODEL, ONNX, read};
+use crate::card::{is_version, model_file_of, version_of};
 use crate::error::Refused;
-use crate::{digest, scorecard_file};
+use crate::{digest, onnx, scorecard_file};
 
 macro_rules! shipped {
     ($version:literal) => {
@@ -86,7 +86,7 @@ impl Registry {
         let place = self.place(version)?;
         let card = fs::read(place.join(CARD)).ok()?;
         // The card knows what the others must be, so it is enough to see that somebody wrote them.
-        let seen = [MODEL, GOLDEN].map(|file| {
+        let seen = [MODEL, ONNX, GOLDEN].map(|file| {
             fs::metadata(place.join(file)).ok().map(|found| (found.len(), found.modified().ok()))
         });
         Some(format!("{} {seen:?}", digest(&card)))
@@ -137,7 +137,9 @@ impl Registry {
 
 impl Bytes {
     fn read(place: &Path) -> Result<Self, Refused> {
-        Ok(Self { card: file(place, CARD)?, model: file(place, MODEL)?, golden: file(place, GOLDEN)? })
+        let card = file(place, CARD)?;
+        let model = file(place, model_file_of(&card)?)?;
+        Ok(Self { card, model, golden: file(place, GOLDEN)? })
     }
 
     fn files(&self) -> Files<'_> {
@@ -162,8 +164,9 @@ fn file(place: &Path, file: &'static str) -> Result<Vec<u8>, Refused> {
     let path = place.join(file);
     let unreadable = |error: io::Error| Refused::Unreadable { file, error };
     let found = fs::metadata(&path).map_err(unreadable)?;
-    if found.len() > MOST_BYTES {
-        return Err(Refused::TooLarge { file, most: MOST_BYTES });
+    let most = if file == ONNX { onnx::MOST_BYTES } else { MOST_BYTES };
+    if found.len() > most {
+        return Err(Refused::TooLarge { file, most });
     }
     if !found.is_file() {
         return Err(unreadable(ErrorKind::IsADirectory.into()));

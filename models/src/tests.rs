@@ -124,6 +124,36 @@ fn what_is_wrong_is_named_with_its_place() {
 }
 
 #[test]
+fn each_kind_names_its_file_and_a_network_what_comes_out() {
+    let check = |from: &str, to: &str, expect: &str| {
+        let mut made = additive("a-1", false);
+        assert!(made.card.contains(from), "{from} is not there");
+        made.card = made.card.replacen(from, to, 1);
+        assert_eq!(refusal(&made), expect, "{from} -> {to}");
+    };
+    let files = |kind: &str, file: &str| {
+        format!("card.toml: [files] of the kind {kind} must name {file} and golden.json")
+    };
+    check("\"model.json\"", "\"model.onnx\"", &files("additive", "model.json"));
+    check("\"golden.json\"", "\"model.onnx\" = \"\"\n\"golden.json\"", &files("additive", "model.json"));
+    check("\"additive\"", "\"onnx\"", &files("onnx", "model.onnx"));
+    let output = "card.toml line 3: of the kind onnx, and of no other, [onnx] says what comes out";
+    check("[files]", "[onnx]\noutput = \"p\"\ntolerance = 1e-6\n[files]", output);
+}
+
+/// Whoever builds the program chooses whether it can compute networks.
+#[cfg(not(feature = "onnx"))]
+#[test]
+fn a_network_needs_a_program_that_was_built_for_it() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let plan =
+        Plan::parse("[financial]\nchampion = \"financial-1\"\nchallenger = \"financial-net-1\"").unwrap();
+    let gathered = Lineup::gather(&plan, &Registry::new(Some(folder)), Random::Refused);
+    let expect = "financial-net-1: an ONNX model, and this program is built without the feature onnx";
+    assert_eq!(gathered.unwrap_err().to_string(), expect);
+}
+
+#[test]
 fn a_model_is_found_by_version_and_digest() {
     let folder = tempfile::tempdir().unwrap();
     let made = [additive("a-1", false), trees("t-1", true)];

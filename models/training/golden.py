@@ -55,7 +55,7 @@ def _cuts(model):
         for term in model["terms"]:
             for feature, edges in zip(term["features"], term["edges"]):
                 yield from ((feature, edge) for edge in edges)
-    else:
+    elif model["kind"] == "trees":
         for tree in model["trees"]:
             yield from zip(tree["feature"], tree["threshold"])
 

@@ -7,8 +7,8 @@ from .features import EMPATHIC, FINANCIAL
 
 TRAINED_AT = "2026-11-22"
 
-_RISK = "Probability that a simulated customer defaults on a small consumer credit within twelve months"
-_COMMON = (
+RISK = "Probability that a simulated customer defaults on a small consumer credit within twelve months"
+COMMON = (
     "Trained on simulated people whose defaults follow default-process-1. Nothing follows from it for real people.",
     "Customers without a single transaction were 1 of 200 in training, none of them here for more than 16 days, and "
     "nobody's last transaction was more than a month ago. What it says of an old account that lies idle rests on the "
@@ -38,20 +38,20 @@ class Version:
 
 
 VERSIONS = (
-    Version("financial-1", additive, FINANCIAL, f"{_RISK}, from transactions and the account's age alone.", _COMMON),
-    Version("empathic-1", additive, EMPATHIC, f"{_RISK}, with consent also from their emotions.", _COMMON + _FEELING),
+    Version("financial-1", additive, FINANCIAL, f"{RISK}, from transactions and the account's age alone.", COMMON),
+    Version("empathic-1", additive, EMPATHIC, f"{RISK}, with consent also from their emotions.", COMMON + _FEELING),
     Version(
         "financial-trees-1",
         trees,
         FINANCIAL,
-        f"{_RISK}, from transactions and the account's age alone: a challenger.",
-        _COMMON,
+        f"{RISK}, from transactions and the account's age alone: a challenger.",
+        COMMON,
     ),
     Version(
         "empathic-trees-1",
         trees,
         EMPATHIC,
-        f"{_RISK}, with consent also from their emotions: a challenger.",
-        _COMMON + _FEELING,
+        f"{RISK}, with consent also from their emotions: a challenger.",
+        COMMON + _FEELING,
     ),
 )

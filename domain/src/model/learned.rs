@@ -1,7 +1,10 @@
 //! A model that comes as an artefact: a formula over a row, and the one row that its explanations compare with.
 
+use std::sync::Arc;
+
 use super::additive::{self, Additive};
 use super::monotone;
+use super::opaque::{Compute, Opaque};
 use super::random;
 use super::trees::{self, Trees};
 use super::{Card, Fault, Kind, Row, WIDTH};
@@ -26,6 +29,8 @@ pub enum Formula {
     Additive(Additive),
     /// A sum of trees.
     Trees(Trees),
+    /// Something that is computed elsewhere.
+    Opaque(Opaque),
     /// A mock.
     Random,
 }
@@ -57,6 +62,7 @@ impl Formula {
         match self {
             Self::Additive(_) => Kind::Additive,
             Self::Trees(_) => Kind::Trees,
+            Self::Opaque(_) => Kind::Onnx,
             Self::Random => Kind::Random,
         }
     }
@@ -65,6 +71,7 @@ impl Formula {
         match self {
             Self::Additive(additive) => additive.log_odds(row),
             Self::Trees(trees) => trees.log_odds(row),
+            Self::Opaque(opaque) => opaque.log_odds(row),
             Self::Random => random::log_odds(row, width),
         }
     }
@@ -85,6 +92,13 @@ impl Learned {
         let trees = Trees::new(parts, card.features.len(), &reference)?;
         monotone::of_trees(&trees, &card.features)?;
         Ok(Self::new(card, Formula::Trees(trees), reference))
+    }
+
+    /// What computes a score that nothing explains, made of something with this digest.
+    pub fn opaque(card: Card, digest: String, compute: Arc<dyn Compute>) -> Result<Self, Fault> {
+        let reference = reference(&card)?;
+        let opaque = Opaque::new(compute, digest, &card)?;
+        Ok(Self::new(card, Formula::Opaque(opaque), reference))
     }
 
     /// A mock.
@@ -130,8 +144,10 @@ impl Learned {
         match &self.formula {
             Formula::Additive(additive) => additive.contribute(row, &mut contributions),
             Formula::Trees(trees) => trees.contribute(row, &mut contributions),
-            // Nothing led to it.
-            Formula::Random => return Explained { log_odds, base_log_odds: log_odds, contributions },
+            // Nothing led to it, or nobody can say what.
+            Formula::Opaque(_) | Formula::Random => {
+                return Explained { log_odds, base_log_odds: log_odds, contributions };
+            }
         }
         // Adding zero turns a negative zero into a plain one; a reader would wonder about "-0.0".
         Explained { log_odds, base_log_odds: self.base, contributions: contributions.map(|it| it + 0.0) }

@@ -3,6 +3,7 @@
 //! A [`Model`] is a scorecard, or it was [learned](Learned). What was learned is a function of one [`Row`] in log-odds of default:
 //! a sum of [steps](additive), a sum of [trees], or a [mock](random). It is checked when it is made, so that
 //! afterwards nothing in it can fail: every index is in range, every value finite, and every direction that its card claims holds.
+//! An [opaque] one is computed elsewhere and explains nothing, so it is only listened to.
 //!
 //! **Contributions** are exact interventional Shapley values against one reference row: what a feature adds on average, over all orders
 //! in which the features of the reference could be replaced with the person's. Together with the log-odds of the reference they sum to
@@ -12,6 +13,7 @@ pub mod additive;
 mod fault;
 mod learned;
 mod monotone;
+pub mod opaque;
 pub mod random;
 mod row;
 pub mod trees;
@@ -80,6 +82,8 @@ pub enum Kind {
     Additive,
     /// See [`trees`].
     Trees,
+    /// See [`opaque`]. It is only listened to.
+    Onnx,
     /// See [`random`]. For tests only.
     Random,
 }
@@ -92,6 +96,7 @@ impl Kind {
             Self::Scorecard => "scorecard",
             Self::Additive => "additive",
             Self::Trees => "trees",
+            Self::Onnx => "onnx",
             Self::Random => "random",
         }
     }
@@ -169,7 +174,7 @@ impl Model {
         }
     }
 
-    /// Scores one feature vector and gives no reasons. The score is the one of [`Model::assess`].
+    /// Scores one feature vector and gives no reasons. The score is the one of [`Model::assess`]; of an [opaque] model it may be no number.
     #[must_use]
     pub fn score(&self, features: &Features) -> Second {
         let risk_score = match self {

@@ -3,8 +3,10 @@
 use ecs_domain::catalogue::Catalogue;
 use ecs_domain::consent::Locale;
 use ecs_domain::decision::{Decision, Denial, Outcome};
+use ecs_domain::model::{Kind, Model};
 use ecs_domain::policy::{Policy, Verdict};
 use ecs_domain::scorecard::{Assessment, Contribution, Second};
+use ecs_models::MOST_TOLERANCE;
 use serde::Serialize;
 
 use super::artefacts::Artefacts;
@@ -63,6 +65,13 @@ fn compare(decision: &Decision, artefacts: &Artefacts) -> Result<Differences, Ag
     differences.assessment(stored, &computed);
     differences.presence(decision);
     differences.second("without_emotions", stored.without_emotions.as_ref(), without.as_ref());
+    let listens = stored.challenger.as_ref().and_then(|second| artefacts.model(&second.model_digest));
+    let challenger = challenger.map(|computed| match (&stored.challenger, listens.map(Model::kind)) {
+        (Some(stored), Some(kind)) => {
+            Assessment { risk_score: settled(kind, stored.risk_score, computed.risk_score), ..computed }
+        }
+        _ => computed,
+    });
     differences.second("challenger", stored.challenger.as_ref(), challenger.as_ref());
     differences.text("policy_version", &decision.policy_version, &policy.version);
     let computed = Assessment { without_emotions: without.as_ref().map(second_of), ..computed };
@@ -70,6 +79,13 @@ fn compare(decision: &Decision, artefacts: &Artefacts) -> Result<Differences, Ag
     differences.value("approved_without_emotions", &decision.approved_without_emotions, &approved_without);
     differences.outcome(decision, &verdict);
     Ok(differences)
+}
+
+/// What counts as computed: of a network whatever comes near enough to what was stored. Its sums are of single precision and in an order
+/// that suits the processor, so another one may have other last digits. It decided nothing.
+fn settled(kind: Kind, stored: f64, computed: f64) -> f64 {
+    let near = kind == Kind::Onnx && (stored - computed).abs() <= MOST_TOLERANCE;
+    if near { stored } else { computed }
 }
 
 /// What a policy makes of an assessment, without emotions and at all, as whoever decides has it.
@@ -344,6 +360,18 @@ mod tests {
         let denied = |reasons, text: &str| Outcome::Denied(Denial { reasons, text: text.to_owned() });
         check(40, &|d| d.outcome = denied(vec![Reason::NewAccount], "new"), &["outcome"]);
         check(0, &|d| d.outcome = denied(vec![], ""), &["reasons", "reason"]);
+    }
+
+    #[test]
+    fn only_a_network_may_come_near() {
+        let check = |kind, computed: f64, expect: f64| assert_eq!(settled(kind, 0.25, computed), expect);
+        check(Kind::Onnx, 0.25, 0.25);
+        check(Kind::Onnx, 0.25005, 0.25);
+        check(Kind::Onnx, 0.2502, 0.2502);
+        assert!(settled(Kind::Onnx, 0.25, f64::NAN).is_nan());
+        for kind in [Kind::Scorecard, Kind::Additive, Kind::Trees, Kind::Random] {
+            check(kind, 0.25005, 0.25005);
+        }
     }
 
     #[test]
