@@ -13,6 +13,9 @@ endef
 # Of the whole workspace, so that what all crates share keeps its features and isn't built again; in fact only that crate and the binary are.
 tls = --features ecs/kafka-tls --test it --test platform
 
+# Networks are a feature, for what computes them is forty crates more.
+onnx = --features ecs/onnx --test onnx
+
 # What a test of an engine starts is installed first where that can be done; where not, the test says that it did not run.
 test:
 	scripts/provision.sh
@@ -21,6 +24,7 @@ test:
 	@record=$$(mktemp) && trap 'rm -f "$$record"' EXIT; \
 	ECS_CONFORMANCE_RECORD="$$record" cargo test --workspace --locked --no-fail-fast; tested=$$?; \
 	{ $(call with_openssl,kafkas://,cargo test --workspace --locked $(tls) tls::); } || tested=1; \
+	cargo test --workspace --locked $(onnx) || tested=1; \
 	scripts/models.sh test || tested=1; \
 	cargo run --quiet --locked -p ecs-conformance -- "$$record" && exit $$tested
 
@@ -30,6 +34,8 @@ check:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy -p ecs --no-default-features --features embedded,sqlite --locked -- -D warnings
 	cargo clippy -p ecs --no-default-features --features nats,postgres --locked -- -D warnings
+	cargo clippy --workspace --locked $(onnx) -- -D warnings
+	cargo clippy -p ecs --features onnx --locked -- -D warnings
 	@# CI checks before it tests, and so before anything is installed.
 	@[ "$$CI" != true ] || pkg-config --exists openssl 2>/dev/null || scripts/provision.sh
 	$(call with_openssl,clippy of kafkas://,cargo clippy --workspace --locked $(tls) -- -D warnings)
