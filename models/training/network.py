@@ -28,7 +28,7 @@ ABOUT = Version(
 )
 HIDDEN, SEED = 8, 23
 OUTPUT = "probability"
-# Two evaluators add up single precision in another order; measured were less than a tenth of this.
+# Two evaluators add up single precision in another order.
 TOLERANCE = 2e-6
 # The newest that every evaluator of ours knows.
 OPERATOR_SET, FORMAT = 17, 8
