@@ -55,7 +55,8 @@ pub(crate) fn double() -> Graph {
         .input("row", DOUBLE, &[1, 4])
         .doubles("weights", &[4, 1], &WEIGHTS)
         .doubles("bias", &[1], &[BIAS])
-        .node("Gemm", &["row", "weights", "bias"], "log_odds")
+        .node("MatMul", &["row", "weights"], "sum")
+        .node("Add", &["sum", "bias"], "log_odds")
         .node("Sigmoid", &["log_odds"], "p")
         .output("p")
 }
