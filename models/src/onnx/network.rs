@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ecs_domain::model::opaque::Compute;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::{
-    DatumExt as _, DatumType, Framework as _, InferenceModelExt as _, IntoRunnable as _, Tensor, TractResult,
+    DatumExt as _, DatumType, Framework as _, InferenceModelExt as _, IntoRunnable as _, OutletId, Tensor, TractResult,
     TypedModel, TypedRunnableModel, tvec,
 };
 
@@ -30,7 +30,7 @@ impl Network {
         let typed = guarded(|| typed(&model, float, width))?;
         check_sizes(&typed)?;
         check_output(&typed, output)?;
-        let plan = guarded(|| typed.into_optimized()?.into_runnable())?;
+        let plan = guarded(|| with_steps(typed)?.into_optimized()?.into_runnable())?;
         Ok(Self { plan, float, column: output.column })
     }
 
@@ -40,13 +40,16 @@ impl Network {
             Float::Double => Tensor::from_shape(&shape, values)?,
             Float::Single => Tensor::from_shape(&shape, &singles(values))?,
         };
-        let said = self.plan.run(tvec!(row.into()))?;
-        let first = said.first().map(|tensor| tensor.cast_to::<f64>()).transpose()?;
-        let probability = match &first {
-            Some(tensor) => tensor.to_plain_array_view::<f64>()?.iter().nth(self.column).copied(),
-            None => None,
-        };
-        // Not a number is no probability.
+        let mut probability = None;
+        for said in &self.plan.run(tvec!(row.into()))? {
+            let step = said.cast_to::<f64>()?;
+            let step = step.to_plain_array_view::<f64>()?;
+            // A sigmoid makes a probability of what is no number.
+            if !step.iter().all(|value| value.is_finite()) {
+                return Ok(f64::NAN);
+            }
+            probability = probability.or_else(|| step.iter().nth(self.column).copied());
+        }
         Ok(probability.unwrap_or(f64::NAN))
     }
 }
@@ -76,6 +79,20 @@ fn typed(model: &ModelProto, float: Float, width: usize) -> TractResult<TypedMod
     };
     let parsed = tract_onnx::onnx().parse(model, None)?.model;
     parsed.with_input_fact(0, row.into())?.into_typed()
+}
+
+/// With everything that is computed on the way to the output among the outputs, behind it.
+fn with_steps(model: TypedModel) -> TractResult<TypedModel> {
+    let mut outputs = model.output_outlets()?.to_vec();
+    for node in &model.nodes {
+        for (slot, output) in node.outputs.iter().enumerate() {
+            let outlet = OutletId::new(node.id, slot);
+            if output.fact.konst.is_none() && !outputs.contains(&outlet) {
+                outputs.push(outlet);
+            }
+        }
+    }
+    model.with_output_outlets(&outputs)
 }
 
 /// Whatever depends on the row is a row, too. So nothing takes long, however it is put together.

@@ -151,10 +151,9 @@ fn too_many_operators_are_refused() {
 
 #[test]
 fn what_doesnt_fit_together_is_refused() {
-    let three = tensor("w", FLOAT, &[3], &[0; 12]);
-    check(&with(&three, &node("Add", &["row", "w"], "more")), "");
-    let weights = tensor("w", FLOAT, &[1], &[0; 4]);
+    let weights = tensor("w", FLOAT, &[3], &[0; 12]);
     for operator in [
+        node("Add", &["row", "w"], "more"),
         node("Add", &["row"], "more"),
         node("Sigmoid", &["row", "w"], "more"),
         node("Gemm", &["row"], "more"),
@@ -175,7 +174,6 @@ fn what_doesnt_fit_together_is_refused() {
 #[test]
 fn a_row_that_is_made_wider_is_refused() {
     let column = tensor("column", FLOAT, &[256, 1], &[0; 1024]);
-    check(&with(&column, &node("Add", &["row", "column"], "q")).node("Sigmoid", &["q"], "r").output("r"), "");
     let graph = with(&column, &node("Add", &["row", "column"], "q")).output("q");
     let refusal = refusal(Made::graph(&graph).card("output = \"p\"", "output = \"q\""));
     assert!(refusal.contains("must be one row of at most 256 numbers"), "{refusal}");

@@ -76,7 +76,7 @@ pub(crate) fn both_outcomes() -> Graph {
 /// Rows that are spread, some values missing.
 fn rows() -> Vec<Vec<Option<f64>>> {
     let value = |number: u32, place: u32| {
-        let draw = (number * 7_919 + place * 104_729 + number * place * 31) % 23;
+        let draw = (number * 7_919 + place * 104_729 + number * place * 37) % 23;
         (draw < 21).then(|| f64::from(draw) * [4.0, 12.0, 1.5, 90.0][place as usize])
     };
     (0..200).map(|number| (0..4).map(|place| value(number, place)).collect()).collect()
