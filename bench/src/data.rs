@@ -7,7 +7,7 @@ use ecs_domain::consent::ConsentRule;
 use ecs_domain::emotion::{EmotionEvent, StressThreshold, Unit};
 use ecs_domain::transaction::Transaction;
 use ecs_domain::{Day, Timestamp};
-use ecs_store::{EmotionRules, Folded, Folds as _, Maintenance as _, Provision, Users as _};
+use ecs_store::{EmotionRules, Folded, Folds, Maintenance as _, Provision, Users as _};
 use ecs_store_sqlite::{Options, SqliteStore};
 use ecs_vault::Keyring;
 use futures::StreamExt as _;
@@ -72,9 +72,16 @@ pub(crate) async fn lay_users(path: &Path, population: &Population) -> anyhow::R
     Ok(())
 }
 
-/// Gives the users of a store something to decide by: emotions and transactions, some more and some less of them.
+/// Gives the users of a file something to decide by.
 pub(crate) async fn lay_history(path: &Path, population: &Population) -> anyhow::Result<()> {
     let store = SqliteStore::open(path, Keyring::in_memory(), Options::default())?;
+    fold_history(&store, population).await?;
+    store.close().await?;
+    Ok(())
+}
+
+/// Gives the users of a store emotions and transactions, some more and some less of them. Returns how many of each.
+pub(crate) async fn fold_history(store: &dyn Folds, population: &Population) -> anyhow::Result<u64> {
     let now = Timestamp::now();
     let numbers: Vec<u64> = (0..HISTORY * population.users().len() as u64).collect();
     for chunk in numbers.chunks(CHUNK) {
@@ -87,8 +94,7 @@ pub(crate) async fn lay_history(path: &Path, population: &Population) -> anyhow:
         let counted = folded.iter().chain(&kept).all(|what| *what == Folded::Counted);
         anyhow::ensure!(counted, "a history was not counted");
     }
-    store.close().await?;
-    Ok(())
+    Ok(numbers.len() as u64)
 }
 
 /// The threshold of the platform's default settings.

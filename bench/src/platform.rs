@@ -20,7 +20,7 @@ use crate::args::Answer;
 use crate::data::DataFolder;
 use crate::say;
 
-const MASTER_KEY: &str = "a master key of the benchmark only, with 32 bytes";
+pub(crate) const MASTER_KEY: &str = "a master key of the benchmark only, with 32 bytes";
 pub(crate) const INTERNAL_KEY: &str = "a key of the benchmark only";
 const SECRET_KEY: &str = "a secret that only signs the benchmark's tokens";
 const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);

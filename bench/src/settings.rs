@@ -163,7 +163,13 @@ impl Settings {
     fn engines(mode: Mode) -> Self {
         let settings = Self { over: Over::Engines, ..Self::embedded(mode) };
         match mode {
-            Mode::Default => Self { warm_up_seconds: 2.0, events: 200_000, short_seconds: 10.0, ..settings },
+            Mode::Default => Self {
+                warm_up_seconds: 2.0,
+                events: 200_000,
+                short_seconds: 10.0,
+                deciders: 120_000,
+                ..settings
+            },
             Mode::Long => Self { warm_up_seconds: 5.0, events: 400_000, short_seconds: 30.0, ..settings },
             Mode::Quick => Self { warm_up_seconds: 1.0, events: 60_000, short_seconds: 3.0, ..settings },
             // Whoever wants an answer while the rated load comes may have to wait for it on a slow machine.

@@ -70,7 +70,7 @@ fn every_row_over_the_engines_has_numbers(folder: &Path) -> bool {
         return false;
     }
     smoke(folder, &["--engines"]);
-    numbers(&folder.join("engines.json"), 16);
+    numbers(&folder.join("engines.json"), 20);
     true
 }
 

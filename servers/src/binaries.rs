@@ -98,7 +98,9 @@ pub(crate) fn postgres(program: &str) -> Result<PathBuf> {
     match folders.into_iter().map(|folder| folder.join(program)).find(|path| path.is_file()) {
         Some(path) => Ok(path),
         None => {
-            bail!("no PostgreSQL was found: run scripts/provision.sh, or name its folder in ECS_POSTGRES_BIN")
+            bail!(
+                "no {program} of PostgreSQL was found: run scripts/provision.sh, or name its folder in ECS_POSTGRES_BIN"
+            )
         }
     }
 }

@@ -93,6 +93,14 @@ impl Postgres {
         .await
     }
 
+    /// Where one of PostgreSQL's programs is, such as `pgbench`.
+    ///
+    /// # Errors
+    /// It is nowhere.
+    pub fn program(name: &str) -> Result<PathBuf> {
+        binaries::postgres(name)
+    }
+
     /// A server over the data that `fill` puts into the folder that it is given.
     pub(crate) async fn over<Filled>(
         port: u16,

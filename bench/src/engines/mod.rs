@@ -4,6 +4,7 @@
 //! has an account and has consented. Brokers and Redis are started anew for each row.
 
 mod broker;
+mod deciders;
 mod fill;
 mod running;
 
@@ -84,12 +85,31 @@ impl Engines {
         Ok(engines)
     }
 
+    /// A new database with nothing in it. Returns its address.
+    async fn bare(&self, name: &str) -> anyhow::Result<String> {
+        self.postgres.execute(&format!("CREATE DATABASE {name}")).await?;
+        Ok(self.postgres.url(name))
+    }
+
     /// A new database with the platform's tables. Returns its address.
     pub(crate) async fn database(&self, name: &str) -> anyhow::Result<String> {
-        self.postgres.execute(&format!("CREATE DATABASE {name}")).await?;
-        let url = self.postgres.url(name);
+        let url = self.bare(name).await?;
         PostgresStore::migrate(&Options::new(&url)).await?;
         Ok(url)
+    }
+
+    /// A database that is made at the first call and stays. `fill` is given its address while it is empty.
+    pub(crate) async fn kept(
+        &self,
+        name: &str,
+        fill: impl AsyncFnOnce(&str) -> anyhow::Result<()>,
+    ) -> anyhow::Result<String> {
+        let mut filled = self.filled.lock().await;
+        if !filled.contains(name) {
+            fill(&self.bare(name).await?).await?;
+            filled.insert(name.to_owned());
+        }
+        Ok(self.postgres.url(name))
     }
 
     /// A database whose users have an aggregate for each of these days. It is filled once and stays.
@@ -99,12 +119,11 @@ impl Engines {
         population: &Population,
         days: &[Day],
     ) -> anyhow::Result<String> {
-        let mut filled = self.filled.lock().await;
-        if !filled.contains(name) {
-            fill(&self.database(name).await?, population, days).await?;
-            filled.insert(name.to_owned());
-        }
-        Ok(self.postgres.url(name))
+        let fill = async |url: &str| {
+            PostgresStore::migrate(&Options::new(url)).await?;
+            fill(url, population, days).await
+        };
+        self.kept(name, fill).await
     }
 
     /// Whatever is still in memory is written now, rather than while something is measured.
@@ -114,7 +133,10 @@ impl Engines {
 
     /// Servers for one row.
     pub(crate) async fn site(&self, transport: Transport) -> anyhow::Result<Site> {
-        let database = self.copy().await?;
+        self.site_over(transport, self.copy().await?).await
+    }
+
+    async fn site_over(&self, transport: Transport, database: Database) -> anyhow::Result<Site> {
         let (broker, redis) =
             tokio::try_join!(self.broker(transport), Redis::start(RedisOptions::default()))?;
         let vault = self.folder.join(format!("vault-{}.sqlite", self.number()));
@@ -123,8 +145,12 @@ impl Engines {
 
     /// A database with nothing in it but accounts and consents.
     pub(crate) async fn copy(&self) -> anyhow::Result<Database> {
+        self.copy_of(TEMPLATE).await
+    }
+
+    async fn copy_of(&self, template: &str) -> anyhow::Result<Database> {
         let name = format!("row_{}", self.number());
-        self.postgres.execute(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await?;
+        self.postgres.execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await?;
         self.settle().await?;
         let url = self.postgres.url(&name);
         Ok(Database { name, url })

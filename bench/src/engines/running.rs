@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use ecs_store::decision_log::DecisionLog as _;
 use ecs_store::{Books as _, Ledger, Maintenance as _};
 use ecs_store_postgres::{Options, PostgresStore};
 use ecs_vault::Keyring;
@@ -56,7 +57,11 @@ pub(crate) struct Counted {
 impl<'a> Running<'a> {
     /// Starts all roles in one process over servers of their own.
     pub(crate) fn start(bench: &'a Bench, transport: Transport) -> anyhow::Result<Self> {
-        let site = bench.runtime.block_on(bench.engines()?.site(transport))?;
+        Self::over(bench, bench.runtime.block_on(bench.engines()?.site(transport))?)
+    }
+
+    /// The same over servers that somebody has set up.
+    pub(crate) fn over(bench: &'a Bench, site: Site) -> anyhow::Result<Self> {
         let mut server = bench.launcher.start_at(free()?, &[], &site.settings())?;
         server.is_ready()?;
         Ok(Self { bench, server, site })
@@ -88,6 +93,42 @@ impl<'a> Running<'a> {
         let Self { bench, server, site } = self;
         server.stop()?;
         balance(bench, site, accepted, refused)
+    }
+}
+
+/// What decisions of a row tell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Decided {
+    pub(crate) decisions: u64,
+    /// On average.
+    pub(crate) per_commit: f64,
+}
+
+impl Running<'_> {
+    /// The decisions that were made. Those of a transaction have its number in common.
+    pub(crate) fn decided(&self) -> anyhow::Result<Decided> {
+        let sql =
+            "SELECT count(*), count(*)::float8 / greatest(count(DISTINCT xmin::text), 1) FROM decisions";
+        self.bench.runtime.block_on(async {
+            let row = connect(&self.site.database.url).await?.query_one(sql, &[]).await?;
+            Ok(Decided { decisions: u64::try_from(row.get::<_, i64>(0))?, per_commit: row.get(1) })
+        })
+    }
+
+    /// Stops the platform and checks the books of decisions: each has its entry in the log, and no offer is without one.
+    pub(crate) fn finish_decisions(self) -> anyhow::Result<()> {
+        let Self { bench, server, site } = self;
+        server.stop()?;
+        bench.runtime.block_on(async {
+            let store = PostgresStore::open(Options::new(&site.database.url), Keyring::in_memory()).await?;
+            let totals = store.decision_totals().await?;
+            store.close().await?;
+            anyhow::ensure!(
+                totals.unlogged == 0 && totals.undecided == 0,
+                "the books of decisions are off: {totals:?}"
+            );
+            bench.engines()?.drop(site.database).await
+        })
     }
 }
 

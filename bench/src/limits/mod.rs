@@ -3,9 +3,11 @@
 pub(crate) mod bus;
 pub(crate) mod decisions;
 pub(crate) mod fold;
+pub(crate) mod grouped;
 pub(crate) mod http;
 pub(crate) mod kafka;
 pub(crate) mod nats;
+pub(crate) mod pgbench;
 pub(crate) mod postgres;
 pub(crate) mod rabbitmq;
 mod raw;

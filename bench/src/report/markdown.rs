@@ -96,7 +96,7 @@ fn table_row(report: &Report, row: &Row) -> String {
         measure.what,
         readings(report, measure),
         latency(report, measure),
-        limit.map_or("", |limit| limit.what.as_str()),
+        limit.map(|limit| limit.what.as_str()).or(row.missing.as_deref()).unwrap_or_default(),
         fraction.unwrap_or_default(),
     )
 }
@@ -190,6 +190,15 @@ pub(super) fn in_words(report: &Report, row: &Row) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_limit_that_could_not_be_taken_is_told_in_its_place() {
+        let mut report = super::super::tests::example();
+        report.rows[0].limit = None;
+        report.rows[0].missing = Some("a tool that isn't here".to_owned());
+        let text = super::render(&report);
+        assert!(text.contains("| a tool that isn't here |  |"), "{text}");
+    }
+
     #[test]
     fn the_markdown_follows_from_the_json() {
         let expect = include_str!("../../tests/golden/report.md");

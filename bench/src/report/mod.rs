@@ -73,6 +73,9 @@ pub(crate) struct Row {
     /// The name of the measure that it is held against, round by round. A row without one has an absolute goal.
     pub(crate) limit: Option<String>,
     pub(crate) goal: Option<Goal>,
+    /// Why there is no limit where there should be one: what takes it isn't there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) missing: Option<String>,
 }
 
 /// What a median should be.

@@ -69,12 +69,17 @@ pub(crate) fn select(mut groups: Vec<Group>, words: &[String]) -> Vec<Group> {
 
 impl Row {
     fn of(measure: &str, limit: &str) -> Self {
-        Self { measure: measure.to_owned(), limit: Some(limit.to_owned()), goal: None }
+        Self { limit: Some(limit.to_owned()), ..Self::alone(measure) }
     }
 
     /// A row with nothing to be held against.
     fn alone(measure: &str) -> Self {
-        Self { measure: measure.to_owned(), limit: None, goal: None }
+        Self { measure: measure.to_owned(), limit: None, goal: None, missing: None }
+    }
+
+    /// A row whose limit can't be taken here, and why.
+    fn without(measure: &str, missing: &str) -> Self {
+        Self { missing: Some(missing.to_owned()), ..Self::alone(measure) }
     }
 
     fn with(self, goal: Goal) -> Self {

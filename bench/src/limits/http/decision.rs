@@ -22,12 +22,16 @@ struct Answer {
     ml_risk_score: f64,
     offer: Offer,
     reason: Option<String>,
+    reasons: [&'static str; 0],
+    catalogue_version: u32,
+    language: &'static str,
     decision_id: Uuid,
     decided_at: Timestamp,
     model_version: &'static str,
     policy_version: &'static str,
     repeated: bool,
     emotion_data_used: bool,
+    without_emotions: WithoutEmotions,
     explanation: Vec<Contribution>,
 }
 
@@ -39,6 +43,12 @@ struct Offer {
     interest_rate: f64,
     credit_type: &'static str,
     expires_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct WithoutEmotions {
+    approved: bool,
+    ml_risk_score: f64,
 }
 
 #[derive(Serialize)]
@@ -78,12 +88,16 @@ fn answer(user: UserId, now: Timestamp) -> Answer {
             expires_at: now,
         },
         reason: None,
+        reasons: [],
+        catalogue_version: 1,
+        language: "en",
         decision_id: Uuid::now_v7(),
         decided_at: now,
         model_version: "empathic-1",
         policy_version: "policy-3",
         repeated: false,
         emotion_data_used: true,
+        without_emotions: WithoutEmotions { approved: true, ml_risk_score: 0.173_205_080_756_887_7 },
         explanation: contributions.collect(),
     }
 }

@@ -1,5 +1,6 @@
 //! The rows over PostgreSQL, NATS and Redis: `make bench BENCH="--engines"`.
 
+mod decisions;
 mod drain;
 mod emotions;
 mod memory;
@@ -12,6 +13,6 @@ use crate::settings::Settings;
 pub(crate) fn all(settings: &Settings, words: &[String]) -> Vec<Group> {
     let mut groups = vec![emotions::group()];
     groups.extend(drain::sizes(settings, words).into_iter().map(drain::group));
-    groups.extend([rated::visible_group(), rated::interactive_group(), memory::group()]);
+    groups.extend([rated::visible_group(), rated::interactive_group(), decisions::group(), memory::group()]);
     groups
 }
