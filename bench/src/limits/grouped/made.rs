@@ -119,3 +119,53 @@ impl<'a> Offers<'a> {
         id
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::population::user;
+
+    fn example(outcome: &str, offer: Option<(i64, i64, String)>) -> Made {
+        let text = |what: &str| format!("{outcome} {what}");
+        Made {
+            outcome: outcome.to_owned(),
+            reason: offer.is_none().then(|| text("reason")),
+            risk_score: 0.5,
+            model_version: text("model"),
+            model_digest: text("model digest"),
+            policy_version: text("policy"),
+            policy_digest: text("policy digest"),
+            features: text("features"),
+            contributions: text("contributions"),
+            record: Some(text("record")),
+            digest: Some(vec![1; 32]),
+            offer,
+        }
+    }
+
+    #[test]
+    fn everybody_gets_one_of_the_decisions_in_turn_and_its_offer_if_it_has_one() {
+        let made =
+            [example("denied", None), example("approved", Some((500_000, 1425, "SHORT_TERM".to_owned())))];
+        let check = |users: u32, first: usize, expect: &[&str]| {
+            let users: Vec<UserId> = (0..users).map(user).collect();
+            let columns = Columns::new(&users, &made, first);
+            assert_eq!(columns.outcomes, expect, "{first}");
+            assert_eq!(columns.users, users.iter().map(|user| user.uuid()).collect::<Vec<_>>());
+            let offered: Vec<Uuid> = columns.offer_ids.iter().flatten().copied().collect();
+            assert_eq!(columns.offers.ids, offered);
+            assert_eq!(offered.len(), expect.iter().filter(|outcome| **outcome == "approved").count());
+            assert!(
+                columns
+                    .reasons
+                    .iter()
+                    .zip(expect)
+                    .all(|(reason, outcome)| { reason.is_some() == (*outcome == "denied") })
+            );
+        };
+        check(0, 0, &[]);
+        check(3, 0, &["denied", "approved", "denied"]);
+        check(2, 1, &["approved", "denied"]);
+        check(2, 4, &["denied", "approved"]);
+    }
+}

@@ -125,7 +125,7 @@ impl Load {
         let platform = Running::over(bench, site)?;
         let who = platform.server.pid().to_string();
         let (next, processor) = (Arc::new(AtomicUsize::new(0)), process::cpu_seconds(&who)?);
-        let plan = bench.plan(connections, bench.settings.short());
+        let plan = bench.plan(at_once(bench, connections), bench.settings.short());
         let measured = platform.load(plan, |address, _| Decisions::once(applicants, address, &next))?;
         let processor = process::cpu_seconds(&who)? - processor;
         let decided = platform.decided()?;
@@ -140,6 +140,14 @@ impl Load {
         values.insert(format!("{name}.group"), decided.per_commit);
         values.insert(format!("{name}.processor"), processor * 1e6 / as_f64(decided.decisions.max(1)));
         Ok(platform)
+    }
+}
+
+/// Where it is only asked whether everything works, a slow machine has to get through with it soon.
+fn at_once(bench: &Bench, connections: usize) -> usize {
+    match bench.settings.mode {
+        Mode::Smoke => connections.min(16),
+        Mode::Quick | Mode::Default | Mode::Long => connections,
     }
 }
 
