@@ -34,8 +34,7 @@ check:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy -p ecs --no-default-features --features embedded,sqlite --locked -- -D warnings
 	cargo clippy -p ecs --no-default-features --features nats,postgres --locked -- -D warnings
-	cargo clippy --workspace --locked $(onnx) -- -D warnings
-	cargo clippy -p ecs --features onnx --locked -- -D warnings
+	cargo clippy --workspace --locked $(onnx) --bin ecs -- -D warnings
 	@# CI checks before it tests, and so before anything is installed.
 	@[ "$$CI" != true ] || pkg-config --exists openssl 2>/dev/null || scripts/provision.sh
 	$(call with_openssl,clippy of kafkas://,cargo clippy --workspace --locked $(tls) -- -D warnings)

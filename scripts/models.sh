@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Trains the models of models/ (docs/models.md). `test` runs the tests of the training, `compare` trains everything from nothing and says
-# whether the artefacts come out as they are here, `write` puts what comes out in their place. `network` and
-# `network write` do the same with the example of a network, which needs two packages more. Python's packages go into models/.training/, which nothing else reads; ECS_TRAINING_PYTHON names an interpreter that has them already.
+# whether the artefacts come out as they are here, `write` puts what comes out in their place. `network` and `network write` do the same
+# with the example of a network, which needs two packages more. Python's packages go into models/.training/, which nothing else reads;
+# ECS_TRAINING_PYTHON names an interpreter that has them already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
