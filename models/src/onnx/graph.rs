@@ -9,7 +9,7 @@ use tract_onnx::pb::{
     type_proto,
 };
 
-use super::tensor::{self, Float};
+use super::tensor;
 
 /// The versions of the operators that the library is tested with.
 const OPERATOR_SETS: std::ops::RangeInclusive<i64> = 9..=18;
@@ -38,25 +38,21 @@ const OPERATORS: [&str; 18] = [
 const MOST_NODES: usize = 64;
 
 /// The graph of a model, if it is a small network that takes a row of `width` numbers: stripped of what nobody needs to compute this
-/// output, with the kind of the numbers.
-pub(super) fn checked(
-    mut model: ModelProto,
-    output: &str,
-    width: usize,
-) -> Result<(ModelProto, Float), String> {
+/// output.
+pub(super) fn checked(mut model: ModelProto, output: &str, width: usize) -> Result<ModelProto, String> {
     check_operator_set(&model)?;
     if !model.functions.is_empty() || !model.training_info.is_empty() {
         return Err("has functions or a way to train it, and only a graph is taken".to_owned());
     }
     let graph = model.graph.as_mut().ok_or("has no graph")?;
-    let (input, float) = row(graph, width)?;
+    let input = row(graph, width)?;
     check_weights(graph)?;
     check_nodes(graph, &input)?;
     keep_output(graph, output)?;
     // What it claims of values on the way is found anew.
     graph.value_info.clear();
     graph.quantization_annotation.clear();
-    Ok((model, float))
+    Ok(model)
 }
 
 fn check_operator_set(model: &ModelProto) -> Result<(), String> {
@@ -76,29 +72,29 @@ fn is_plain(domain: &str) -> bool {
     domain.is_empty() || domain == "ai.onnx"
 }
 
-/// The name of the only input that isn't a weight, and its kind of numbers.
-fn row(graph: &GraphProto, width: usize) -> Result<(String, Float), String> {
+/// The name of the only input that isn't a weight.
+fn row(graph: &GraphProto, width: usize) -> Result<String, String> {
     let weights: HashSet<&str> = graph.initializer.iter().map(|weights| weights.name.as_str()).collect();
     let mut inputs = graph.input.iter().filter(|input| !weights.contains(input.name.as_str()));
     let (Some(input), None) = (inputs.next(), inputs.next()) else {
         return Err("must have one input".to_owned());
     };
-    let expected = || format!("the input {} must be a row of {width} numbers, float or double", input.name);
-    let (float, dims) = shape(input).ok_or_else(expected)?;
+    let expected = || format!("the input {} must be a row of {width} numbers, float", input.name);
+    let dims = shape(input).ok_or_else(expected)?;
     // The first may have a name, or be left open: one row is computed at a time.
     let fits =
         matches!(dims.as_slice(), [None | Some(1), Some(found)] if usize::try_from(*found) == Ok(width));
-    if fits { Ok((input.name.clone(), float)) } else { Err(expected()) }
+    if fits { Ok(input.name.clone()) } else { Err(expected()) }
 }
 
-/// The kind of a value's numbers, and its dimensions where they are fixed.
-fn shape(value: &ValueInfoProto) -> Option<(Float, Vec<Option<i64>>)> {
+/// The dimensions of a value of floats, where they are fixed.
+fn shape(value: &ValueInfoProto) -> Option<Vec<Option<i64>>> {
     let type_proto::Value::TensorType(tensor) = value.r#type.as_ref()?.value.as_ref()?;
     let dims = tensor.shape.as_ref()?.dim.iter().map(|dim| match dim.value {
         Some(dimension::Value::DimValue(value)) => Some(value),
         _ => None,
     });
-    Some((Float::of(tensor.elem_type)?, dims.collect()))
+    tensor::is_float(tensor.elem_type).then(|| dims.collect())
 }
 
 fn check_weights(graph: &GraphProto) -> Result<(), String> {

@@ -15,7 +15,7 @@ use crate::error::Refused;
 
 /// No file of this kind is larger: a small network has a few thousand weights.
 pub(crate) const MOST_BYTES: u64 = 512 * 1024;
-/// What a score may differ from the one of other software at most. The weights are mostly `float32`, whose sums in another order differ
+/// What a score may differ from the one of other software at most. The weights are single floats, whose sums in another order differ
 /// in the sixth digit or so; what differs by more is computed otherwise.
 pub const MOST_TOLERANCE: f64 = 1e-4;
 

@@ -6,18 +6,17 @@ use std::sync::Arc;
 use ecs_domain::model::opaque::Compute;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::{
-    DatumExt as _, DatumType, Framework as _, InferenceModelExt as _, IntoRunnable as _, OutletId, Tensor, TractResult,
-    TypedModel, TypedRunnableModel, tvec,
+    DatumExt as _, DatumType, Framework as _, InferenceModelExt as _, IntoRunnable as _, OutletId, Tensor,
+    TractResult, TypedModel, TypedRunnableModel, tvec,
 };
 
 use super::Output;
 use super::graph;
-use super::tensor::{Float, MOST_WIDTH};
+use super::tensor::MOST_WIDTH;
 
 /// A network that was checked, for one row at a time.
 pub(super) struct Network {
     plan: Arc<TypedRunnableModel>,
-    float: Float,
     /// Which value of the output is the probability.
     column: usize,
 }
@@ -26,20 +25,17 @@ impl Network {
     /// Reads a file, or says what is wrong with it.
     pub(super) fn read(bytes: &[u8], output: &Output, width: usize) -> Result<Self, String> {
         let model = guarded(|| tract_onnx::onnx().proto_model_for_read(&mut &*bytes))?;
-        let (model, float) = graph::checked(model, &output.name, width)?;
-        let typed = guarded(|| typed(&model, float, width))?;
+        let model = graph::checked(model, &output.name, width)?;
+        let typed = guarded(|| typed(&model, width))?;
         check_sizes(&typed)?;
         check_output(&typed, output)?;
         let plan = guarded(|| with_steps(typed)?.into_optimized()?.into_runnable())?;
-        Ok(Self { plan, float, column: output.column })
+        Ok(Self { plan, column: output.column })
     }
 
     fn probability(&self, values: &[f64]) -> TractResult<f64> {
         let shape = [1, values.len()];
-        let row = match self.float {
-            Float::Double => Tensor::from_shape(&shape, values)?,
-            Float::Single => Tensor::from_shape(&shape, &singles(values))?,
-        };
+        let row = Tensor::from_shape(&shape, &singles(values))?;
         let mut probability = None;
         for said in &self.plan.run(tvec!(row.into()))? {
             let step = said.cast_to::<f64>()?;
@@ -71,12 +67,8 @@ fn guarded<T>(compute: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
 }
 
 /// The network with the shape of every value in it.
-fn typed(model: &ModelProto, float: Float, width: usize) -> TractResult<TypedModel> {
-    let shape = [1, width];
-    let row = match float {
-        Float::Single => f32::fact(shape),
-        Float::Double => f64::fact(shape),
-    };
+fn typed(model: &ModelProto, width: usize) -> TractResult<TypedModel> {
+    let row = f32::fact([1, width]);
     let parsed = tract_onnx::onnx().parse(model, None)?.model;
     parsed.with_input_fact(0, row.into())?.into_typed()
 }
@@ -111,8 +103,7 @@ fn check_sizes(model: &TypedModel) -> Result<(), String> {
 fn check_output(model: &TypedModel, output: &Output) -> Result<(), String> {
     let fact = model.output_fact(0).map_err(|error| error.to_string())?;
     let size: usize = fact.shape.as_concrete().map(|dims| dims.iter().product()).unwrap_or_default();
-    let float = [DatumType::F32, DatumType::F64].contains(&fact.datum_type);
-    if float && output.column < size {
+    if fact.datum_type == DatumType::F32 && output.column < size {
         return Ok(());
     }
     Err(format!("the output {} has no number in column {}: it has {size}", output.name, output.column))

@@ -6,7 +6,7 @@ use std::path::Path;
 use ecs_models::Files;
 use sha2::{Digest as _, Sha256};
 
-use super::proto::{DOUBLE, FLOAT, Graph};
+use super::proto::{FLOAT, Graph};
 
 /// How many values a row has.
 pub(crate) const WIDTH: usize = 4;
@@ -47,18 +47,6 @@ pub(crate) fn log_odds() -> Graph {
 /// All of it.
 pub(crate) fn logistic() -> Graph {
     log_odds().node("Sigmoid", &["log_odds"], "p").output("p")
-}
-
-/// The same in double precision, for one row alone.
-pub(crate) fn double() -> Graph {
-    Graph::default()
-        .input("row", DOUBLE, &[1, 4])
-        .doubles("weights", &[4, 1], &WEIGHTS)
-        .doubles("bias", &[1], &[BIAS])
-        .node("MatMul", &["row", "weights"], "sum")
-        .node("Add", &["sum", "bias"], "log_odds")
-        .node("Sigmoid", &["log_odds"], "p")
-        .output("p")
 }
 
 /// The same as the second of two outcomes, which together have all of the probability.

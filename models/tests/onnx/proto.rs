@@ -64,16 +64,6 @@ impl Graph {
         ))
     }
 
-    /// Weights of 8 bytes each.
-    pub(crate) fn doubles(self, name: &str, dims: &[i64], values: &[f64]) -> Self {
-        self.tensor(&tensor(
-            name,
-            DOUBLE,
-            dims,
-            &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>(),
-        ))
-    }
-
     pub(crate) fn tensor(self, tensor: &Message) -> Self {
         Self(self.0.message(5, tensor))
     }
