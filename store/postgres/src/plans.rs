@@ -11,7 +11,7 @@ use ecs_store::personal_data::{Section, held_in};
 use serde_json::Value;
 use tokio_postgres::{Client, NoTls};
 
-use crate::plan::FIXED_PLANS;
+use crate::plan::{FIXED_PLANS, STEADY_PLANS};
 use crate::{
     Options, PostgresStore, ageing, attributes, audit, books, consents, credit, dead_letters, decision_log,
     erasures, exports, folds, idempotency, maintenance, notifications, outbox, personal_data, replays,
@@ -21,9 +21,6 @@ use crate::{
 use decided::{of_backtests, of_evaluations, of_policies, of_reviews, of_watch};
 
 const FILL: &str = include_str!("plans.sql");
-
-/// Plans that know no values, and that read a whole table only where there is no other way.
-const GENERIC: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off";
 
 /// A migrated database of its own, and a connection to it.
 async fn filled() -> (Database, Client) {
@@ -322,7 +319,7 @@ async fn every_hot_statement_has_its_index() {
         return did_not_run("the query plans of PostgreSQL", &reason);
     }
     let (_database, client) = filled().await;
-    client.batch_execute(GENERIC).await.unwrap();
+    client.batch_execute(STEADY_PLANS).await.unwrap();
     let all = [
         of_accounts(),
         of_logs(),
@@ -366,7 +363,7 @@ async fn transactions_of_a_window_come_from_the_index_alone() {
     }
     let (_database, client) = filled().await;
     client.batch_execute("VACUUM transactions").await.unwrap();
-    client.batch_execute(GENERIC).await.unwrap();
+    client.batch_execute(STEADY_PLANS).await.unwrap();
     let plan = plan(&client, folds::READ_FEATURES).await;
     let covered =
         plan.iter().any(|(node, _, index)| node == "Index Only Scan" && index == "transactions_by_user");

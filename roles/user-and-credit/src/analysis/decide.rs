@@ -54,8 +54,22 @@ pub(super) async fn decide(
     decided.ok_or_else(|| problems::of_store(StoreError::Stale))
 }
 
-/// `None` when what the decision was made of did not hold any more.
+/// `None` when what the decision was made of did not hold any more. Whoever is unknown by now, as after an erasure, hears that rather than
+/// what else went wrong.
 async fn try_to_decide(
+    state: &State,
+    user: UserId,
+    request: &Asked,
+    turn: Turn,
+) -> Result<Option<Decided>, Problem> {
+    let decided = standing_or_made(state, user, request, turn).await;
+    if decided.is_err() {
+        users::find(state, user).await?;
+    }
+    decided
+}
+
+async fn standing_or_made(
     state: &State,
     user: UserId,
     request: &Asked,
@@ -66,9 +80,7 @@ async fn try_to_decide(
     if let Some(decision) = standing.map_err(problems::of_store)? {
         return Ok(Some(Decided { view: decision.into(), made: None }));
     }
-    // Whoever is unknown by now, as after an erasure, hears that before anything else.
-    let (known, decision) = tokio::join!(users::find(state, user), make(state, user, &request.context, now));
-    let (_, decision) = (known?, decision?);
+    let decision = make(state, user, &request.context, now).await?;
     let answer = answer::to_new(user, decision.clone().into(), request.locale)?;
     let facts = Some(decision.facts);
     let new = NewDecision { decision, stands_for: STANDS_FOR, facts };

@@ -14,6 +14,7 @@ use super::race;
 use super::tls::Tls;
 use super::{Address, Fault};
 use crate::Options;
+use crate::plan::STEADY_PLANS;
 
 /// What a server must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,7 @@ impl Target {
         };
         let attempt = async {
             let mut connection = Connection::open(config, &self.address.tls).await?;
+            connection.client.batch_execute(STEADY_PLANS).await?;
             match self.expect {
                 Expect::Primary => connection.timeline = self.check_primary(&connection).await?,
                 Expect::Replica => {}
