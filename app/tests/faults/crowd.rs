@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use ecs_servers::Program;
+use ecs_servers::{Broker, Program};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -82,7 +82,8 @@ impl Crowd {
         };
         let why = || format!("after {after}: {}{}", reason.borrow(), cluster.complaints());
         let findings = eventually("the books can be read", read, why).await;
-        assert_eq!(findings["balances"], true, "after {after}: {findings:#}\n{}", cluster.complaints());
+        let balances = findings["balances"] == true || self.is_only_unlogged(cluster, &findings);
+        assert!(balances, "after {after}: {findings:#}\n{}", cluster.complaints());
         let accepted = &findings["journal"]["accepted"];
         assert_eq!(accepted["total"], accepted["counted"], "after {after}: {findings:#}");
         let offers = &findings["books"]["offers"];
@@ -90,6 +91,28 @@ impl Crowd {
         assert_eq!(pending_and_active, (&0.into(), &offers["notified"]), "after {after}: {findings:#}");
         self.process.resume().unwrap();
         findings
+    }
+
+    /// Whether nothing is off but what RabbitMQ can't help (docs/rabbitmq.md): the only server of a platform that is killed between its
+    /// queue and its log leaves events that are worked off and stand in no log. Nobody may have been promised them, or told that they
+    /// were refused.
+    fn is_only_unlogged(&self, cluster: &Cluster, findings: &Value) -> bool {
+        let journal = std::fs::read_to_string(&self.journal).unwrap();
+        let is_unanswered = |event: &Value| {
+            let id = event["eventId"].as_str().unwrap();
+            let mut facts = journal.lines().filter(|line| line.contains(id)).peekable();
+            facts.peek().is_some() && facts.all(|fact| fact.contains("\"sent\""))
+        };
+        let is_explained = |ledger: &Value| {
+            let unlogged = ledger["neverAcceptedExamples"].as_array().unwrap();
+            ledger["neverAccepted"] != 0
+                && ledger["neverAccepted"] == unlogged.len()
+                && unlogged.iter().all(is_unanswered)
+        };
+        let ledgers = ["emotions", "transactions"].map(|name| is_explained(&findings["books"][name]));
+        let unlogged = ledgers.into_iter().filter(|explained| *explained).count();
+        matches!(cluster.engines.broker, Broker::RabbitMq(_))
+            && findings["complaints"].as_array().is_some_and(|complaints| complaints.len() == unlogged)
     }
 
     /// What `ecs verify` finds, or why it found out nothing.
