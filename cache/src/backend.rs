@@ -18,7 +18,10 @@ use bytes::Bytes;
 /// - **Fail, don't hang.** An unreachable backend MUST answer with an error within a bounded time of its own.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
-    /// One look at a scope's generation and at an entry within the scope.
+    /// One look at a scope's generation and at an entry within the scope. A backend that is asked over a network MAY begin a
+    /// generation with the same trip when there is none, as [`Backend::begin_generation`] would with a [`fresh_generation`].
+    ///
+    /// [`fresh_generation`]: crate::fresh_generation
     async fn find(&self, generation_key: &str, key: &str) -> Result<Found, BackendError>;
 
     /// Puts a generation under its key for at most `ttl` unless the key holds one. Returns what the key holds now.

@@ -1,6 +1,7 @@
 //! Single flight: of many callers who want the same value, one loads and the others wait for it.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,12 +16,34 @@ pub(crate) struct Flights {
     shared: Arc<Airport>,
 }
 
-#[derive(Default)]
 struct Airport {
     under_way: Mutex<HashMap<String, watch::Receiver<Landing>>>,
-    /// How many flights have ended.
-    landed: AtomicU64,
+    /// How many flights have ended, of the keys that share a place here.
+    landed: Box<[AtomicU64]>,
+    hashes: RandomState,
 }
+
+/// Keys share places, so that there are so many however many keys there are. Sharing one costs a look in vain.
+const PLACES: usize = 4096;
+
+impl Default for Airport {
+    fn default() -> Self {
+        let landed = (0..PLACES).map(|_| AtomicU64::new(0)).collect();
+        Self { under_way: Mutex::default(), landed, hashes: RandomState::new() }
+    }
+}
+
+impl Airport {
+    /// The count of the key that the name of a flight begins with.
+    fn landed(&self, name: &str) -> Option<&AtomicU64> {
+        let key = name.split_once(OF).map_or(name, |(key, _)| key);
+        let hash = self.hashes.hash_one(key);
+        self.landed.get(usize::try_from(hash % PLACES as u64).unwrap_or(0))
+    }
+}
+
+/// What separates a key from the rest of a flight's name.
+const OF: char = '@';
 
 /// How a load ended, as its waiters learn it.
 #[derive(Debug, Clone)]
@@ -77,9 +100,9 @@ impl Flights {
         Part::Lead(Lead { name, closed: false, flights: self.clone(), sender })
     }
 
-    /// How many flights have ended so far. While this stays the same, nobody can have loaded what wasn't found.
-    pub(crate) fn landed(&self) -> u64 {
-        self.shared.landed.load(Ordering::Acquire)
+    /// How many flights have ended so far, of this key among others. While this stays the same, nobody can have loaded what wasn't found.
+    pub(crate) fn landed(&self, key: &str) -> u64 {
+        self.shared.landed(key).map_or(0, |landed| landed.load(Ordering::Acquire))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, watch::Receiver<Landing>>> {
@@ -104,7 +127,9 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         // Counted before the name is free: who leads the next flight of this name sees that one has landed.
-        self.flights.shared.landed.fetch_add(1, Ordering::AcqRel);
+        if let Some(landed) = self.flights.shared.landed(&self.name) {
+            landed.fetch_add(1, Ordering::AcqRel);
+        }
         if !self.closed {
             self.flights.lock().remove(&self.name);
         }

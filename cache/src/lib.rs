@@ -26,3 +26,4 @@ pub use backend::{Backend, BackendError, Found};
 pub use cache::{Cache, Lookup};
 pub use in_process::{InProcess, Options};
 pub use key::{Key, Scope};
+pub use place::{GENERATION_TTL, fresh_generation};

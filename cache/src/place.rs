@@ -10,12 +10,18 @@ use crate::flight::{Landing, Lead};
 use crate::{Backend, BackendError, Key};
 
 /// How long a generation is kept. When it goes, the entries that carry it go unfound, which costs a load each.
-const GENERATION_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+pub const GENERATION_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How far a time to live is stretched or cut, either way, so that what was cached together doesn't expire together.
 const JITTER: f64 = 0.1;
 
 const GENERATION_BYTES: usize = 16;
+
+/// A generation that was never there before.
+#[must_use]
+pub fn fresh_generation() -> Bytes {
+    Bytes::copy_from_slice(&rand::random::<[u8; GENERATION_BYTES]>())
+}
 
 /// A key at one generation of its scope.
 pub(crate) struct Place {
@@ -34,8 +40,8 @@ impl Place {
         if let Some(generation) = found.generation {
             return Ok(Self { key, generation_key, generation, entry: found.entry });
         }
-        let new = Bytes::copy_from_slice(&rand::random::<[u8; GENERATION_BYTES]>());
-        let generation = backend.begin_generation(&generation_key, new, GENERATION_TTL).await?;
+        let generation =
+            backend.begin_generation(&generation_key, fresh_generation(), GENERATION_TTL).await?;
         Ok(Self { key, generation_key, generation, entry: None })
     }
 

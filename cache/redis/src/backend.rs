@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use ecs_breaker::Breaker;
-use ecs_cache::{Backend, BackendError, Found, InProcess};
+use ecs_cache::{Backend, BackendError, Found, GENERATION_TTL, InProcess, fresh_generation};
 use ecs_metrics::Metrics;
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
@@ -79,10 +79,12 @@ impl RedisBackend {
 
     /// Looks for an entry that the level has not.
     async fn find_far(&self, generation_key: &str, key: &str) -> Result<Found, BackendError> {
-        let look =
-            |mut redis| async move { commands::generation_and_entry(&mut redis, generation_key, key).await };
+        let look = |mut redis| async move {
+            let offered = fresh_generation();
+            commands::generation_and_entry(&mut redis, generation_key, key, &offered, GENERATION_TTL).await
+        };
         let (generation, entry) = self.ask(look).await?;
-        Ok(Found { generation, entry: self.come_nearer(key, entry).await })
+        Ok(Found { generation: Some(generation), entry: self.come_nearer(key, entry).await })
     }
 
     /// Looks whether the level's entry still counts, and for another when it doesn't.

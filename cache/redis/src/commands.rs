@@ -33,6 +33,32 @@ const BEGIN: &str = "
     return ARGV[2]
 ";
 
+/// The generation, begun when there is none, with the entry and how long it still lives, if any.
+const LOOK: &str = "
+    local epoch = redis.call('GET', KEYS[1])
+    if not epoch then
+        epoch = ARGV[1]
+        redis.call('SET', KEYS[1], epoch)
+    end
+    local held = redis.call('GET', KEYS[2])
+    if held and string.sub(held, 1, #epoch) == epoch then
+        return {string.sub(held, #epoch + 1), redis.call('GET', KEYS[3]), redis.call('PTTL', KEYS[3])}
+    end
+    redis.call('SET', KEYS[2], epoch .. ARGV[2], 'PX', ARGV[3])
+    return {ARGV[2], false, -2}
+";
+
+static BEGINNING: LazyLock<Script> = LazyLock::new(|| Script::new(BEGIN));
+static LOOKING: LazyLock<Script> = LazyLock::new(|| Script::new(LOOK));
+
+/// Loads the scripts, or each of those who first want one at the same time would do it.
+pub(crate) async fn teach(connection: &mut MultiplexedConnection) -> RedisResult<()> {
+    for script in [&BEGINNING, &LOOKING] {
+        script.prepare_invoke().load_async(connection).await?;
+    }
+    Ok(())
+}
+
 /// An entry and how long it still lives.
 pub(crate) type Entry = Option<(Bytes, Duration)>;
 
@@ -51,16 +77,18 @@ pub(crate) async fn entry(connection: &mut MultiplexedConnection, key: &str) -> 
     Ok(alive(entry, ttl_ms))
 }
 
-/// Both, in one round trip.
+/// Both in one round trip, which begins a generation when there is none.
 pub(crate) async fn generation_and_entry(
     connection: &mut MultiplexedConnection,
     generation_key: &str,
     key: &str,
-) -> RedisResult<(Option<Bytes>, Entry)> {
-    let mut look = pipe();
-    look.cmd("MGET").arg(EPOCH_KEY).arg(generation_key).arg(key).cmd("PTTL").arg(key);
-    let ((epoch, held, entry), ttl_ms): ((_, _, _), i64) = look.query_async(connection).await?;
-    Ok((current(epoch, held), alive(entry, ttl_ms)))
+    offered: &[u8],
+    ttl: Duration,
+) -> RedisResult<(Bytes, Entry)> {
+    let mut call = LOOKING.key(EPOCH_KEY);
+    call.key(generation_key).key(key).arg(&new_epoch()).arg(offered).arg(milliseconds(ttl));
+    let (generation, entry, ttl_ms) = call.invoke_async(connection).await?;
+    Ok((generation, alive(entry, ttl_ms)))
 }
 
 /// Begins a generation unless there is one, and returns the one that there is.
@@ -70,8 +98,7 @@ pub(crate) async fn begin_generation(
     offered: &[u8],
     ttl: Duration,
 ) -> RedisResult<Bytes> {
-    static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(BEGIN));
-    let mut call = SCRIPT.key(EPOCH_KEY);
+    let mut call = BEGINNING.key(EPOCH_KEY);
     call.key(generation_key).arg(&new_epoch()).arg(offered).arg(milliseconds(ttl));
     call.invoke_async(connection).await
 }

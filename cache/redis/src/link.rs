@@ -161,6 +161,7 @@ impl Link {
             .set_pipeline_buffer_size(QUEUED_COMMANDS);
         let mut commands = self.client.get_multiplexed_async_connection_with_config(&config).await?;
         let run = commands::run_id(&mut commands).await?;
+        commands::teach(&mut commands).await?;
         Ok((commands, run))
     }
 

@@ -38,9 +38,13 @@ async fn a_hit_is_one_round_trip_at_either_level() {
     let truth = Truth::default();
     let (one, two) = (Process::over(server.url()).await, Process::over(server.url()).await);
     one.read(key(0), &truth).await;
-    // Two pairs of commands that travel together count as one round trip each.
+    // What a script calls travels with it.
     let far = counted(&server, two.read(key(0), &truth)).await;
-    assert_eq!(far, of(&[("mget", 1), ("pttl", 1)]), "one pipeline, generation and entry together");
+    assert_eq!(
+        far,
+        of(&[("evalsha", 1), ("get", 3), ("pttl", 1)]),
+        "one script, generation and entry together"
+    );
     let near = counted(&server, two.read(key(0), &truth)).await;
     assert_eq!(near, of(&[("mget", 1)]), "the level has the entry, Redis says whether it counts");
     assert_eq!(truth.loads(), 1);
@@ -54,15 +58,17 @@ async fn a_hit_is_one_round_trip_at_either_level() {
 }
 
 #[tokio::test]
-async fn a_miss_costs_a_look_a_generation_and_a_put() {
+async fn a_miss_costs_a_look_and_a_put() {
     let Some(server) = own().await else { return };
     let truth = Truth::default();
     let process = Process::over(server.url()).await;
     process.read(key(1), &truth).await;
+    // `get` and one of the two `set` are the script's own.
+    let new = counted(&server, process.read(key(2), &truth)).await;
+    assert_eq!(new, of(&[("evalsha", 1), ("get", 2), ("set", 2)]), "the look begins the generation");
     process.cache.invalidate([user(1)]).await;
     let seen = counted(&server, process.read(key(1), &truth)).await;
-    // `get` and one of the two `set` are the script's own.
-    assert_eq!(seen, of(&[("evalsha", 1), ("get", 2), ("mget", 1), ("set", 2)]));
+    assert_eq!(seen, of(&[("evalsha", 1), ("get", 2), ("mget", 1), ("set", 2)]), "the level had an entry");
 }
 
 #[tokio::test]
