@@ -299,7 +299,6 @@ impl Composer<'_> {
         let deps = ecs_emotion_processing::Deps {
             bus: Arc::clone(self.storage.bus()?),
             store: Arc::clone(self.storage.store()?),
-            cache: self.storage.cache.clone(),
             clock: Arc::clone(self.clock),
             rules: ecs_emotion_processing::Rules {
                 consent: self.settings.consent,
@@ -318,7 +317,6 @@ impl Composer<'_> {
         let deps = ecs_transaction_processing::Deps {
             bus: Arc::clone(self.storage.bus()?),
             store: Arc::clone(self.storage.store()?),
-            cache: self.storage.cache.clone(),
             clock: Arc::clone(self.clock),
             bus_retention: self.bus_retention(),
             delivery_limit: self.settings.delivery_limit,

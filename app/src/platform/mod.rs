@@ -211,7 +211,7 @@ fn tell(settings: &Settings, address: SocketAddr) {
              production)"
         );
     }
-    let Uses { store, bus } = Uses::of(&settings.roles);
+    let Uses { store, bus, cache } = Uses::of(&settings.roles);
     let unused = |used: bool, name: String| if used { name } else { "not used".to_owned() };
     tracing::info!(
         %address,
@@ -219,7 +219,7 @@ fn tell(settings: &Settings, address: SocketAddr) {
         roles = %names(settings),
         store = unused(store, storage::store_name(settings)),
         bus = unused(bus, storage::bus_name(settings)),
-        cache = unused(store, storage::cache_name(settings)),
+        cache = unused(cache, storage::cache_name(settings)),
         "serving"
     );
 }

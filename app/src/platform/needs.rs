@@ -12,26 +12,30 @@ use crate::role::{Role, Roles};
 pub(super) struct Uses {
     pub(super) store: bool,
     pub(super) bus: bool,
+    pub(super) cache: bool,
 }
 
 impl Uses {
-    pub(super) const EVERYTHING: Self = Self { store: true, bus: true };
-    const NOTHING: Self = Self { store: false, bus: false };
-    const BUS: Self = Self { store: false, bus: true };
+    pub(super) const EVERYTHING: Self = Self { store: true, bus: true, cache: true };
+    const NOTHING: Self = Self { store: false, bus: false, cache: false };
+    const BUS: Self = Self { bus: true, ..Self::NOTHING };
+    const UNCACHED: Self = Self { cache: false, ..Self::EVERYTHING };
 
     /// What all of these roles use together.
     pub(super) fn of(roles: &Roles) -> Self {
-        roles
-            .iter()
-            .map(Self::of_one)
-            .fold(Self::NOTHING, |all, one| Self { store: all.store || one.store, bus: all.bus || one.bus })
+        roles.iter().map(Self::of_one).fold(Self::NOTHING, |all, one| Self {
+            store: all.store || one.store,
+            bus: all.bus || one.bus,
+            cache: all.cache || one.cache,
+        })
     }
 
     fn of_one(role: Role) -> Self {
         match role {
             Role::ApiGateway | Role::CreditAnalysis => Self::NOTHING,
             // Accounts write to the outbox, which the relay of their process publishes.
-            role if role.uses_store() => Self::EVERYTHING,
+            Role::UserAndCredit | Role::CreditApplication => Self::EVERYTHING,
+            role if role.uses_store() => Self::UNCACHED,
             _ => Self::BUS,
         }
     }
@@ -67,19 +71,16 @@ mod tests {
 
     #[test]
     fn a_process_opens_what_its_roles_use() {
-        let check = |roles: &[Role], store: bool, bus: bool| {
-            assert_eq!(Uses::of(&Roles::chosen(roles)), Uses { store, bus }, "{roles:?}");
+        let check = |roles: &[Role], store: bool, bus: bool, cache: bool| {
+            assert_eq!(Uses::of(&Roles::chosen(roles)), Uses { store, bus, cache }, "{roles:?}");
         };
-        check(&[], true, true);
-        check(&[Role::ApiGateway, Role::CreditAnalysis], false, false);
-        check(&[Role::ApiGateway, Role::EmotionIngestion], false, true);
-        check(&[Role::EmotionIngestion, Role::UserAndCredit], true, true);
-        assert!(
-            Role::ALL
-                .iter()
-                .filter(|role| role.writes_outbox())
-                .all(|role| Uses::of_one(*role) == Uses::EVERYTHING)
-        );
+        check(&[], true, true, true);
+        check(&[Role::ApiGateway, Role::CreditAnalysis], false, false, false);
+        check(&[Role::ApiGateway, Role::EmotionIngestion], false, true, false);
+        check(&[Role::EmotionIngestion, Role::UserAndCredit], true, true, true);
+        check(&[Role::EmotionProcessing, Role::TransactionProcessing], true, true, false);
+        let writers = Role::ALL.into_iter().filter(|role| role.writes_outbox());
+        assert!(writers.map(Uses::of_one).all(|uses| uses.store && uses.bus));
     }
 
     #[test]

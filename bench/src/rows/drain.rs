@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use ecs_bus::{Bus, Subject};
 use ecs_bus_embedded::EmbeddedBus;
-use ecs_cache::Cache;
 use ecs_domain::consent::ConsentRule;
 use ecs_emotion_processing::{Deps, EmotionProcessing, Rules};
 use ecs_store::{Books as _, Ledger, Maintenance as _};
@@ -78,7 +77,6 @@ async fn drain(bus: Arc<EmbeddedBus>, store: Arc<SqliteStore>, count: u64) -> an
     let role = EmotionProcessing::create(Deps {
         bus: Arc::clone(&bus) as _,
         store: Arc::clone(&store) as _,
-        cache: Cache::in_process(ecs_cache::Options::default()),
         clock: Arc::new(SystemClock),
         rules: Rules { consent: ConsentRule::Assumed, stress: stress_threshold()? },
         raw_retention_days: retention::RAW_DAYS,

@@ -5,13 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use ecs_bus::{Bus, Subject};
-use ecs_cache::Cache;
-use ecs_cache_redis::RedisBackend;
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::{Timestamp, utc_day};
 use ecs_emotion_processing::{Deps, EmotionProcessing, Rules};
 use ecs_metrics::Metrics;
-use ecs_servers::{Redis, RedisOptions};
 use ecs_store::Maintenance as _;
 use ecs_store_postgres::{Options, PostgresStore};
 use ecs_vault::Keyring;
@@ -119,15 +116,12 @@ impl<'a> Tables<'a> {
 
 /// Runs the role until the `count` events that wait on the bus are acknowledged. The size of its folds is not looked at.
 async fn drain(bus: Arc<dyn Bus>, database: &str, count: u64) -> anyhow::Result<Drained> {
-    let redis = Redis::start(RedisOptions::default()).await?;
-    let backend = RedisBackend::open(ecs_cache_redis::Options::new(redis.url()))?;
     let store = Arc::new(PostgresStore::open(Options::new(database), Keyring::in_memory()).await?);
     let (supervisor, metrics) = (Supervisor::new(), Metrics::new());
     let bus: Arc<dyn Bus> = Arc::new(MeteredBus::new(bus, &metrics));
     let role = EmotionProcessing::create(Deps {
         bus: Arc::clone(&bus),
         store: Arc::clone(&store) as _,
-        cache: Cache::over(Arc::new(backend)),
         clock: Arc::new(SystemClock),
         rules: Rules { consent: ConsentRule::Required, stress: stress_threshold()? },
         raw_retention_days: retention::RAW_DAYS,

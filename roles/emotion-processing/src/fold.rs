@@ -1,23 +1,19 @@
 //! What is done with a batch of emotion events.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use ecs_bus::payload::EmotionPayload;
 use ecs_bus::{Delivery, Outcome};
-use ecs_cache::{Cache, Scope};
-use ecs_domain::emotion::EmotionEvent;
 use ecs_domain::{Clock, Day, Timestamp};
 use ecs_store::{EmotionRules, Folded, Folds};
 use ecs_work::{Decoded, Failure, Handler, arrival, decoded, retention};
 
 use crate::{Deps, Rules};
 
-/// Decodes, folds, and lets go of what was cached about those whose aggregates changed.
+/// Decodes and folds.
 pub(crate) struct Fold {
     store: Arc<dyn Folds>,
-    cache: Cache,
     clock: Arc<dyn Clock>,
     rules: Rules,
     raw_retention_days: u16,
@@ -27,21 +23,10 @@ impl Fold {
     pub(crate) fn new(deps: &Deps) -> Self {
         Self {
             store: Arc::clone(&deps.store) as Arc<dyn Folds>,
-            cache: deps.cache.clone(),
             clock: Arc::clone(&deps.clock),
             rules: deps.rules,
             raw_retention_days: deps.raw_retention_days,
         }
-    }
-
-    async fn forget_cached(&self, events: &[EmotionEvent], fates: &[Folded]) {
-        let users: BTreeSet<_> = events
-            .iter()
-            .zip(fates)
-            .filter(|(_, fate)| touches_aggregates(**fate))
-            .map(|(event, _)| event.user)
-            .collect();
-        self.cache.invalidate(users.into_iter().map(Scope::User)).await;
     }
 }
 
@@ -73,16 +58,7 @@ impl Fold {
         let Rules { consent, stress } = self.rules;
         let rules = EmotionRules { consent, stress, raw_floor };
         let fates = self.store.fold_emotions(decoded.items(), rules, arrived_at).await?;
-        self.forget_cached(decoded.items(), &fates).await;
         Ok(decoded.outcomes(fates.into_iter().map(outcome)))
-    }
-}
-
-/// A repeated event touches them too: whoever counted it may have died before it let go of what was cached.
-fn touches_aggregates(fate: Folded) -> bool {
-    match fate {
-        Folded::Counted | Folded::Repeated => true,
-        Folded::Discarded | Folded::UnknownUser => false,
     }
 }
 

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_bus::{Bus, Subject, SubscribeOptions};
-use ecs_cache::Cache;
 use ecs_domain::Clock;
 use ecs_domain::consent::ConsentRule;
 use ecs_domain::emotion::StressThreshold;
@@ -34,8 +33,6 @@ pub struct Deps {
     pub bus: Arc<dyn Bus>,
     /// Where aggregates, ids and dead letters are kept.
     pub store: Arc<dyn Store>,
-    /// What was cached about a user goes when an emotion of theirs is counted.
-    pub cache: Cache,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// What holds while emotions are folded.

@@ -1,13 +1,9 @@
 //! The role over the embedded bus and store.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ecs_bus::{Bus as _, Delivery, Event, Frontier, Outcome, Subject, Tag};
-use ecs_cache::{Cache, Key, Options, Scope};
 use ecs_domain::consent::{ConsentRule, Purpose};
 use ecs_domain::dead_letter::DeadLetterKind;
 use ecs_domain::emotion::{StressThreshold, Unit};
@@ -21,11 +17,10 @@ use uuid::Uuid;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-fn role(platform: &Platform, cache: Cache) -> EmotionProcessing {
+fn role(platform: &Platform) -> EmotionProcessing {
     EmotionProcessing::create(Deps {
         bus: platform.bus.clone(),
         store: platform.store.clone(),
-        cache,
         clock: platform.clock.clone(),
         rules: Rules { consent: ConsentRule::Assumed, stress: StressThreshold(Unit::new(0.7).unwrap()) },
         raw_retention_days: retention::RAW_DAYS,
@@ -48,7 +43,7 @@ async fn totals(platform: &Platform) -> LedgerTotals {
 async fn redelivery_does_not_double_count_the_daily_summary() {
     let platform = Platform::open();
     let (user, now) = (platform.user().await, platform.clock.now());
-    let handler = role(&platform, Cache::none()).handler();
+    let handler = role(&platform).handler();
     let batch: Vec<Delivery> = (0..10).map(|n| delivery(emotion(user, &format!("{n}"), now))).collect();
     let mut shuffled = batch.clone();
     shuffled.reverse();
@@ -74,7 +69,7 @@ async fn events_that_nobody_can_count_become_dead_letters_and_their_batch_mates_
         (newer.id, DeadLetterKind::Undecodable, "its payload has schema version 2, which this version"),
     ];
     platform.publish(vec![emotion(user, "1", now), stranger, broken, newer, emotion(user, "2", now)]).await;
-    role(&platform, Cache::none()).start(&platform.supervisor);
+    role(&platform).start(&platform.supervisor);
     platform.settled(Subject::Emotions).await;
 
     let letters = platform.letters().await;
@@ -95,29 +90,10 @@ async fn without_consent_nothing_but_the_id_is_kept() {
     platform.store.set_consent(user, Purpose::EmotionAnalysis, false.into(), now).await.unwrap();
     let event = emotion(user, "1", now);
     let key = EventKey { day: utc_day(now), user, id: event.id };
-    let outcomes = role(&platform, Cache::none()).handler().handle(&[delivery(event)]).await.unwrap();
+    let outcomes = role(&platform).handler().handle(&[delivery(event)]).await.unwrap();
     assert_eq!(outcomes, [Outcome::Ack]);
     assert_eq!(platform.store.fates(Ledger::Emotions, &[key]).await.unwrap(), [Fate::Discarded]);
     assert_eq!(totals(&platform).await.in_aggregates, 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_cached_about_a_user_goes_when_their_emotion_is_counted() {
-    let platform = Platform::open();
-    let (user, other, now) = (platform.user().await, platform.user().await, platform.clock.now());
-    let cache = Cache::in_process(Options::default());
-    let loads = Arc::new(AtomicU32::new(0));
-    let read = async |user| {
-        let (key, loads) = (Key { scope: Scope::User(user), name: "features" }, Arc::clone(&loads));
-        let load = || async move { Ok::<u32, Infallible>(loads.fetch_add(1, Ordering::SeqCst)) };
-        cache.get_or_load(key, DAY, load).await.unwrap()
-    };
-    assert_eq!((read(user).await, read(other).await, read(user).await), (0, 1, 0));
-    role(&platform, cache.clone()).handler().handle(&[delivery(emotion(user, "1", now))]).await.unwrap();
-    assert_eq!((read(user).await, read(other).await), (2, 1));
-    // Whoever counted it the first time may have died before it let go of what was cached.
-    role(&platform, cache.clone()).handler().handle(&[delivery(emotion(user, "1", now))]).await.unwrap();
-    assert_eq!((read(user).await, read(other).await), (3, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,7 +101,7 @@ async fn a_store_that_is_away_is_an_outage_and_no_fault_of_the_events() {
     let platform = Platform::open();
     let (user, now) = (platform.user().await, platform.clock.now());
     platform.store.close().await.unwrap();
-    let result = role(&platform, Cache::none()).handler().handle(&[delivery(emotion(user, "1", now))]).await;
+    let result = role(&platform).handler().handle(&[delivery(emotion(user, "1", now))]).await;
     assert!(matches!(result, Err(Failure::Outage(_))), "{result:?}");
 }
 
@@ -134,13 +110,13 @@ async fn what_is_past_its_retention_is_forgotten_and_the_aggregates_stay() {
     let platform = Platform::open();
     let (user, now) = (platform.user().await, platform.clock.now());
     platform.publish((0..5).map(|n| emotion(user, &format!("{n}"), now)).collect()).await;
-    role(&platform, Cache::none()).start(&platform.supervisor);
+    role(&platform).start(&platform.supervisor);
     platform.settled(Subject::Emotions).await;
     platform.drain().await;
 
     platform.clock.advance(40 * DAY);
     let supervisor = Supervisor::new();
-    role(&platform, Cache::none()).start(&supervisor);
+    role(&platform).start(&supervisor);
     until("raw rows and ids are gone", || async { totals(&platform).await.named == 0 }).await;
     let log = platform.bus.log(Subject::Emotions, &Frontier::default(), 10).await.unwrap();
     assert!(log.records.is_empty() && log.pruned_at.is_some());
@@ -156,7 +132,7 @@ async fn what_waited_through_a_long_stop_is_counted() {
     platform.publish((0..12_000).map(|n| emotion(user, &format!("{n}"), now)).collect()).await;
 
     platform.clock.advance(9 * DAY);
-    role(&platform, Cache::none()).start(&platform.supervisor);
+    role(&platform).start(&platform.supervisor);
     platform.settled(Subject::Emotions).await;
     assert_eq!(totals(&platform).await.in_aggregates, 12_000);
     platform.drain().await;
@@ -169,11 +145,11 @@ async fn what_was_counted_before_a_long_stop_is_not_counted_again() {
     let (user, long_ago) = (platform.user().await, platform.clock.now() - 100 * DAY);
     let event = emotion(user, "back-dated, so only its id is kept", long_ago);
     platform.publish(vec![event.clone()]).await;
-    role(&platform, Cache::none()).handler().handle(&[delivery(event)]).await.unwrap();
+    role(&platform).handler().handle(&[delivery(event)]).await.unwrap();
     assert_eq!(totals(&platform).await.in_aggregates, 1);
 
     platform.clock.advance(9 * DAY);
-    role(&platform, Cache::none()).start(&platform.supervisor);
+    role(&platform).start(&platform.supervisor);
     platform.settled(Subject::Emotions).await;
     assert_eq!(totals(&platform).await.in_aggregates, 1);
     platform.drain().await;
@@ -187,17 +163,17 @@ async fn the_books_balance_after_a_weekend_without_the_platform() {
     let (user, now) = (platform.user().await, platform.clock.now());
     let counted = emotion(user, "counted before, but that was not written down", now);
     platform.publish(vec![counted.clone(), emotion(user, "waits", now)]).await;
-    role(&platform, Cache::none()).handler().handle(&[delivery(counted)]).await.unwrap();
+    role(&platform).handler().handle(&[delivery(counted)]).await.unwrap();
 
     platform.clock.advance(3 * DAY);
     platform.publish(vec![emotion(user, "new", platform.clock.now())]).await;
-    role(&platform, Cache::none()).start(&platform.supervisor);
+    role(&platform).start(&platform.supervisor);
     platform.settled(Subject::Emotions).await;
     platform.drain().await;
 
     platform.clock.advance(5 * DAY);
     let supervisor = Supervisor::new();
-    role(&platform, Cache::none()).start(&supervisor);
+    role(&platform).start(&supervisor);
     let log =
         async || platform.bus.log(Subject::Emotions, &Frontier::default(), 10).await.unwrap().records.len();
     until("the bus has forgotten the first two", || async { log().await == 1 }).await;

@@ -1,40 +1,25 @@
 //! What is done with a batch of transactions.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use ecs_bus::payload::TransactionPayload;
 use ecs_bus::{Delivery, Outcome};
-use ecs_cache::{Cache, Scope};
-use ecs_domain::transaction::Transaction;
 use ecs_domain::{Clock, Timestamp};
 use ecs_store::{Folded, Folds};
 use ecs_work::{Decoded, Failure, Handler, arrival, decoded};
 
 use crate::Deps;
 
-/// Decodes, keeps, and lets go of what was cached about those whose history grew.
+/// Decodes and keeps.
 pub(crate) struct Keep {
     store: Arc<dyn Folds>,
-    cache: Cache,
     clock: Arc<dyn Clock>,
 }
 
 impl Keep {
     pub(crate) fn new(deps: &Deps) -> Self {
-        Self {
-            store: Arc::clone(&deps.store) as Arc<dyn Folds>,
-            cache: deps.cache.clone(),
-            clock: Arc::clone(&deps.clock),
-        }
-    }
-
-    async fn forget_cached(&self, transactions: &[Transaction], fates: &[Folded]) {
-        // A repeated one counts: whoever kept it may have died before it let go of what was cached.
-        let kept = transactions.iter().zip(fates).filter(|(_, fate)| **fate != Folded::UnknownUser);
-        let users: BTreeSet<_> = kept.map(|(transaction, _)| transaction.user).collect();
-        self.cache.invalidate(users.into_iter().map(Scope::User)).await;
+        Self { store: Arc::clone(&deps.store) as Arc<dyn Folds>, clock: Arc::clone(&deps.clock) }
     }
 }
 
@@ -57,7 +42,6 @@ impl Keep {
             return Ok(decoded.outcomes([]));
         }
         let fates = self.store.fold_transactions(decoded.items(), arrived_at).await?;
-        self.forget_cached(decoded.items(), &fates).await;
         Ok(decoded.outcomes(fates.into_iter().map(outcome)))
     }
 }

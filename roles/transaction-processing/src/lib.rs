@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_bus::{Bus, Subject};
-use ecs_cache::Cache;
 use ecs_domain::Clock;
 use ecs_metrics::Metrics;
 use ecs_store::Store;
@@ -22,8 +21,6 @@ pub struct Deps {
     pub bus: Arc<dyn Bus>,
     /// Where transactions and dead letters are kept.
     pub store: Arc<dyn Store>,
-    /// What was cached about a user goes when a transaction of theirs is kept.
-    pub cache: Cache,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// How long the bus keeps transactions; [`retention::OTHERS_ON_BUS`] unless configured otherwise.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use ecs_bus::{Bus as _, Event, Frontier, Subject};
-use ecs_cache::Cache;
 use ecs_domain::{Clock as _, UserId};
 use ecs_store::{Books as _, Folds as _, Ledger};
 use ecs_transaction_processing::{Deps, TransactionProcessing};
@@ -15,7 +14,6 @@ fn start(platform: &Platform) {
     let role = TransactionProcessing::create(Deps {
         bus: platform.bus.clone(),
         store: platform.store.clone(),
-        cache: Cache::none(),
         clock: platform.clock.clone(),
         bus_retention: retention::OTHERS_ON_BUS,
         delivery_limit: 10,

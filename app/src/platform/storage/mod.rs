@@ -64,7 +64,7 @@ impl Storage {
             None => None,
         };
         let bus = if uses.bus { Some(engines::bus(settings, &data, &engines).await?) } else { None };
-        let cache = if uses.store { engines::cache(settings, &engines)? } else { Cache::none() };
+        let cache = if uses.cache { engines::cache(settings, &engines)? } else { Cache::none() };
         Ok(Self { keyring, store, bus, cache, lock })
     }
 
