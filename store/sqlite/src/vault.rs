@@ -1,13 +1,14 @@
 //! The embedded engine of the vault: a SQLite file of its own, in which nothing is left of what was deleted.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::StoreError;
 use ecs_vault::{Kept, Tombstone, Vault, VaultError};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use tokio::sync::oneshot;
 
 use crate::Options;
 use crate::column::{IdBytes, at_from_micros, count, limit};
@@ -34,13 +35,23 @@ const DESTROY_NAMED: &str = "DELETE FROM vault_named WHERE substr(name, 1, lengt
 /// A vault in one SQLite file.
 ///
 /// Deleted bytes are overwritten, and the journal is one that ends empty: a write-ahead log would hold them on.
-pub struct SqliteVault(Arc<Mutex<Option<Connection>>>);
+///
+/// Whoever asks for keys while the file is in use is answered with all who ask meanwhile, by one transaction.
+pub struct SqliteVault(Arc<Shared>);
+
+struct Shared {
+    connection: Mutex<Option<Connection>>,
+    asking: Mutex<Vec<Asking>>,
+}
+
+/// Somebody who asks for keys: of whom, and where the answer goes.
+type Asking = (Vec<UserId>, oneshot::Sender<Result<Vec<Kept>, VaultError>>);
 
 impl SqliteVault {
     /// Opens the file, and makes it when it isn't there.
     pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Self, VaultError> {
-        let opened = opened(path.as_ref(), options).map_err(vault_error)?;
-        Ok(Self(Arc::new(Mutex::new(Some(opened)))))
+        let connection = Mutex::new(Some(opened(path.as_ref(), options).map_err(vault_error)?));
+        Ok(Self(Arc::new(Shared { connection, asking: Mutex::default() })))
     }
 
     /// Runs `work` in a transaction, on a thread that may block.
@@ -50,15 +61,66 @@ impl SqliteVault {
         F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     {
         let shared = Arc::clone(&self.0);
-        let run = move || {
-            let mut held = shared.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(connection) = held.as_mut() else {
-                return Err(VaultError::Unavailable("the vault is closed".to_owned()));
-            };
-            transact(connection, work).map_err(vault_error)
+        // Whoever reads first and writes then would be refused where another process does the same.
+        let run = move || transact(&mut shared.connection(), TransactionBehavior::Immediate, work);
+        tokio::task::spawn_blocking(run).await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+impl Shared {
+    fn connection(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asking(&self) -> MutexGuard<'_, Vec<Asking>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn transact<T>(
+    held: &mut Option<Connection>,
+    behavior: TransactionBehavior,
+    work: impl FnOnce(&Connection) -> Result<T, Fault>,
+) -> Result<T, VaultError> {
+    let connection =
+        held.as_mut().ok_or_else(|| VaultError::Unavailable("the vault is closed".to_owned()))?;
+    let done = || {
+        let transaction = connection.transaction_with_behavior(behavior)?;
+        let done = work(&transaction)?;
+        transaction.commit()?;
+        Ok(done)
+    };
+    done().map_err(vault_error)
+}
+
+/// The duty to answer those who ask. Whoever asks first has it; dropped before it began, as at the end of a runtime, it lets go of all
+/// of them.
+struct Duty(Option<Arc<Shared>>);
+
+impl Duty {
+    /// Takes them once the file is free: until then more may come.
+    fn answer(mut self) {
+        let Some(shared) = self.0.take() else { return };
+        let mut connection = shared.connection();
+        let asking = std::mem::take(&mut *shared.asking());
+        let read = |connection: &Connection| {
+            let of = |users: &Vec<UserId>| users.iter().map(|user| kept(connection, *user)).collect();
+            asking.iter().map(|(users, _)| of(users)).collect::<Result<Vec<Vec<Kept>>, Fault>>()
         };
-        let ended = tokio::task::spawn_blocking(run).await;
-        ended.unwrap_or_else(|_| Err(VaultError::Unavailable("the vault's thread stopped".to_owned())))
+        match transact(&mut connection, TransactionBehavior::Deferred, read) {
+            Ok(found) => {
+                asking.into_iter().zip(found).for_each(|((_, tell), kept)| drop(tell.send(Ok(kept))))
+            }
+            Err(error) => asking.into_iter().for_each(|(_, tell)| drop(tell.send(Err(error.clone())))),
+        }
+    }
+}
+
+impl Drop for Duty {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.0 {
+            shared.asking().clear();
+        }
     }
 }
 
@@ -70,22 +132,20 @@ fn opened(path: &Path, options: &Options) -> Result<Connection, Fault> {
     Ok(connection)
 }
 
-fn transact<T>(
-    connection: &mut Connection,
-    work: impl FnOnce(&Connection) -> Result<T, Fault>,
-) -> Result<T, Fault> {
-    // Whoever reads first and writes then would be refused where another process does the same.
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let done = work(&transaction)?;
-    transaction.commit()?;
-    Ok(done)
-}
-
 #[async_trait]
 impl Vault for SqliteVault {
     async fn kept(&self, users: &[UserId]) -> Result<Vec<Kept>, VaultError> {
-        let users = users.to_vec();
-        self.call(move |connection| users.iter().map(|user| kept(connection, *user)).collect()).await
+        let (tell, told) = oneshot::channel();
+        let is_first = {
+            let mut asking = self.0.asking();
+            asking.push((users.to_vec(), tell));
+            asking.len() == 1
+        };
+        if is_first {
+            let duty = Duty(Some(Arc::clone(&self.0)));
+            tokio::task::spawn_blocking(|| duty.answer());
+        }
+        told.await.unwrap_or_else(|_| Err(stopped()))
     }
 
     async fn keep(&self, user: UserId, wrapped: &[u8]) -> Result<Kept, VaultError> {
@@ -183,13 +243,12 @@ impl Vault for SqliteVault {
 
     async fn close(&self) -> Result<(), VaultError> {
         let shared = Arc::clone(&self.0);
-        let close =
-            move || shared.lock().unwrap_or_else(PoisonError::into_inner).take().map(Connection::close);
+        let close = move || shared.connection().take().map(Connection::close);
         let closed = tokio::task::spawn_blocking(close).await;
         match closed {
             Ok(None | Some(Ok(()))) => Ok(()),
             Ok(Some(Err((_, error)))) => Err(vault_error(error.into())),
-            Err(_) => Err(VaultError::Unavailable("the vault's thread stopped".to_owned())),
+            Err(_) => Err(stopped()),
         }
     }
 }
@@ -210,6 +269,10 @@ fn named(connection: &Connection, name: &str) -> Result<Option<Vec<u8>>, Fault> 
 fn tombstone(row: &Row<'_>) -> rusqlite::Result<Tombstone> {
     let user = UserId::new(row.get::<_, IdBytes>(1)?.0);
     Ok(Tombstone { number: count(row.get(0)?), user, at: at_from_micros(row.get(2)?)? })
+}
+
+fn stopped() -> VaultError {
+    VaultError::Unavailable("the vault's thread stopped".to_owned())
 }
 
 fn vault_error(fault: Fault) -> VaultError {
