@@ -20,7 +20,7 @@ pub struct Migration {
 }
 
 /// Every migration there is, in order.
-const ALL: [Migration; 19] = [
+const ALL: [Migration; 20] = [
     Migration {
         version: 1,
         name: "accounts_and_credit",
@@ -60,6 +60,11 @@ const ALL: [Migration; 19] = [
     Migration { version: 17, name: "evaluations", sql: include_str!("../migrations/0017_evaluations.sql") },
     Migration { version: 18, name: "backtests", sql: include_str!("../migrations/0018_backtests.sql") },
     Migration { version: 19, name: "watch", sql: include_str!("../migrations/0019_watch.sql") },
+    Migration {
+        version: 20,
+        name: "lighter_decisions",
+        sql: include_str!("../migrations/0020_lighter_decisions.sql"),
+    },
 ];
 
 /// Held by whoever migrates: "ecs schema" in a number. It ends with the transaction.
