@@ -84,8 +84,16 @@ impl Offer {
     /// Where the offer stands at `now`: an open one past its time is expired, whether or not its row says so yet.
     #[must_use]
     pub fn status_at(&self, now: Timestamp) -> OfferStatus {
-        match self.status {
-            OfferStatus::Offered if self.expires_at <= now => OfferStatus::Expired,
+        self.status.at(now, self.expires_at)
+    }
+}
+
+impl OfferStatus {
+    /// The same of an offer that had this status when it was read.
+    #[must_use]
+    pub fn at(self, now: Timestamp, expires_at: Timestamp) -> Self {
+        match self {
+            Self::Offered if expires_at <= now => Self::Expired,
             status => status,
         }
     }

@@ -3,16 +3,30 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ecs_domain::consent::Consent;
 use ecs_domain::decision::Decision;
 use ecs_domain::offer::{Offer, Terms};
 use ecs_domain::policy::Facts;
 use ecs_domain::{OfferId, Timestamp, UserId};
 
-use crate::{KeptAnswer, OutboxMessage, StoreError};
+use crate::{FeatureSource, KeptAnswer, OutboxMessage, StoreError};
 
 /// Decisions and offers. Every finder takes the owner, so nobody sees another's by guessing an id.
 #[async_trait]
 pub trait Credit: Send + Sync + 'static {
+    /// What a decision about the user at `now` is made of, and the last one when it was made after `since`. Each part is what its own
+    /// call tells ([`Credit::standing_decision`], [`Credit::credit_facts`], [`Folds::features`], [`Consents::consent`]); together they
+    /// are one call, because whoever asks for credit waits for all of them.
+    ///
+    /// [`Folds::features`]: crate::Folds::features
+    /// [`Consents::consent`]: crate::Consents::consent
+    async fn applicant(
+        &self,
+        user: UserId,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Applicant, StoreError>;
+
     /// The user's last decision when it was made after `since`.
     async fn standing_decision(&self, user: UserId, since: Timestamp)
     -> Result<Option<Decision>, StoreError>;
@@ -60,6 +74,19 @@ pub trait Credit: Send + Sync + 'static {
 
     /// Marks offers that nobody accepted in time. Returns how many.
     async fn expire_offers(&self, now: Timestamp) -> Result<u64, StoreError>;
+}
+
+/// What is known of whoever asks for credit.
+#[derive(Debug, Clone)]
+pub struct Applicant {
+    /// The decision that stands.
+    pub standing: Option<Decision>,
+    /// What a policy must know besides the features.
+    pub facts: Facts,
+    /// `None` for an unknown user.
+    pub features: Option<FeatureSource>,
+    /// What they said to the analysis of emotions, if anything.
+    pub consent: Option<Consent>,
 }
 
 /// A decision to be kept.

@@ -52,7 +52,9 @@ pub use attributes::{
 pub use backtests::{BacktestEnd, BacktestHold, BacktestRow, BacktestState, Backtests, NewBacktest};
 pub use books::{Books, CountedPage, EventKey, Fate, Ledger, LedgerTotals, OfferBooks, SummaryMismatch};
 pub use consents::Consents;
-pub use credit::{AcceptResult, ActivateResult, Credit, NewDecision, OfferPage, PageRequest, Recorded};
+pub use credit::{
+    AcceptResult, ActivateResult, Applicant, Credit, NewDecision, OfferPage, PageRequest, Recorded,
+};
 pub use dead_letters::{DeadLetterRow, DeadLetters, FullLetter, Letter, LetterCount, LetterFilter, LetterId};
 pub use decision_copy::{decision_text, parse_decision};
 pub use decision_record::{DecisionRow, PlainDecision, SealedDecision, denied_since};

@@ -45,10 +45,11 @@ impl Activate {
         let ApprovedOffer { offer, user, .. } = approved;
         let message = self.message(&approved, &delivery.event.headers);
         let result = self.store.activate_offer(user, offer, self.clock.now(), message).await?;
+        // Also where it was active before: whoever activated it may have died before it could forget.
+        self.cache.invalidate([Scope::User(user)]).await;
         match result {
             ActivateResult::Activated => {
                 self.outbox.wake();
-                self.cache.invalidate([Scope::User(user)]).await;
                 tracing::info!(
                     offer_id = %offer,
                     user_id = %user,

@@ -64,9 +64,9 @@ pub async fn features_of_many_at_once_are_each_their_own<H: Harness>() {
         (1..=20).map(|of| transaction(of, of, "2026-11-20T11:00:00Z", 100 * i64::try_from(of).unwrap()));
     store.fold_transactions(&spent.collect::<Vec<_>>(), now()).await.unwrap();
     let then = |of: u128| if of.is_multiple_of(2) { now() } else { at("2026-11-20T10:00:00Z") };
-    let read = join_all((1..=21).map(|of| store.features(user(of), then(of)))).await;
+    let read = join_all((1..=21).map(|of| store.applicant(user(of), now(), then(of)))).await;
     for (of, found) in (1_u32..).zip(read) {
-        let features = found.unwrap().map(|found| found.features);
+        let features = found.unwrap().features.map(|found| found.features);
         let value =
             features.map(|features| (features.transaction_count_30d, features.avg_transaction_value_30d));
         let expect = if of % 2 == 0 { (1, f64::from(of)) } else { (0, 0.0) };

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod ageing;
+pub mod applicants;
 pub mod attributes;
 pub mod audit;
 pub mod backtests;
@@ -97,6 +98,7 @@ macro_rules! conformance {
                 an_offer_that_was_not_accepted_is_not_activated, offers_expire, what_somebody_could_owe_is_added_up,
                 a_denial_for_an_earlier_one_does_not_count, a_decision_over_other_facts_is_refused, the_same_room_is_given_once,
                 decisions_of_many_at_once_are_each_their_own;
+            applicants: an_applicant_is_what_the_single_calls_tell;
             decision_log: every_decision_is_logged_with_it, batches_chain_every_decision,
                 of_those_who_seal_decisions_at_once_one_does, a_change_of_a_decision_is_told, it_is_told_why_a_decision_is_gone,
                 the_decision_log_outlives_whom_it_is_about, logged_decisions_come_in_pages,

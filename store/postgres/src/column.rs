@@ -16,9 +16,8 @@ where
     I: RowIndex + std::fmt::Display,
     T: FromSql<'a>,
 {
-    let index = column.to_string();
-    row.try_get(column)
-        .map_err(|_| Fault::Store(StoreError::Corrupt(format!("the column {index} can't be read"))))
+    row.try_get(&column)
+        .map_err(|_| Fault::Store(StoreError::Corrupt(format!("the column {column} can't be read"))))
 }
 
 /// A word that a type has for itself, such as a status.

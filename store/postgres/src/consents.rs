@@ -1,19 +1,16 @@
 //! Consent.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use ecs_domain::consent::{Consent, Locale, Purpose, Said, Shown};
 use ecs_domain::{Timestamp, UserId};
 use ecs_store::audit::NewEntry;
 use ecs_store::{ATTRIBUTES_PURPOSE, Consents, EVALUATION_PURPOSE, StoreError};
 use tokio_postgres::Row;
-use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::audit::{self, EntryRow};
 use crate::column::{get, limit, micros};
-use crate::engine::{Call, Fault, Primary, Session, Together, placed};
+use crate::engine::{Call, Fault, Session};
 use crate::{attributes, evaluations, users};
 
 pub(crate) const GET: &str = "SELECT granted, text_version, locale, updated_at FROM consents
@@ -35,7 +32,12 @@ pub(crate) const HISTORY: &str =
 #[async_trait]
 impl Consents for PostgresStore {
     async fn consent(&self, user: UserId, purpose: Purpose) -> Result<Option<Consent>, StoreError> {
-        self.groups.consented.ask((user, purpose)).await?
+        let (user, purpose) = (&user.uuid(), &purpose.as_str());
+        self.primary
+            .run(Call::quick("consents.consent"), |session| async move {
+                session.query(GET, &[user, purpose]).await?.first().map(read).transpose()
+            })
+            .await
     }
 
     async fn set_consent(
@@ -63,24 +65,6 @@ impl Consents for PostgresStore {
         self.primary
             .run(Call::quick("consents.history"), |session| async move {
                 session.query(HISTORY, &[user, purpose, most]).await?.rows.iter().map(read).collect()
-            })
-            .await
-    }
-}
-
-/// What users said to purposes.
-pub(crate) struct Consented(pub(crate) Arc<Primary>);
-
-impl Together for Consented {
-    type Call = (UserId, Purpose);
-    type Answer = Result<Option<Consent>, StoreError>;
-
-    async fn together(&self, calls: &[Self::Call]) -> Result<Vec<Self::Answer>, StoreError> {
-        let columns = calls.iter().map(|(user, purpose)| (user.uuid(), purpose.as_str()));
-        let (users, purposes): &(Vec<Uuid>, Vec<&str>) = &columns.unzip();
-        self.0
-            .run(Call::quick("consents.consent"), |session| async move {
-                placed(users.len(), &session.query(GET_ALL, &[users, purposes]).await?.rows, read)
             })
             .await
     }
@@ -127,7 +111,7 @@ async fn set(
     Ok(consent)
 }
 
-fn read(row: &Row) -> Result<Consent, Fault> {
+pub(crate) fn read(row: &Row) -> Result<Consent, Fault> {
     let unknown = |what| StoreError::Corrupt(format!("the column {what} holds what it should not"));
     let version = get::<_, Option<i64>>(row, "text_version")?.map(u32::try_from).transpose();
     let version = version.map_err(|_| unknown("text_version"))?;

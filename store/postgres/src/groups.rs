@@ -2,29 +2,20 @@
 
 use std::sync::Arc;
 
-use crate::consents::Consented;
-use crate::credit::{FactsAt, Recording, Standing};
+use crate::credit::{Applicants, Recording};
 use crate::engine::{Grouped, Primary};
-use crate::folds::Featured;
 
 /// One queue of each kind.
 pub(crate) struct Groups {
-    pub(crate) consented: Grouped<Consented>,
-    pub(crate) featured: Grouped<Featured>,
-    pub(crate) standing: Grouped<Standing>,
-    pub(crate) facts: Grouped<FactsAt>,
+    pub(crate) applicants: Grouped<Applicants>,
     pub(crate) recording: Grouped<Recording>,
 }
 
 impl Groups {
     pub(crate) fn new(primary: &Arc<Primary>) -> Self {
-        let primary = || Arc::clone(primary);
         Self {
-            consented: Grouped::new(Consented(primary())),
-            featured: Grouped::new(Featured(primary())),
-            standing: Grouped::new(Standing(primary())),
-            facts: Grouped::new(FactsAt(primary())),
-            recording: Grouped::new(Recording(primary())),
+            applicants: Grouped::new(Applicants(Arc::clone(primary))),
+            recording: Grouped::new(Recording(Arc::clone(primary))),
         }
     }
 }

@@ -83,7 +83,7 @@ fn set(
     Ok(consent)
 }
 
-fn get(connection: &Connection, user: UserId, purpose: Purpose) -> Result<Option<Consent>, Fault> {
+pub(crate) fn get(connection: &Connection, user: UserId, purpose: Purpose) -> Result<Option<Consent>, Fault> {
     let mut statement = connection.prepare_cached(GET)?;
     Ok(statement.query_row((IdText::new(user.uuid()), purpose.as_str()), read).optional()?)
 }

@@ -2,7 +2,6 @@
 
 use ecs_domain::catalogue::Catalogue;
 use ecs_domain::consent::Locale;
-use ecs_domain::offer::OfferStatus;
 use ecs_domain::reason::Reason;
 use ecs_domain::{DecisionId, Money, OfferId, Rate, Timestamp, UserId};
 use ecs_web::openapi::{Id, Instant};
@@ -121,32 +120,31 @@ pub(super) fn to_new(
     view: DecisionView,
     locale: Locale,
 ) -> Result<idempotency::Answer, Problem> {
-    let status = view.offer.as_ref().map(|_| OfferStatus::Offered);
-    let answer = Answer::new(user, view, locale, status);
+    let now = view.decided_at;
+    let answer = Answer::new(user, view, locale, now);
     Ok(idempotency::Answer::json(StatusCode::OK, &answer)?.in_language(locale))
 }
 
-/// The answer to a request that found a decision standing, whose offer has this status by now.
+/// The answer to a request that found a decision standing at `now`.
 pub(super) fn to_repeated(
     user: UserId,
     view: DecisionView,
     locale: Locale,
-    status: Option<OfferStatus>,
+    now: Timestamp,
 ) -> Result<idempotency::Answer, Problem> {
-    let answer = Answer { repeated: true, ..Answer::new(user, view, locale, status) };
+    let answer = Answer { repeated: true, ..Answer::new(user, view, locale, now) };
     Ok(idempotency::Answer::json(StatusCode::OK, &answer)?.in_language(locale))
 }
 
 impl Answer {
-    /// `status` is that of the view's offer.
-    fn new(user: UserId, view: DecisionView, locale: Locale, status: Option<OfferStatus>) -> Self {
+    fn new(user: UserId, view: DecisionView, locale: Locale, now: Timestamp) -> Self {
         let catalogue = Catalogue::of(view.catalogue_version, locale);
         let reasons: Vec<Reason> = view.reasons.iter().filter_map(|code| code.parse().ok()).collect();
         Self {
             user_id: user,
             approved: view.offer.is_some(),
             ml_risk_score: view.risk_score.0,
-            offer: view.offer.zip(status).map(|(offer, status)| AnswerOffer::new(offer, status)),
+            offer: view.offer.map(|offer| AnswerOffer::new(offer, now)),
             reason: reasons::joined(view.reason, &reasons, catalogue),
             reasons: reasons::told(&reasons, catalogue),
             catalogue_version: catalogue.version(),
@@ -170,10 +168,10 @@ impl Answer {
 }
 
 impl AnswerOffer {
-    fn new(offer: OfferView, status: OfferStatus) -> Self {
+    fn new(offer: OfferView, now: Timestamp) -> Self {
         Self {
             offer_id: offer.offer_id,
-            status: status.as_str(),
+            status: offer.status_at(now).as_str(),
             credit_limit: offer.credit_limit,
             interest_rate: offer.interest_rate,
             credit_type: offer.credit_type,

@@ -9,7 +9,7 @@ use ecs_domain::offer::{Offer, OfferStatus, Terms};
 use ecs_domain::policy::Verdict;
 use ecs_domain::scorecard::Assessment;
 use ecs_domain::{DecisionId, OfferId, Timestamp, UserId};
-use ecs_store::{KeptAnswer, NewDecision, Recorded, StoreError};
+use ecs_store::{Applicant, KeptAnswer, NewDecision, Recorded, StoreError};
 use ecs_web::handles::HandleError;
 use ecs_web::idempotency::Answer;
 use ecs_web::{Problem, RequestContext};
@@ -76,11 +76,11 @@ async fn standing_or_made(
     turn: Turn,
 ) -> Result<Option<Decided>, Problem> {
     let now = state.now();
-    let standing = state.store.standing_decision(user, standing_since(now)).await;
-    if let Some(decision) = standing.map_err(problems::of_store)? {
+    let mut applicant = applicant(state, user, now).await?;
+    if let Some(decision) = applicant.standing.take() {
         return Ok(Some(Decided { view: decision.into(), made: None }));
     }
-    let decision = make(state, user, &request.context, now).await?;
+    let decision = make(state, user, applicant, &request.context, now).await?;
     let answer = answer::to_new(user, decision.clone().into(), request.locale)?;
     let facts = Some(decision.facts);
     let new = NewDecision { decision, stands_for: STANDS_FOR, facts };
@@ -109,15 +109,21 @@ async fn record(
     Ok(Some(recorded))
 }
 
-/// A new decision, which nobody keeps yet.
+/// What a decision about the user at `now` is made of.
+pub(crate) async fn applicant(state: &State, user: UserId, now: Timestamp) -> Result<Applicant, Problem> {
+    state.store.applicant(user, standing_since(now), now).await.map_err(problems::of_store)
+}
+
+/// A new decision, which nobody keeps yet, whatever stands.
 pub(crate) async fn make(
     state: &State,
     user: UserId,
+    applicant: Applicant,
     context: &RequestContext,
     now: Timestamp,
 ) -> Result<Decision, Problem> {
-    let facts = async { state.store.credit_facts(user, now).await.map_err(problems::of_store) };
-    let (features, facts) = tokio::try_join!(features::allowed(state, user, now), facts)?;
+    let Applicant { facts, features, consent, standing: _ } = applicant;
+    let features = features::of(state, features, consent)?;
     let assessment = assess(state, &features, context).await?;
     let policy = state.policies.at(now).await.map_err(problems::of_policies)?.policy;
     if let Some(model) = policy.stranger(&assessment) {

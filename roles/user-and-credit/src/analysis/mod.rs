@@ -2,7 +2,7 @@
 //!
 //! A decision stands for [`STANDS_FOR`]: whoever asks again meanwhile gets the same one, marked as repeated. The store
 //! enforces that under a lock of its own; the cache only makes it fast, and may be absent. The cache holds the decision,
-//! which never changes. What has become of its offer does change, so that is read from the store each time.
+//! which never changes, and where its offer stands: whoever changes an offer, or takes leave, forgets what is cached of the person.
 
 mod answer;
 mod decide;
@@ -13,19 +13,16 @@ use std::time::Duration;
 use axum::extract::{Request, State as Extract};
 use axum::response::Response;
 use ecs_domain::consent::Locale;
-use ecs_domain::offer::OfferStatus;
 use ecs_domain::permission::held::CreditWriteAny;
-use ecs_domain::{OfferId, Timestamp, UserId};
-use ecs_store::StoreError;
+use ecs_domain::{Timestamp, UserId};
 use ecs_web::auth::policy::Own;
 use ecs_web::openapi::{UserPath, tag};
 use ecs_web::{IdempotencyKey, Language, Problem, RequestContext};
 
 use crate::keyed::{Call, Ended, Turn};
 use crate::state::{State, key};
-use crate::{problems, users};
 use decide::Decided;
-pub(crate) use decide::{make, new_offer};
+pub(crate) use decide::{applicant, make, new_offer};
 
 /// How long a decision stands before another may be made.
 pub(crate) const STANDS_FOR: Duration = Duration::from_secs(300);
@@ -78,13 +75,7 @@ async fn answer(state: &State, user: UserId, asked: &Asked, turn: Turn) -> Resul
     if let Some(answer) = made {
         return Ok(Ended::Changed(answer));
     }
-    // What was decided before may have been cached since before they were erased.
-    users::find(state, user).await?;
-    let status = match &view.offer {
-        Some(offer) => Some(offer_status(state, user, offer.offer_id).await?),
-        None => None,
-    };
-    answer::to_repeated(user, view, asked.locale, status).map(Ended::Unchanged)
+    answer::to_repeated(user, view, asked.locale, state.now()).map(Ended::Unchanged)
 }
 
 /// The decision that stands, made now if there is none.
@@ -110,10 +101,4 @@ async fn standing_or_new(state: &State, user: UserId, asked: &Asked, turn: Turn)
 /// From when on a decision must have been made to stand at `now`.
 fn standing_since(now: Timestamp) -> Timestamp {
     now.saturating_sub(STANDS_FOR).unwrap_or(Timestamp::MIN)
-}
-
-async fn offer_status(state: &State, user: UserId, offer: OfferId) -> Result<OfferStatus, Problem> {
-    let found = state.store.offer(user, offer).await.map_err(problems::of_store)?;
-    let missing = || problems::of_store(StoreError::Corrupt("a decision's offer is missing".to_owned()));
-    found.map(|offer| offer.status_at(state.now())).ok_or_else(missing)
 }

@@ -1,7 +1,8 @@
-//! A decision as the cache keeps it: all that an answer needs and that never changes.
+//! A decision as the cache keeps it: all that an answer needs. It never changes but for its offer, and whoever changes an offer forgets
+//! what is cached.
 
 use ecs_domain::decision::{Decision, Outcome};
-use ecs_domain::offer::Offer;
+use ecs_domain::offer::{Offer, OfferStatus};
 use ecs_domain::{DecisionId, Money, OfferId, Rate, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -30,10 +31,12 @@ pub(super) struct DecisionView {
 
 ecs_domain::redacted!(DecisionView => "DecisionView");
 
-/// An offer without its status, which changes.
+/// An offer as it stood when it was read.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct OfferView {
     pub(super) offer_id: OfferId,
+    #[serde(with = "status")]
+    status: OfferStatus,
     pub(super) credit_limit: Money,
     pub(super) interest_rate: Rate,
     pub(super) credit_type: String,
@@ -44,6 +47,13 @@ impl DecisionView {
     /// Whether the decision still stands at `now`.
     pub(super) fn stands(&self, now: Timestamp) -> bool {
         self.decided_at > standing_since(now)
+    }
+}
+
+impl OfferView {
+    /// Where the offer stands at `now`.
+    pub(super) fn status_at(&self, now: Timestamp) -> OfferStatus {
+        self.status.at(now, self.expires_at)
     }
 }
 
@@ -81,10 +91,26 @@ impl From<Offer> for OfferView {
     fn from(offer: Offer) -> Self {
         Self {
             offer_id: offer.id,
+            status: offer.status,
             credit_limit: offer.terms.credit_limit,
             interest_rate: offer.terms.interest_rate,
             credit_type: offer.terms.credit_type.as_str().to_owned(),
             expires_at: offer.expires_at,
         }
+    }
+}
+
+/// A status as its word.
+mod status {
+    use ecs_domain::offer::OfferStatus;
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(status: &OfferStatus, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(status.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<OfferStatus, D::Error> {
+        String::deserialize(from)?.parse().map_err(|()| D::Error::custom("no status of an offer"))
     }
 }

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use ecs_bus::payload::{EvaluationPayload, EvaluationRequest, NotificationPayload};
 use ecs_bus::{Delivery, Headers, Outcome};
+use ecs_domain::UserId;
 use ecs_domain::consent::Purpose;
+use ecs_domain::decision::Decision;
 use ecs_domain::notification::Notification;
 use ecs_store::{Concluded, Evaluated, NewDecision};
 use ecs_web::{Problem, RequestContext};
@@ -54,7 +56,7 @@ impl Evaluate {
         if !said.is_some_and(|consent| consent.granted) {
             return Ok(None);
         }
-        let decision = match analysis::make(state, user, &RequestContext::make(), state.now()).await {
+        let decision = match decided(state, user).await {
             Ok(decision) => decision,
             Err(problem) if problem.code().status() == StatusCode::NOT_FOUND => return Ok(None),
             Err(problem) => return Err(failed(&problem)),
@@ -67,6 +69,13 @@ impl Evaluate {
         let new = NewDecision { decision, stands_for: STANDS_FOR, facts };
         Ok(Some(Concluded::Offer(Box::new(new), message)))
     }
+}
+
+/// What would be decided now.
+async fn decided(state: &State, user: UserId) -> Result<Decision, Problem> {
+    let now = state.now();
+    let applicant = analysis::applicant(state, user, now).await?;
+    analysis::make(state, user, applicant, &RequestContext::make(), now).await
 }
 
 #[async_trait]

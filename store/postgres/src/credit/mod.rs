@@ -16,37 +16,62 @@ use ecs_domain::offer::Offer;
 use ecs_domain::policy::Facts;
 use ecs_domain::{OfferId, Timestamp, UserId};
 use ecs_store::{
-    AcceptResult, ActivateResult, Credit, KeptAnswer, NewDecision, OfferPage, OutboxMessage, PageRequest,
-    Recorded, StoreError,
+    AcceptResult, ActivateResult, Applicant, Credit, KeptAnswer, NewDecision, OfferPage, OutboxMessage,
+    PageRequest, Recorded, StoreError,
 };
 
+use self::reads::Applying;
 use self::recording::Wish;
 use crate::PostgresStore;
 use crate::column::micros;
-use crate::engine::{Call, Fault};
+use crate::engine::Call;
 
-pub(crate) use self::{
-    reads::{FactsAt, Standing},
-    recording::Recording,
-};
+pub(crate) use self::{reads::Applicants, recording::Recording};
 
 #[cfg(test)]
 pub(crate) use {decisions::statements as decision_statements, offers::statements as offer_statements};
 
 #[async_trait]
 impl Credit for PostgresStore {
+    async fn applicant(
+        &self,
+        user: UserId,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Applicant, StoreError> {
+        let found = self.groups.applicants.ask(Applying { user, since, now }).await??;
+        let key = match (&found.standing, found.latest.is_open()) {
+            (None, true) => None,
+            (Some(_), _) | (_, false) => self.keyring.known(&[user]).await?.pop().flatten(),
+        };
+        Ok(Applicant {
+            standing: found.standing.map(|row| row.open(key.as_ref())).transpose()?,
+            facts: found.latest.open(key.as_ref())?,
+            features: found.features,
+            consent: found.consent,
+        })
+    }
+
     async fn standing_decision(
         &self,
         user: UserId,
         since: Timestamp,
     ) -> Result<Option<Decision>, StoreError> {
-        let Some(row) = self.groups.standing.ask((user, since)).await?? else { return Ok(None) };
+        let row = self.primary.run(Call::quick("credit.standing_decision"), |session| async move {
+            reads::standing(&session, user, since).await
+        });
+        let Some(row) = row.await? else { return Ok(None) };
         let key = self.keyring.known(&[user]).await?.pop().flatten();
         row.open(key.as_ref()).map(Some)
     }
 
     async fn credit_facts(&self, user: UserId, now: Timestamp) -> Result<Facts, StoreError> {
-        let latest = self.groups.facts.ask((user, now)).await??.ok_or(Fault::UNANSWERED)?;
+        let latest =
+            self.primary
+                .run(Call::quick("credit.facts"), |session| async move {
+                    reads::latest(&session, user, now).await
+                })
+                .await?;
         let key = match latest.is_open() {
             true => None,
             false => self.keyring.known(&[user]).await?.pop().flatten(),

@@ -1,7 +1,8 @@
 //! Calls of many at the same time, done together.
 //!
 //! A call that is alone is done at once. What comes while others are under way waits for them, and is then done together: the more
-//! there is to do, the less each of it costs, and nobody waits for company.
+//! there is to do, the less each of it costs, and nobody waits for company. When enough wait to be a group worth its statements, they
+//! don't wait for the group before them either.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -14,8 +15,10 @@ use tokio_postgres::Row;
 use super::Fault;
 use crate::column::get;
 
-/// How many groups of a kind are under way at once: one is worked on by the server while another is on its way.
+/// How many groups of a kind are under way at once: one is worked on by the server while another is on its way. A statement about one
+/// person costs the server nearly as much as one about ten, so the second lane opens only for so many.
 const LANES: usize = 2;
+const WORTH_A_LANE: usize = 32;
 /// The most calls of a group. What one statement does for so many is still soon done.
 const MOST: usize = 128;
 
@@ -70,11 +73,12 @@ impl<W: Together> Inner<W> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a call wait. Returns a lane when one is free.
+    /// Lets a call wait. Returns a lane when one is free for it.
     fn put(self: &Arc<Self>, call: W::Call, tell: Told<W::Answer>) -> Option<Lane<W>> {
         let mut queue = self.queue();
         queue.waiting.push_back((call, tell));
-        if queue.under_way == LANES {
+        let lanes = if queue.waiting.len() < WORTH_A_LANE { 1 } else { LANES };
+        if queue.under_way >= lanes {
             return None;
         }
         queue.under_way += 1;
@@ -210,13 +214,13 @@ mod tests {
     async fn who_comes_meanwhile_is_served_together() {
         let (grouped, groups, gate) = doubling();
         let calls = asked(&grouped, &[0, 1, 2, 3, 4]).await;
-        assert_eq!(*groups.lock().unwrap(), [1, 1], "who is alone does not wait");
+        assert_eq!(*groups.lock().unwrap(), [1], "who is alone does not wait");
         gate.add_permits(100);
         for (number, call) in (0..).zip(calls) {
             assert_eq!(call.await.unwrap().unwrap(), number * 2);
         }
-        assert_eq!(*groups.lock().unwrap(), [1, 1, 3]);
-        assert_eq!(grouped.ask(21).await.unwrap(), 42, "the lanes are free again");
+        assert_eq!(*groups.lock().unwrap(), [1, 4]);
+        assert_eq!(grouped.ask(21).await.unwrap(), 42, "the lane is free again");
     }
 
     #[tokio::test]
@@ -229,19 +233,19 @@ mod tests {
         for call in calls {
             drop(call.await);
         }
-        assert_eq!(*groups.lock().unwrap(), [1, 1, 1]);
+        assert_eq!(*groups.lock().unwrap(), [1, 2]);
     }
 
     #[tokio::test]
     async fn an_outage_is_told_to_all_and_a_fault_of_ours_stops_nobody_for_ever() {
         let (grouped, _, gate) = doubling();
         let calls = asked(&grouped, &[0, 1, 13, 14]).await;
-        gate.add_permits(3);
+        gate.add_permits(2);
         let mut ends = Vec::new();
         for call in calls {
             ends.push(call.await.unwrap().is_ok());
         }
-        assert_eq!(ends, [true, true, false, false]);
+        assert_eq!(ends, [true, false, false, false]);
         for _ in 0..3 {
             gate.add_permits(1);
             assert!(grouped.ask(666).await.is_err());
@@ -253,12 +257,12 @@ mod tests {
     #[tokio::test]
     async fn a_group_has_a_size() {
         let (grouped, groups, gate) = doubling();
-        let numbers: Vec<u64> = (100..).take(2 + MOST + 5).collect();
+        let numbers: Vec<u64> = (100..).take(1 + WORTH_A_LANE + MOST + 5).collect();
         let calls = asked(&grouped, &numbers).await;
         gate.add_permits(100);
         for call in calls {
             call.await.unwrap().unwrap();
         }
-        assert_eq!(*groups.lock().unwrap(), [1, 1, MOST, 5]);
+        assert_eq!(*groups.lock().unwrap(), [1, WORTH_A_LANE, MOST, 5]);
     }
 }

@@ -1,16 +1,14 @@
 //! What a decision reads.
 
-use std::sync::Arc;
-
 use ecs_domain::features::{EmotionFeatures, EmotionMeans, Features, days_between};
 use ecs_domain::{Day, Timestamp, UserId, utc_day};
-use ecs_store::{FeatureSource, StoreError};
+use ecs_store::FeatureSource;
 use jiff::{SignedDuration, ToSpan};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::column::{count, get, micros};
-use crate::engine::{Call, Fault, Param, Primary, Together, placed};
+use crate::engine::{Fault, Param, Session};
 
 /// Everything at once, as one snapshot has it. Windows of transactions end at an instant, those of emotions are whole UTC
 /// days.
@@ -34,27 +32,19 @@ CROSS JOIN LATERAL (
         coalesce(sum(stress_event_count), 0)::bigint AS stress_events_30d
     FROM emotional_events_summary WHERE user_id = u.id AND summary_date >= asked.month AND summary_date <= asked.today) e";
 
-/// Features of users, each at an instant; `None` for an unknown user.
-pub(crate) struct Featured(pub(crate) Arc<Primary>);
-
-impl Together for Featured {
-    type Call = (UserId, Timestamp);
-    type Answer = Result<Option<FeatureSource>, StoreError>;
-
-    async fn together(&self, calls: &[Self::Call]) -> Result<Vec<Self::Answer>, StoreError> {
-        let windows = &Windows::of(calls);
-        self.0
-            .run(Call::quick("folds.features"), |session| async move {
-                let found = session.query(READ, &windows.params()).await?;
-                placed(calls.len(), &found.rows, features)
-            })
-            .await
-    }
+/// Features of a user at an instant; `None` for an unknown user.
+pub(super) async fn find(
+    session: &Session,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Option<FeatureSource>, Fault> {
+    let windows = Windows::of([(user, now)]);
+    session.query(READ, &windows.params()).await?.first().map(read).transpose()
 }
 
 /// Whose features, and of which time.
 #[derive(Default)]
-struct Windows {
+pub(crate) struct Windows {
     users: Vec<Uuid>,
     since: Vec<Timestamp>,
     now: Vec<Timestamp>,
@@ -64,10 +54,10 @@ struct Windows {
 }
 
 impl Windows {
-    fn of(calls: &[(UserId, Timestamp)]) -> Self {
+    pub(crate) fn of(calls: impl IntoIterator<Item = (UserId, Timestamp)>) -> Self {
         let mut windows = Self::default();
         for (user, now) in calls {
-            let now = micros(*now);
+            let now = micros(now);
             let today = utc_day(now);
             let first = |days: i64| today.saturating_sub((days - 1).days());
             windows.users.push(user.uuid());
@@ -82,13 +72,13 @@ impl Windows {
         windows
     }
 
-    fn params(&self) -> [Param<'_>; 6] {
+    pub(crate) fn params(&self) -> [Param<'_>; 6] {
         [&self.users, &self.since, &self.now, &self.month, &self.week, &self.today]
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "nobody has made 2^52 transactions")]
-fn features(row: &Row) -> Result<FeatureSource, Fault> {
+pub(crate) fn read(row: &Row) -> Result<FeatureSource, Fault> {
     let now: Timestamp = get(row, "now")?;
     let transactions = count(row, "transactions")?;
     let spent: f64 = get(row, "spent")?;

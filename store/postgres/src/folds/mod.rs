@@ -2,7 +2,7 @@
 
 mod batch;
 mod emotions;
-mod features;
+pub(crate) mod features;
 mod settled;
 mod transactions;
 
@@ -16,7 +16,6 @@ use crate::PostgresStore;
 use crate::engine::Call;
 pub(crate) use batch::Batch;
 use emotions::Fold;
-pub(crate) use features::Featured;
 use transactions::Columns;
 
 #[cfg(test)]
@@ -71,6 +70,11 @@ impl Folds for PostgresStore {
     }
 
     async fn features(&self, user: UserId, now: Timestamp) -> Result<Option<FeatureSource>, StoreError> {
-        self.groups.featured.ask((user, now)).await?
+        self.primary
+            .run(
+                Call::quick("folds.features"),
+                |session| async move { features::find(&session, user, now).await },
+            )
+            .await
     }
 }

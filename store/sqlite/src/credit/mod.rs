@@ -6,22 +6,42 @@ mod own;
 pub(crate) mod reviews;
 
 use async_trait::async_trait;
+use ecs_domain::consent::Purpose;
 use ecs_domain::decision::Decision;
 use ecs_domain::offer::Offer;
 use ecs_domain::policy::Facts;
 use ecs_domain::{OfferId, Timestamp, UserId};
 use ecs_store::{
-    AcceptResult, ActivateResult, Credit, KeptAnswer, NewDecision, OfferPage, OutboxMessage, PageRequest,
-    Recorded, StoreError,
+    AcceptResult, ActivateResult, Applicant, Credit, KeptAnswer, NewDecision, OfferPage, OutboxMessage,
+    PageRequest, Recorded, StoreError,
 };
 
-use crate::{SqliteStore, idempotency};
+use crate::folds::features;
+use crate::{SqliteStore, consents, idempotency};
 
 #[cfg(test)]
 pub(crate) use {decisions::statements as decision_statements, offers::statements as offer_statements};
 
 #[async_trait]
 impl Credit for SqliteStore {
+    async fn applicant(
+        &self,
+        user: UserId,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Applicant, StoreError> {
+        let key = self.keyring.known(&[user]).await?.pop().flatten();
+        self.read("credit.applicant", move |connection| {
+            Ok(Applicant {
+                standing: decisions::standing(connection, user, since, key.as_ref())?,
+                facts: decisions::facts(connection, user, now, key.as_ref())?,
+                features: features::read(connection, user, now)?,
+                consent: consents::get(connection, user, Purpose::EmotionAnalysis)?,
+            })
+        })
+        .await
+    }
+
     async fn standing_decision(
         &self,
         user: UserId,

@@ -26,7 +26,7 @@ pub(crate) mod statements {
 }
 
 /// The user's features at `now`; `None` for an unknown user.
-pub(super) fn read(
+pub(crate) fn read(
     connection: &Connection,
     user: UserId,
     now: Timestamp,

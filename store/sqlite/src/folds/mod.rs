@@ -2,7 +2,7 @@
 
 mod batch;
 mod emotions;
-mod features;
+pub(crate) mod features;
 mod transactions;
 
 use async_trait::async_trait;
