@@ -47,7 +47,8 @@ async fn every_group_is_flushed_before_it_is_acknowledged_and_most_events_share_
     let events = usize::try_from(GROUPS * EVENTS).unwrap();
     let groups = usize::try_from(GROUPS).unwrap();
     assert!(flushed >= groups, "{flushed} flushes for {groups} groups");
-    assert!(flushed < events / 10, "{flushed} flushes for {events} events");
+    // After a batch that was slow a group may go one by one, which is measured, too.
+    assert!(flushed < events / 4, "{flushed} flushes for {events} events");
 }
 
 /// Where the flush of the stream's own file takes its time, the acknowledgement comes after it, of a lone event and of a batch. With
