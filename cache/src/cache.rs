@@ -85,11 +85,11 @@ impl Cache {
         let Some(backend) = &self.backend else { return (Lookup::Loaded, load().await) };
         let name = key.to_string();
         let landed = self.flights.landed(&name);
-        let mut place = match Place::find(backend.as_ref(), key).await {
+        let mut place = match Place::find(backend.as_ref(), key.scope, name).await {
             Ok(place) => place,
             Err(error) => {
                 tracing::debug!(%error, "answering without the cache");
-                return away::load(&self.flights, &name, load).await;
+                return away::load(&self.flights, &key.to_string(), load).await;
             }
         };
         loop {
@@ -99,7 +99,7 @@ impl Cache {
             match self.flights.join(place.flight()) {
                 Part::Lead(lead) => {
                     // Between our look and our turn to lead, the last leader may have landed.
-                    if self.flights.landed(&name) != landed {
+                    if self.flights.landed(place.key()) != landed {
                         place.look_again(backend.as_ref()).await;
                         if let Some(value) = place.value() {
                             return (Lookup::Hit, Ok(value));

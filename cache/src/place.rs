@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::flight::{Landing, Lead};
-use crate::{Backend, BackendError, Key};
+use crate::{Backend, BackendError, Scope};
 
 /// How long a generation is kept. When it goes, the entries that carry it go unfound, which costs a load each.
 pub const GENERATION_TTL: Duration = Duration::from_secs(24 * 60 * 60);
@@ -33,9 +33,10 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Reads the scope's generation and the entry, or makes the generation. This comes before any load.
-    pub(crate) async fn find(backend: &dyn Backend, key: Key) -> Result<Self, BackendError> {
-        let (generation_key, key) = (key.scope.generation_key(), key.to_string());
+    /// Reads the scope's generation and the entry under `key`, a key of the scope written out, or makes the generation. This comes before
+    /// any load.
+    pub(crate) async fn find(backend: &dyn Backend, scope: Scope, key: String) -> Result<Self, BackendError> {
+        let generation_key = scope.generation_key();
         let found = backend.find(&generation_key, &key).await?;
         if let Some(generation) = found.generation {
             return Ok(Self { key, generation_key, generation, entry: found.entry });
@@ -43,6 +44,11 @@ impl Place {
         let generation =
             backend.begin_generation(&generation_key, fresh_generation(), GENERATION_TTL).await?;
         Ok(Self { key, generation_key, generation, entry: None })
+    }
+
+    /// The key, written out.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
     }
 
     /// The value that was found, unless it belongs to another generation or a format that isn't understood.

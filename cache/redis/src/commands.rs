@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use redis::{RedisResult, Script, cmd, pipe};
+use redis::{RedisResult, Script, ScriptInvocation, cmd, pipe};
 
 use crate::owed::Owed;
 
@@ -18,22 +18,8 @@ const EPOCH_BYTES: usize = 16;
 /// How many keys one command removes at most, so that none takes long.
 const KEYS_AT_ONCE: usize = 1_000;
 
-/// Puts a generation unless there is one of this epoch, and begins an epoch when there is none.
-const BEGIN: &str = "
-    local epoch = redis.call('GET', KEYS[1])
-    if not epoch then
-        epoch = ARGV[1]
-        redis.call('SET', KEYS[1], epoch)
-    end
-    local held = redis.call('GET', KEYS[2])
-    if held and string.sub(held, 1, #epoch) == epoch then
-        return string.sub(held, #epoch + 1)
-    end
-    redis.call('SET', KEYS[2], epoch .. ARGV[2], 'PX', ARGV[3])
-    return ARGV[2]
-";
-
-/// The generation, begun when there is none, with the entry and how long it still lives, if any.
+/// The generation, begun unless there is one of this epoch; an epoch is begun when there is none. Behind it the entry, where one is asked
+/// for, and how long it still lives.
 const LOOK: &str = "
     local epoch = redis.call('GET', KEYS[1])
     if not epoch then
@@ -41,22 +27,22 @@ const LOOK: &str = "
         redis.call('SET', KEYS[1], epoch)
     end
     local held = redis.call('GET', KEYS[2])
-    if held and string.sub(held, 1, #epoch) == epoch then
-        return {string.sub(held, #epoch + 1), redis.call('GET', KEYS[3]), redis.call('PTTL', KEYS[3])}
+    if not held or string.sub(held, 1, #epoch) ~= epoch then
+        redis.call('SET', KEYS[2], epoch .. ARGV[2], 'PX', ARGV[3])
+        return {ARGV[2], false, -2}
     end
-    redis.call('SET', KEYS[2], epoch .. ARGV[2], 'PX', ARGV[3])
-    return {ARGV[2], false, -2}
+    local generation = string.sub(held, #epoch + 1)
+    if not KEYS[3] then
+        return {generation, false, -2}
+    end
+    return {generation, redis.call('GET', KEYS[3]), redis.call('PTTL', KEYS[3])}
 ";
 
-static BEGINNING: LazyLock<Script> = LazyLock::new(|| Script::new(BEGIN));
-static LOOKING: LazyLock<Script> = LazyLock::new(|| Script::new(LOOK));
+static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(LOOK));
 
-/// Loads the scripts, or each of those who first want one at the same time would do it.
+/// Loads the script, or each of those who first want it at the same time would do so.
 pub(crate) async fn teach(connection: &mut MultiplexedConnection) -> RedisResult<()> {
-    for script in [&BEGINNING, &LOOKING] {
-        script.prepare_invoke().load_async(connection).await?;
-    }
-    Ok(())
+    SCRIPT.prepare_invoke().load_async(connection).await.map(drop)
 }
 
 /// An entry and how long it still lives.
@@ -85,9 +71,8 @@ pub(crate) async fn generation_and_entry(
     offered: &[u8],
     ttl: Duration,
 ) -> RedisResult<(Bytes, Entry)> {
-    let mut call = LOOKING.key(EPOCH_KEY);
-    call.key(generation_key).key(key).arg(&new_epoch()).arg(offered).arg(milliseconds(ttl));
-    let (generation, entry, ttl_ms) = call.invoke_async(connection).await?;
+    let mut call = looking(generation_key, offered, ttl);
+    let (generation, entry, ttl_ms) = call.key(key).invoke_async(connection).await?;
     Ok((generation, alive(entry, ttl_ms)))
 }
 
@@ -98,9 +83,16 @@ pub(crate) async fn begin_generation(
     offered: &[u8],
     ttl: Duration,
 ) -> RedisResult<Bytes> {
-    let mut call = BEGINNING.key(EPOCH_KEY);
+    let found: (Bytes, Option<Bytes>, i64) =
+        looking(generation_key, offered, ttl).invoke_async(connection).await?;
+    Ok(found.0)
+}
+
+/// A call of the script, without an entry's key.
+fn looking(generation_key: &str, offered: &[u8], ttl: Duration) -> ScriptInvocation<'static> {
+    let mut call = SCRIPT.key(EPOCH_KEY);
     call.key(generation_key).arg(&new_epoch()).arg(offered).arg(milliseconds(ttl));
-    call.invoke_async(connection).await
+    call
 }
 
 /// Puts an entry.
