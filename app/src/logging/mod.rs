@@ -1,5 +1,7 @@
 //! Logs: structured JSON on standard output, or readable lines on a terminal.
 
+mod lines;
+
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
 
@@ -10,6 +12,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use self::lines::{Lines, Members};
 use crate::settings::Raw;
 
 /// Starts logging for this process. Fails on a filter or format that can't be understood.
@@ -29,8 +32,7 @@ pub fn start(raw: &Raw) -> Result<(), String> {
     if pretty {
         builder.compact().with_target(false).finish().with(careful).init();
     } else {
-        let builder = builder.json().flatten_event(true).with_current_span(true).with_span_list(false);
-        builder.finish().with(careful).init();
+        builder.fmt_fields(Members).event_format(Lines).finish().with(careful).init();
     }
     Ok(())
 }
