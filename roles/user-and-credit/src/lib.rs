@@ -40,7 +40,6 @@ mod consents;
 mod decisions;
 mod erasures;
 mod evaluations;
-mod exact;
 mod exports;
 mod features;
 mod guesses;

@@ -24,9 +24,9 @@ pub(crate) fn told(reasons: &[Reason], catalogue: Catalogue) -> Vec<ReasonView> 
     reasons.iter().map(told).collect()
 }
 
-/// The same as one text. A denial from before there were codes has only that which was kept; an approval has none.
-pub(crate) fn joined(kept: Option<String>, reasons: &[Reason], catalogue: Catalogue) -> Option<String> {
-    if reasons.is_empty() { kept } else { Some(catalogue.joined(reasons)) }
+/// The same as one text. A denial from before there were codes has only that which was kept.
+pub(crate) fn joined(kept: &str, reasons: &[Reason], catalogue: Catalogue) -> String {
+    if reasons.is_empty() { kept.to_owned() } else { catalogue.joined(reasons) }
 }
 
 fn codes() -> ObjectBuilder {

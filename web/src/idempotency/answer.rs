@@ -36,7 +36,13 @@ impl Answer {
     /// The answer with this document.
     pub fn json(status: StatusCode, document: &impl Serialize) -> Result<Self, Problem> {
         let body = serde_json::to_vec(document).map_err(|error| Problem::internal(&error))?;
-        Ok(Self { status, body: body.into(), language: None })
+        Ok(Self::written(status, body.into()))
+    }
+
+    /// The answer with a document that is written out already.
+    #[must_use]
+    pub fn written(status: StatusCode, body: Bytes) -> Self {
+        Self { status, body, language: None }
     }
 
     /// The same with texts in this language, which the document names in its field `language`.

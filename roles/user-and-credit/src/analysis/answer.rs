@@ -2,15 +2,14 @@
 
 use ecs_domain::catalogue::Catalogue;
 use ecs_domain::consent::Locale;
-use ecs_domain::reason::Reason;
+use ecs_domain::decision::{Decision, Outcome};
+use ecs_domain::offer::Offer;
+use ecs_domain::scorecard;
 use ecs_domain::{DecisionId, Money, OfferId, Rate, Timestamp, UserId};
 use ecs_web::openapi::{Id, Instant};
-use ecs_web::{Problem, idempotency};
-use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::view::{DecisionView, OfferView};
 use crate::reasons::{self, ReasonView};
 use crate::words;
 
@@ -28,7 +27,7 @@ use crate::words;
     "without_emotions": {"approved": false, "ml_risk_score": 0.17},
     "explanation": [{"feature": "transaction_count_30d", "contribution": -0.12}]
 })))]
-pub(crate) struct Answer {
+pub(crate) struct Answer<'a> {
     /// Who asked for credit.
     #[schema(value_type = Id)]
     user_id: UserId,
@@ -56,9 +55,9 @@ pub(crate) struct Answer {
     #[schema(value_type = Instant)]
     decided_at: Timestamp,
     /// Which model scored it.
-    model_version: String,
+    model_version: &'a str,
     /// Which policy decided it.
-    policy_version: String,
+    policy_version: &'a str,
     /// Whether this decision was made for an earlier request and still stands.
     repeated: bool,
     /// Whether the decision looked at any emotion.
@@ -88,7 +87,7 @@ struct AnswerOffer {
     interest_rate: Rate,
     /// For how long.
     #[schema(schema_with = words::credit_types)]
-    credit_type: String,
+    credit_type: &'static str,
     /// Until when it can be accepted.
     #[schema(value_type = Instant)]
     expires_at: Timestamp,
@@ -109,73 +108,70 @@ struct WithoutEmotions {
 #[schema(as = RiskContribution)]
 struct Contribution {
     /// The feature.
-    feature: String,
+    feature: &'static str,
     /// In log-odds; positive when it raised the risk.
     contribution: f64,
 }
 
-/// The answer to the request that made a decision.
-pub(super) fn to_new(
-    user: UserId,
-    view: DecisionView,
-    locale: Locale,
-) -> Result<idempotency::Answer, Problem> {
-    let now = view.decided_at;
-    let answer = Answer::new(user, view, locale, now);
-    Ok(idempotency::Answer::json(StatusCode::OK, &answer)?.in_language(locale))
-}
-
-/// The answer to a request that found a decision standing at `now`.
-pub(super) fn to_repeated(
-    user: UserId,
-    view: DecisionView,
-    locale: Locale,
-    now: Timestamp,
-) -> Result<idempotency::Answer, Problem> {
-    let answer = Answer { repeated: true, ..Answer::new(user, view, locale, now) };
-    Ok(idempotency::Answer::json(StatusCode::OK, &answer)?.in_language(locale))
-}
-
-impl Answer {
-    fn new(user: UserId, view: DecisionView, locale: Locale, now: Timestamp) -> Self {
-        let catalogue = Catalogue::of(view.catalogue_version, locale);
-        let reasons: Vec<Reason> = view.reasons.iter().filter_map(|code| code.parse().ok()).collect();
+impl<'a> Answer<'a> {
+    /// What is said at `now` of a decision to whoever has it made.
+    pub(super) fn new(decision: &'a Decision, locale: Locale, now: Timestamp) -> Self {
+        let catalogue = Catalogue::of(decision.catalogue_version, locale);
+        let (offer, denial) = match &decision.outcome {
+            Outcome::Approved(offer) => (Some(AnswerOffer::new(offer, now)), None),
+            Outcome::Denied(denial) => (None, Some(denial)),
+        };
+        let assessment = &decision.assessment;
+        let without = decision.approved_without_emotions.zip(assessment.without_emotions.as_ref());
         Self {
-            user_id: user,
-            approved: view.offer.is_some(),
-            ml_risk_score: view.risk_score.0,
-            offer: view.offer.map(|offer| AnswerOffer::new(offer, now)),
-            reason: reasons::joined(view.reason, &reasons, catalogue),
-            reasons: reasons::told(&reasons, catalogue),
+            user_id: decision.user,
+            approved: offer.is_some(),
+            ml_risk_score: assessment.risk_score,
+            offer,
+            reason: denial.map(|denial| reasons::joined(&denial.text, &denial.reasons, catalogue)),
+            reasons: denial.map(|denial| reasons::told(&denial.reasons, catalogue)).unwrap_or_default(),
             catalogue_version: catalogue.version(),
             language: locale.as_str(),
-            decision_id: view.decision_id,
-            decided_at: view.decided_at,
-            model_version: view.model_version,
-            policy_version: view.policy_version,
+            decision_id: decision.id,
+            decided_at: decision.decided_at,
+            model_version: &assessment.model_version,
+            policy_version: &decision.policy_version,
             repeated: false,
-            emotion_data_used: view.emotion_data_used,
-            without_emotions: view
-                .without_emotions
-                .map(|(approved, risk)| WithoutEmotions { approved, ml_risk_score: risk.0 }),
-            explanation: view
-                .explanation
-                .into_iter()
-                .map(|(feature, contribution)| Contribution { feature, contribution: contribution.0 })
-                .collect(),
+            emotion_data_used: decision.features.hold_emotions(),
+            without_emotions: without
+                .map(|(approved, second)| WithoutEmotions { approved, ml_risk_score: second.risk_score }),
+            explanation: Contribution::all(&assessment.contributions),
         }
+    }
+
+    /// The same to whoever finds it standing.
+    pub(super) fn repeated(self) -> Self {
+        Self { repeated: true, ..self }
     }
 }
 
 impl AnswerOffer {
-    fn new(offer: OfferView, now: Timestamp) -> Self {
+    fn new(offer: &Offer, now: Timestamp) -> Self {
         Self {
-            offer_id: offer.offer_id,
-            status: offer.status_at(now).as_str(),
-            credit_limit: offer.credit_limit,
-            interest_rate: offer.interest_rate,
-            credit_type: offer.credit_type,
+            offer_id: offer.id,
+            status: offer.status.at(now, offer.expires_at).as_str(),
+            credit_limit: offer.terms.credit_limit,
+            interest_rate: offer.terms.interest_rate,
+            credit_type: offer.terms.credit_type.as_str(),
             expires_at: offer.expires_at,
         }
+    }
+}
+
+impl Contribution {
+    /// The weightiest first.
+    fn all(terms: &[scorecard::Contribution]) -> Vec<Self> {
+        let told = |term: &scorecard::Contribution| Self {
+            feature: term.input.as_str(),
+            contribution: term.log_odds,
+        };
+        let mut all: Vec<Self> = terms.iter().map(told).collect();
+        all.sort_by(|a, b| b.contribution.abs().total_cmp(&a.contribution.abs()));
+        all
     }
 }

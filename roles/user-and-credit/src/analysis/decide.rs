@@ -13,9 +13,10 @@ use ecs_store::{Applicant, KeptAnswer, NewDecision, Recorded, StoreError};
 use ecs_web::handles::HandleError;
 use ecs_web::idempotency::Answer;
 use ecs_web::{Problem, RequestContext};
+use http::StatusCode;
 use uuid::Uuid;
 
-use super::view::DecisionView;
+use super::standing::Standing;
 use super::{Asked, STANDS_FOR, answer, standing_since};
 use crate::keyed::Turn;
 use crate::state::State;
@@ -27,12 +28,13 @@ const TRIES: u32 = 3;
 
 /// How long an offer can be accepted.
 const OFFER_VALID_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const _: () = assert!(OFFER_VALID_FOR.as_secs() > STANDS_FOR.as_secs(), "what is cached of an offer holds");
 
 const MODEL: &str = "credit-analysis";
 
 /// A decision, and the answer to the request that made it.
 pub(super) struct Decided {
-    pub(super) view: DecisionView,
+    pub(super) standing: Standing,
     /// `None` for a decision that was there before.
     pub(super) made: Option<Answer>,
 }
@@ -78,16 +80,19 @@ async fn standing_or_made(
     let now = state.now();
     let mut applicant = applicant(state, user, now).await?;
     if let Some(decision) = applicant.standing.take() {
-        return Ok(Some(Decided { view: decision.into(), made: None }));
+        let standing = Standing::new(&decision, request.locale, now)?;
+        return Ok(Some(Decided { standing, made: None }));
     }
     let decision = make(state, user, applicant, &request.context, now).await?;
-    let answer = answer::to_new(user, decision.clone().into(), request.locale)?;
+    let answer = answer::Answer::new(&decision, request.locale, now);
+    let answer = Answer::json(StatusCode::OK, &answer)?.in_language(request.locale);
     let facts = Some(decision.facts);
     let new = NewDecision { decision, stands_for: STANDS_FOR, facts };
     let recording = record(state.clone(), user, new, turn.keeping(&answer));
     let Some(recorded) = state.finisher.finish(recording).await? else { return Ok(None) };
     let Recorded { decision, repeated } = recorded;
-    Ok(Some(Decided { view: decision.into(), made: Some(answer).filter(|_| !repeated) }))
+    let standing = Standing::new(&decision, request.locale, now)?;
+    Ok(Some(Decided { standing, made: Some(answer).filter(|_| !repeated) }))
 }
 
 /// Keeps the decision, and counts it when it is new. `None` when what it was made of did not hold any more.

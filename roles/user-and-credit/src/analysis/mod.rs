@@ -1,12 +1,12 @@
 //! `POST /v1/users/{user_id}/credit-analysis`
 //!
 //! A decision stands for [`STANDS_FOR`]: whoever asks again meanwhile gets the same one, marked as repeated. The store
-//! enforces that under a lock of its own; the cache only makes it fast, and may be absent. The cache holds the decision,
-//! which never changes, and where its offer stands: whoever changes an offer, or takes leave, forgets what is cached of the person.
+//! enforces that under a lock of its own; the cache only makes it fast, and may be absent. The cache holds the answer,
+//! one for each language: whoever changes an offer, or takes leave, forgets what is cached of the person.
 
 mod answer;
 mod decide;
-mod view;
+mod standing;
 
 use std::time::Duration;
 
@@ -71,11 +71,11 @@ pub(crate) async fn analyse(
 }
 
 async fn answer(state: &State, user: UserId, asked: &Asked, turn: Turn) -> Result<Ended, Problem> {
-    let Decided { view, made } = standing_or_new(state, user, asked, turn).await?;
-    if let Some(answer) = made {
-        return Ok(Ended::Changed(answer));
-    }
-    answer::to_repeated(user, view, asked.locale, state.now()).map(Ended::Unchanged)
+    let Decided { standing, made } = standing_or_new(state, user, asked, turn).await?;
+    Ok(match made {
+        Some(answer) => Ended::Changed(answer),
+        None => Ended::Unchanged(standing.into_answer(asked.locale)),
+    })
 }
 
 /// The decision that stands, made now if there is none.
@@ -86,16 +86,25 @@ async fn standing_or_new(state: &State, user: UserId, asked: &Asked, turn: Turn)
         let load = move || async move {
             let decided = decide::decide(state, user, asked, turn).await?;
             *made = decided.made;
-            Ok::<_, Problem>(decided.view)
+            Ok::<_, Problem>(decided.standing)
         };
-        let view = state.cache.get_or_load(key(user, "analysis"), STANDS_FOR, load).await?;
-        if made_by_this_call.is_some() || view.stands(state.now()) {
-            return Ok(Decided { view, made: made_by_this_call });
+        let standing = state.cache.get_or_load(key(user, name(asked.locale)), STANDS_FOR, load).await?;
+        if made_by_this_call.is_some() || standing.stands(state.now()) {
+            return Ok(Decided { standing, made: made_by_this_call });
         }
         // It has been cached for longer than it stands.
         state.forget_cached(user).await;
     }
     decide::decide(state, user, asked, turn).await
+}
+
+/// What a standing decision is called in the cache.
+fn name(locale: Locale) -> &'static str {
+    match locale {
+        Locale::En => "analysis.en",
+        Locale::PtBr => "analysis.pt-BR",
+        Locale::Es => "analysis.es",
+    }
 }
 
 /// From when on a decision must have been made to stand at `now`.

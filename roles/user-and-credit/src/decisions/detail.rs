@@ -172,7 +172,7 @@ impl Detail {
             decided_at: decision.decided_at,
             approved,
             ml_risk_score: assessment.risk_score,
-            reason: reasons::joined(text, &reasons, catalogue),
+            reason: text.map(|text| reasons::joined(&text, &reasons, catalogue)),
             reasons: reasons::told(&reasons, catalogue),
             helped_most: helped_most(&assessment, catalogue),
             catalogue_version: catalogue.version(),
