@@ -1,6 +1,6 @@
-//! Lines of the log as JSON: what the subscriber's own format writes, fields of the event flattened beside their span, for a third of the
-//! time. That one keeps a span's fields as a document, which it reads again for each line and for each field that comes later; every
-//! request pays for that. Here they are kept as text that a line holds as it is.
+//! Lines of the log as JSON: what the subscriber's own format writes, fields of the event flattened beside their span. That one keeps a
+//! span's fields as a document, which it reads again for each line and for each field that comes later; every request pays for that. Here
+//! they are kept as text that a line holds as it is.
 
 use std::fmt::{self, Debug, Write};
 
@@ -157,49 +157,26 @@ fn name(field: &Field) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
+    use std::fs;
 
     use proptest::prelude::*;
     use serde_json::{Value, json};
-    use tracing_subscriber::fmt::MakeWriter;
+    use tempfile::NamedTempFile;
 
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl<'a> MakeWriter<'a> for Log {
-        type Writer = Self;
-
-        fn make_writer(&'a self) -> Self {
-            self.clone()
-        }
-    }
-
     /// What is logged by ours and by the subscriber's own format, without the instant.
     fn logged(what: impl Fn()) -> (Vec<Value>, Vec<Value>) {
-        let (ours, theirs) = (Log::default(), Log::default());
+        let (ours, theirs) = (NamedTempFile::new().unwrap(), NamedTempFile::new().unwrap());
         let builder = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO);
-        let builder = builder.with_writer(ours.clone()).fmt_fields(Members).event_format(Lines);
+        let builder = builder.with_writer(ours.reopen().unwrap()).fmt_fields(Members).event_format(Lines);
         tracing::subscriber::with_default(builder.finish(), &what);
         let builder = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO);
-        let builder = builder.with_writer(theirs.clone()).json().flatten_event(true);
+        let builder = builder.with_writer(theirs.reopen().unwrap()).json().flatten_event(true);
         let builder = builder.with_current_span(true).with_span_list(false);
         tracing::subscriber::with_default(builder.finish(), &what);
-        let read = |log: Log| {
-            let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let read = |log: NamedTempFile| {
+            let text = fs::read_to_string(log.path()).unwrap();
             text.lines().map(|line| timeless(serde_json::from_str(line).unwrap())).collect()
         };
         (read(ours), read(theirs))

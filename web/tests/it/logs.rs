@@ -1,7 +1,6 @@
 //! What the log says of a request, and what it never says.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::{fs, io};
 
 use axum::Router;
 use axum::body::Body;
@@ -11,32 +10,9 @@ use ecs_web::auth::policy::Bearer;
 use ecs_web::{JsonBody, Problem};
 use http::StatusCode;
 use serde_json::Value;
-use tracing_subscriber::fmt::MakeWriter;
+use tempfile::NamedTempFile;
 
 use crate::support::{auth, call, token, user};
-
-/// Collects what is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
 
 /// What a place in the code logs is cached for the whole process as wanted or not, and another test may come there first, when nobody
 /// listens. With a listener that is always there, each test's own is asked.
@@ -55,11 +31,11 @@ fn router() -> Router {
 
 /// The lines that this request causes at level info.
 async fn lines_of(method: &str, path: &str, token: &str) -> Vec<Value> {
-    let log = Log::default();
+    let log = NamedTempFile::new().unwrap();
     let subscriber = tracing_subscriber::fmt()
         .json()
         .with_max_level(tracing::Level::INFO)
-        .with_writer(log.clone())
+        .with_writer(log.reopen().unwrap())
         .finish();
     let request = Request::builder()
         .method(method)
@@ -73,7 +49,7 @@ async fn lines_of(method: &str, path: &str, token: &str) -> Vec<Value> {
         let _guard = tracing::subscriber::set_default(subscriber);
         call(router(), request.body(Body::from("{}")).unwrap()).await;
     }
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = fs::read_to_string(log.path()).unwrap();
     assert!(!text.contains(token), "{text}");
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
