@@ -115,11 +115,14 @@ impl Bus for EmbeddedBus {
     async fn log(&self, subject: Subject, after: &Frontier, limit: usize) -> Result<LogPage, BusError> {
         self.check_open()?;
         let first = after.next(0).min(i64::MAX as u64);
+        // A commit is in the file a moment before the groups know of it: whoever sees an event here finds it in their backlog.
+        let head = self.shared.topic(subject).head();
         self.shared
             .read(move |connection| {
                 // Read in this order: events that are forgotten in between are missing from the page and named by
                 // pruned_at, never missing without a word.
-                let records = raw::read_from(connection, subject, first, limit)?;
+                let mut records = raw::read_from(connection, subject, first, limit)?;
+                records.retain(|record| record.position.offset <= head);
                 let pruned_at = prune::pruned_at(connection, subject).map_err(|error| classify(&error))?;
                 Ok(LogPage { records, pruned_at })
             })

@@ -151,6 +151,31 @@ async fn a_dropped_bus_leaves_nobody_waiting() {
 
 /// They hold what customers felt and bought.
 #[cfg(unix)]
+/// A commit is in the file before the groups are told of it, and the log is read from the file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_log_shows_the_backlog_counts() {
+    const EVENTS: u128 = 500;
+    let folder = tempfile::tempdir().unwrap();
+    let bus = Arc::new(open(&folder.path().join("bus.db")).unwrap());
+    let publisher = tokio::spawn({
+        let bus = Arc::clone(&bus);
+        async move {
+            for event in events(0..EVENTS) {
+                publish(&*bus, vec![event]).await;
+            }
+        }
+    });
+    let (mut end, mut shown) = (Frontier::default(), 0);
+    while shown < EVENTS as usize {
+        let page = within(bus.log(SUBJECT, &end, 100)).await.unwrap();
+        end.extend(page.records.iter().map(|record| record.position));
+        shown += page.records.len();
+        let pending = within(bus.backlog(SUBJECT, GROUP)).await.unwrap().pending;
+        assert!(pending >= shown as u64, "{pending} of {shown}");
+    }
+    within(publisher).await.unwrap();
+}
+
 #[tokio::test]
 async fn the_files_are_for_their_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
