@@ -149,8 +149,6 @@ async fn a_dropped_bus_leaves_nobody_waiting() {
     open(&file).unwrap();
 }
 
-/// They hold what customers felt and bought.
-#[cfg(unix)]
 /// A commit is in the file before the groups are told of it, and the log is read from the file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_log_shows_the_backlog_counts() {
@@ -176,6 +174,8 @@ async fn what_the_log_shows_the_backlog_counts() {
     within(publisher).await.unwrap();
 }
 
+/// They hold what customers felt and bought.
+#[cfg(unix)]
 #[tokio::test]
 async fn the_files_are_for_their_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
